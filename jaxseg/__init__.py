@@ -1,0 +1,83 @@
+"""jaxseg: semantic segmentation in JAX and Flax.
+
+The names below are the public interface; each is imported when it is first used.
+"""
+
+from __future__ import annotations
+
+import importlib
+from typing import TYPE_CHECKING, Any
+
+from jaxseg.version import __version__
+
+if TYPE_CHECKING:
+    from jaxseg.config import (
+        AugmentConfig,
+        Config,
+        DataConfig,
+        EvaluationConfig,
+        ModelConfig,
+        OptimizerConfig,
+        TrainConfig,
+        load_config,
+    )
+    from jaxseg.data.labels import LabelSet
+    from jaxseg.errors import UserError
+    from jaxseg.models import create_classifier, create_model, list_models
+    from jaxseg.predictor import Predictor
+    from jaxseg.report.image_files import load_image, save_mask
+    from jaxseg.report.pictures import overlay
+    from jaxseg.training.loop import train
+
+_HOMES = {
+    "AugmentConfig": "jaxseg.config",
+    "Config": "jaxseg.config",
+    "DataConfig": "jaxseg.config",
+    "EvaluationConfig": "jaxseg.config",
+    "LabelSet": "jaxseg.data.labels",
+    "ModelConfig": "jaxseg.config",
+    "OptimizerConfig": "jaxseg.config",
+    "Predictor": "jaxseg.predictor",
+    "TrainConfig": "jaxseg.config",
+    "UserError": "jaxseg.errors",
+    "create_classifier": "jaxseg.models",
+    "create_model": "jaxseg.models",
+    "list_models": "jaxseg.models",
+    "load_config": "jaxseg.config",
+    "load_image": "jaxseg.report.image_files",
+    "overlay": "jaxseg.report.pictures",
+    "save_mask": "jaxseg.report.image_files",
+    "train": "jaxseg.training.loop",
+}
+
+__all__ = [
+    "AugmentConfig",
+    "Config",
+    "DataConfig",
+    "EvaluationConfig",
+    "LabelSet",
+    "ModelConfig",
+    "OptimizerConfig",
+    "Predictor",
+    "TrainConfig",
+    "UserError",
+    "__version__",
+    "create_classifier",
+    "create_model",
+    "list_models",
+    "load_config",
+    "load_image",
+    "overlay",
+    "save_mask",
+    "train",
+]
+
+
+def __getattr__(name: str) -> Any:
+    if name not in _HOMES:
+        raise AttributeError(f"module 'jaxseg' has no attribute {name!r}")
+    return getattr(importlib.import_module(_HOMES[name]), name)
+
+
+def __dir__() -> list[str]:
+    return __all__

@@ -1,0 +1,240 @@
+"""The commands: parsing, and one call each.
+
+    python main.py --config experiments/deeplab.py [--train.steps 200 ...]
+    python main.py evaluate --run runs/deeplab
+    python main.py predict --run runs/deeplab IMAGES_OR_FOLDERS --out DIR
+    python main.py models | datasets
+
+What the user can mend ends in one line and exit code 2; `--debug` shows the traceback.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+from typing import NoReturn
+
+from jaxseg.config import DataConfig, load_config, print_overrides
+from jaxseg.errors import UserError, choose, nearest
+from jaxseg.report.console import fail, note, say, table
+from jaxseg.version import __version__
+
+STOPPED = 130
+"""Exit code of a run that was asked to stop."""
+
+
+class _Parser(argparse.ArgumentParser):
+    def error(self, message: str) -> NoReturn:
+        raise UserError(f"{message} (see {self.prog} --help)")
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Run a command.
+
+    Args:
+      argv: the words behind the program's name; None takes the process'.
+
+    Returns:
+      The exit code: 0, 2 for what the user can mend, 130 if asked to stop.
+    """
+    words = list(sys.argv[1:] if argv is None else argv)
+    debug = "--debug" in words
+    words = [word for word in words if word != "--debug"]
+    try:
+        return _dispatch(words)
+    except UserError as error:
+        if debug:
+            raise
+        fail(str(error))
+        return 2
+    except KeyboardInterrupt:
+        fail("interrupted")
+        return STOPPED
+    except BrokenPipeError:  # `... | head`
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 0
+
+
+COMMANDS = {
+    "train": lambda words: _train(words),
+    "evaluate": lambda words: _evaluate(words),
+    "predict": lambda words: _predict(words),
+    "models": lambda words: _models(words),
+    "datasets": lambda words: _datasets(words),
+}
+
+
+def _dispatch(words: list[str]) -> int:
+    if not words or words[0] in ("-h", "--help"):
+        say(__doc__.strip() if __doc__ else "")
+        say("\nEach command has its own --help; overrides: --config FILE --help")
+        return 0
+    if words[0] == "--version":
+        say(__version__)
+        return 0
+    if words[0].startswith("-"):
+        return _train(words)
+    choose("command", words[0], COMMANDS)
+    return COMMANDS[words[0]](words[1:])
+
+
+def _train(words: list[str]) -> int:
+    parser = _Parser(prog="main.py", add_help=False, allow_abbrev=False)
+    parser.add_argument("--config", help="an experiment file")
+    parser.add_argument("--workdir", help="the run folder; default runs/<name>")
+    parser.add_argument("-h", "--help", action="store_true")
+    known, overrides = parser.parse_known_args(words)
+    if not known.config:
+        close = nearest(words[0], ["--config", "--help", "--version"])
+        hint = f" Did you mean {close}?" if close and close != words[0] else ""
+        raise UserError(f"--config FILE is missing: name an experiment.{hint}")
+    if known.help:
+        say(
+            "usage: main.py --config FILE [--workdir DIR] [--NAME VALUE ...]\n\n"
+            "Train, evaluate and report; run again to resume.\n"
+        )
+        print_overrides(load_config(known.config))
+        return 0
+    config = load_config(known.config, overrides)
+    _set_up()
+    from jaxseg.training.loop import Interrupted, train
+
+    try:
+        result = train(config, known.workdir)
+    except Interrupted as stopped:
+        note(f"{stopped}; run the same command again to go on")
+        return STOPPED
+    _print_classes(result.results)
+    return 0
+
+
+def _evaluate(words: list[str]) -> int:
+    parser = _Parser(prog="main.py evaluate", description="Score a trained run.")
+    parser.add_argument("--run", required=True, help="run folder")
+    parser.add_argument("--split", help="default: the run's evaluation split")
+    _add_inference_options(parser)
+    parser.add_argument("--root", help="folder of the raw data, if it has moved")
+    parser.add_argument("--out", type=Path, help="write the figures as JSON")
+    options = parser.parse_args(words)
+    _set_up()
+    from jaxseg.commands import evaluate_run
+
+    results = evaluate_run(
+        options.run,
+        split=options.split,
+        root=options.root,
+        scales=options.scales,
+        flip=options.flip,
+        window=options.window,
+    )
+    _print_classes(results)
+    if options.out:
+        _write(options.out, json.dumps(results, indent=2) + "\n")
+    return 0
+
+
+def _predict(words: list[str]) -> int:
+    parser = _Parser(prog="main.py predict", description="Segment images.")
+    parser.add_argument("--run", required=True, help="run folder")
+    parser.add_argument("images", nargs="+", help="image files or folders")
+    parser.add_argument(
+        "--out", required=True, type=Path, help="folder for the results"
+    )
+    _add_inference_options(parser)
+    options = parser.parse_args(words)
+    _set_up()
+    from jaxseg.commands import predict_files
+
+    count = predict_files(
+        options.run,
+        options.images,
+        options.out,
+        scales=options.scales,
+        flip=options.flip,
+        window=options.window,
+    )
+    say(f"{count} masks in {options.out / 'masks'}, {options.out / 'overlays'}")
+    return 0
+
+
+def _add_inference_options(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("--scales", nargs="+", type=float, help="default: the run's")
+    parser.add_argument("--flip", action="store_true", default=None)
+    parser.add_argument("--window", type=int, help="side of a sliding window, pixels")
+
+
+def _models(words: list[str]) -> int:
+    _Parser(prog="main.py models", description="List the models.").parse_args(words)
+    from jaxseg.backbones import BACKBONES
+    from jaxseg.heads import HEADS
+    from jaxseg.models import count_parameters, create_classifier, create_model
+
+    rows = [
+        (f"{count_parameters(create_classifier(name)) / 1e6:.2f}", name)
+        for name in BACKBONES
+    ]
+    say("Backbones (--model.backbone), million parameters as a 1000-class classifier")
+    table([(name, size) for size, name in rows], ("backbone", "M"))
+    say("\nHeads (--model.head), million parameters on resnet50 with 21 classes")
+    table(
+        [
+            (
+                name,
+                f"{count_parameters(create_model(name)) / 1e6:.2f}",
+                entry.output_stride,
+                (entry.module.__doc__ or "").splitlines()[0],
+            )
+            for name, entry in HEADS.items()
+        ],
+        ("head", "M", "output stride", ""),
+    )
+    return 0
+
+
+def _datasets(words: list[str]) -> int:
+    _Parser(prog="main.py datasets", description="List data sets.").parse_args(words)
+    from jaxseg.data.catalog import DATASETS
+
+    table(
+        [(name, entry.description) for name, entry in DATASETS.items()],
+        ("data set", ""),
+    )
+    return 0
+
+
+def _print_classes(results: dict) -> None:  # type: ignore[type-arg]
+    rows = [
+        (name, _percent(iou), _percent(results["per_class_dice"][name]))
+        for name, iou in results["per_class_iou"].items()
+    ]
+    rows.append(("mean", _percent(results["miou"]), _percent(results["mean_dice"])))
+    table(rows, ("class", "IoU %", "Dice %"))
+    say(
+        f"{results['images']} {results['split']} images, step {results['step']}:"
+        f" mean IoU {_percent(results['miou'])} %,"
+        f" frequency-weighted {_percent(results['frequency_weighted_iou'])} %,"
+        f" pixel accuracy {_percent(results['pixel_accuracy'])} %"
+    )
+
+
+def _percent(share: float | None) -> str:
+    return "-" if share is None else f"{100 * share:.2f}"
+
+
+def _write(path: Path, text: str) -> None:
+    try:
+        path.write_text(text)
+    except OSError as error:
+        raise UserError(f"{path}: cannot write ({error.strerror})") from error
+
+
+def _set_up() -> None:
+    """Prepare the process, before jax is imported."""
+    from jaxseg.data.records import cache_folder
+
+    compiled = cache_folder(DataConfig().cache) / "compiled"
+    os.environ.setdefault("JAX_COMPILATION_CACHE_DIR", str(compiled))

@@ -1,0 +1,299 @@
+"""What a run is: frozen dataclasses, and loading an experiment with overrides.
+
+An experiment is a Python file with `get_config() -> Config`.  Values can be overridden
+by their dotted name, typed by the dataclass field (`--train.steps 200`).  Nothing here
+opens data or builds a model: names are resolved where they are used.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import dataclasses
+import io
+import json
+import runpy
+import types
+import typing
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from jaxseg.errors import UserError, nearest
+
+
+@dataclass(frozen=True)
+class DataConfig:
+    """Which data set, and how its files and labels are read."""
+
+    name: str = "digit_scenes"
+    """A name that `python main.py datasets` lists."""
+    root: str = ""
+    """Folder of the raw files (folder, camvid) or of prepared TFDS data (others)."""
+    cache: str = ""
+    """Where prepared records go; empty: $JAXSEG_CACHE, else ~/.cache/jaxseg."""
+    train_split: str = "train"
+    eval_split: str = "val"
+    num_classes: int = 0
+    """For `folder`: the number of classes; 0 infers it from the masks."""
+    class_names: tuple[str, ...] = ()
+    palette: tuple[tuple[int, int, int], ...] = ()
+    """For `folder`: RGB colour of each class, for RGB masks and for pictures."""
+    mask_values: tuple[int, ...] = ()
+    """For `folder`: the grey value of class 0, 1, ... where it is not 0, 1, ..."""
+    ignore_value: int = 255
+    """For `folder`: the mask value of pixels that neither train nor count."""
+    threads: int = 4
+    """Threads that read and augment."""
+
+
+@dataclass(frozen=True)
+class AugmentConfig:
+    """Random changes to a training image and its mask together."""
+
+    crop: tuple[int, int] = (256, 256)
+    """Height and width of a training sample, pixels."""
+    scale: tuple[float, float] = (0.5, 2.0)
+    max_class_share: float = 0.75
+    """Crops in which one class has more than this share are drawn again."""
+    flip: float = 0.5
+    """Probability of a left-right flip."""
+    rotation: float = 0.0
+    """Largest angle either way, degrees."""
+    photometric: bool = True
+    """Random brightness, contrast, saturation and hue."""
+
+
+@dataclass(frozen=True)
+class ModelConfig:
+    """A backbone, a head, and the arithmetic they run in."""
+
+    head: str = "deeplabv3plus"
+    backbone: str = "resnet50"
+    width: float = 1.0
+    """Factor on the backbone's channels."""
+    max_channels: int | None = None
+    """Upper bound on a backbone stage's channels."""
+    output_stride: int | None = None
+    """The backbone's: 32, 16 or 8; None is the head's usual one."""
+    channels: int | None = None
+    """The head's own width; None is the paper's."""
+    rates: tuple[int, ...] | None = None
+    """Atrous rates of ASPP at output stride 16; None is the paper's."""
+    separable: bool | None = None
+    """Depthwise separable convolutions in the head; None is the paper's choice."""
+    dropout: float | None = None
+    auxiliary: bool = False
+    """A second, FCN head on the next to last features, used in training only."""
+    dtype: str = "float32"
+    """Compute type: float32 or bfloat16. Parameters and losses stay float32."""
+    remat: bool = False
+    """Recompute the backbone's blocks in the backward pass to save memory."""
+    mean: tuple[float, float, float] = (0.485, 0.456, 0.406)
+    std: tuple[float, float, float] = (0.229, 0.224, 0.225)
+    """Normalisation of RGB values scaled to 0..1."""
+
+
+@dataclass(frozen=True)
+class OptimizerConfig:
+    """The update rule and its learning-rate schedule."""
+
+    name: str = "sgd"
+    learning_rate: float = 0.01
+    momentum: float = 0.9
+    weight_decay: float = 5e-4
+    """Applied to kernels, not to biases and norms."""
+    schedule: str = "poly"
+    power: float = 0.9
+    """Exponent of the poly schedule."""
+    warmup_steps: int = 0
+    final_learning_rate: float = 1e-4
+    backbone_factor: float = 1.0
+    """The backbone's learning rate over the head's."""
+    clip_norm: float | None = None
+    """Largest global norm of the gradient."""
+
+
+@dataclass(frozen=True)
+class TrainConfig:
+    """How long and on what loss."""
+
+    steps: int = 40000
+    batch_size: int = 16
+    """Images per step over all devices."""
+    accumulate: int = 1
+    """Micro-batches that a step's batch is split into."""
+    loss: str = "cross_entropy"
+    label_smoothing: float = 0.0
+    class_weights: tuple[float, ...] = ()
+    auxiliary_weight: float = 0.4
+    ema: float = 0.0
+    """Decay of the moving average of the weights that is evaluated; 0 is none."""
+    log_every: int = 20
+    eval_every: int = 1000
+    checkpoint_every: int = 1000
+
+
+@dataclass(frozen=True)
+class EvaluationConfig:
+    """How an image is turned into a prediction when it counts."""
+
+    batch_size: int = 8
+    scales: tuple[float, ...] = (1.0,)
+    """Factors of multi-scale evaluation."""
+    flip: bool = False
+    """Average with the prediction of the mirrored image."""
+    window: int = 0
+    """Side of the sliding window, pixels; 0 takes the image whole."""
+    size_multiple: int = 0
+    """Pad images to multiples of this; 0: exact, or 64 if there are many sizes."""
+
+
+@dataclass(frozen=True)
+class Config:
+    """Everything that determines a run."""
+
+    name: str = ""
+    """The run folder is runs/<name>; empty takes the experiment's file name."""
+    seed: int = 0
+    data: DataConfig = field(default_factory=DataConfig)
+    augment: AugmentConfig = field(default_factory=AugmentConfig)
+    model: ModelConfig = field(default_factory=ModelConfig)
+    optimizer: OptimizerConfig = field(default_factory=OptimizerConfig)
+    train: TrainConfig = field(default_factory=TrainConfig)
+    evaluation: EvaluationConfig = field(default_factory=EvaluationConfig)
+
+
+def load_config(path: str | Path, overrides: Sequence[str] = ()) -> Config:
+    """Read an experiment and apply overrides.
+
+    Args:
+      path: a Python file that defines `get_config() -> Config`, or a `config.json`.
+      overrides: command-line words, `["--train.steps", "500"]`.
+
+    Raises:
+      UserError: the file is missing or broken, or an override does not fit.
+    """
+    path = Path(path)
+    if not path.is_file():
+        close = nearest(path.name, [p.name for p in path.parent.glob("*.py")])
+        hint = f" Did you mean {path.parent / close}?" if close else ""
+        raise UserError(f"{path}: no such experiment file.{hint}")
+    if path.suffix == ".json":
+        config = from_json(path.read_text(), str(path))
+    else:
+        config = _run_experiment(path)
+    if not config.name:
+        config = dataclasses.replace(config, name=path.stem)
+    return override(config, overrides)
+
+
+def _run_experiment(path: Path) -> Config:
+    try:
+        get_config = runpy.run_path(str(path)).get("get_config")
+    except UserError:
+        raise
+    except Exception as error:
+        raise UserError(f"{path}: {type(error).__name__}: {error}") from error
+    if not callable(get_config):
+        raise UserError(f"{path}: define get_config() -> jaxseg.Config in it")
+    try:
+        config = get_config()
+    except TypeError as error:  # a field that the dataclasses do not have
+        raise UserError(f"{path}: {error}") from error
+    if not isinstance(config, Config):
+        raise UserError(f"{path}: get_config() must return a jaxseg.Config")
+    return config
+
+
+def override(config: Config, words: Sequence[str]) -> Config:
+    """Return `config` with command-line words (`--train.steps 200`) applied.
+
+    Raises:
+      UserError: an unknown name (the nearest is named) or a value of another type.
+    """
+    if not words:
+        return config
+    known = flatten(config)
+    for word in words:
+        name = word.split("=")[0].removeprefix("--").replace("-", "_")
+        if word.startswith("--") and name not in known:
+            close = nearest(name, known)
+            hint = f"did you mean --{close}?" if close else "see --help for all names"
+            raise UserError(f"unknown override {word.split('=')[0]}: {hint}")
+    return _tyro(config, words)
+
+
+def print_overrides(config: Config) -> None:
+    """Print every name that can be overridden, with its type and value."""
+    _tyro(config, ["--help"], quiet=False)
+
+
+def _tyro(config: Config, words: Sequence[str], quiet: bool = True) -> Config:
+    import tyro
+
+    printed = io.StringIO()
+    capture = contextlib.redirect_stderr(printed) if quiet else contextlib.nullcontext()
+    try:
+        with capture:
+            return tyro.cli(
+                Config,
+                prog="main.py --config FILE",
+                description="Typed overrides of the experiment.",
+                default=config,
+                args=list(words),
+                use_underscores=True,
+                config=(tyro.conf.FlagConversionOff,),
+            )
+    except SystemExit as stop:
+        if stop.code in (0, None):
+            raise
+        lines = [line.strip(" │╭╮╰╯─-") for line in printed.getvalue().splitlines()]
+        said = [line for line in lines if line][1:2] or ["not understood"]
+        raise UserError(f"{' '.join(words)}: {said[0]}") from stop
+
+
+def flatten(config: Any, prefix: str = "") -> dict[str, Any]:
+    """Return every value of a config under its dotted name."""
+    values: dict[str, Any] = {}
+    for entry in dataclasses.fields(config):
+        value = getattr(config, entry.name)
+        if dataclasses.is_dataclass(value):
+            values |= flatten(value, f"{prefix}{entry.name}.")
+        else:
+            values[prefix + entry.name] = value
+    return values
+
+
+def to_json(config: Config) -> str:
+    """Write a config as JSON text; `from_json` reads it back equal."""
+    return json.dumps(dataclasses.asdict(config), indent=2) + "\n"
+
+
+def from_json(text: str, source: str = "config.json") -> Config:
+    """Read what `to_json` wrote.
+
+    Raises:
+      UserError: the text is no config; `source` names it in the message.
+    """
+    try:
+        return _build(Config, json.loads(text))
+    except (ValueError, TypeError, KeyError) as error:
+        raise UserError(f"{source}: not a jaxseg config: {error}") from error
+
+
+def _build(kind: Any, values: Any) -> Any:
+    """Turn parsed JSON into `kind`: dataclasses by field, lists into tuples."""
+    if dataclasses.is_dataclass(kind) and isinstance(kind, type):
+        hints = typing.get_type_hints(kind)
+        if not isinstance(values, dict):
+            raise TypeError(f"expected an object, found {values!r}")
+        if unknown := set(values) - set(hints):
+            raise KeyError(f"unknown names {sorted(unknown)}")
+        return kind(**{key: _build(hints[key], value) for key, value in values.items()})
+    if isinstance(values, list):
+        inner = typing.get_args(kind)
+        if typing.get_origin(kind) in (typing.Union, types.UnionType):
+            inner = typing.get_args(inner[0])
+        return tuple(_build(inner[0], value) for value in values)
+    return values

@@ -1,0 +1,125 @@
+"""What all builders share: the form of a record, and writing it without a word.
+
+A builder fetches or draws examples; where the records lie and how they are read is
+`jaxseg.data.records`.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import io
+from collections.abc import Collection, Iterator
+from pathlib import Path
+from typing import Any
+
+import cv2
+import numpy as np
+import tensorflow_datasets as tfds
+from absl import logging
+
+from jaxseg.data import records
+from jaxseg.data.labels import LabelSet
+from jaxseg.errors import UserError
+
+
+class RecordBuilder(tfds.core.GeneratorBasedBuilder, skip_registration=True):
+    """Writes encoded images, encoded masks and names as array_record files.
+
+    A subclass has `_generate_examples(split)`, which yields keys and `record`s.  It is
+    not in TFDS' global registry, so its name may be anything.
+    """
+
+    VERSION = tfds.core.Version("1.0.0")
+    IN_ORDER = False
+    """Keep the order of generation.  TFDS then holds all records of a split in memory,
+    so only for small sets; otherwise the order is that of a hash of the key."""
+
+    def __init__(
+        self, cache: Path, config: str, labels: LabelSet, splits: Collection[str]
+    ) -> None:
+        """Describe what is to be written.
+
+        Args:
+          cache: the records go to `cache/<builder>/<config>/<version>`.
+          config: whatever tells these records from others of this builder.
+          labels: names and palette; stored with the records.
+          splits: names of the splits.
+        """
+        self._labels, self._split_names = labels, splits
+        builder_config = tfds.core.BuilderConfig(name=config, version=self.VERSION)
+        with quiet():
+            super().__init__(
+                data_dir=cache, config=builder_config, file_format="array_record"
+            )
+
+    def _info(self) -> tfds.core.DatasetInfo:
+        features = {
+            "image": tfds.features.Image(),
+            "label": tfds.features.Image(shape=(None, None, 1), encoding_format="png"),
+            "name": tfds.features.Text(),
+        }
+        metadata = {"names": self._labels.names, "palette": self._labels.palette}
+        return _LocalInfo(
+            builder=self,
+            features=tfds.features.FeaturesDict(features),
+            metadata=tfds.core.MetadataDict(metadata),
+            disable_shuffling=self.IN_ORDER,
+        )
+
+    def _split_generators(self, dl_manager: Any) -> dict[str, Any]:
+        del dl_manager  # nothing is downloaded
+        return {split: self._generate_examples(split) for split in self._split_names}
+
+
+class _LocalInfo(tfds.core.DatasetInfo):
+    """A DatasetInfo that is not looked for elsewhere."""
+
+    def initialize_from_bucket(self) -> None:
+        """Do nothing; TFDS' own leaves an empty temporary folder behind."""
+
+
+def prepare(builder: RecordBuilder) -> Path:
+    """Write a builder's records unless they are there; print nothing.
+
+    The records appear under their final name all at once, when they are complete.
+
+    Raises:
+      UserError: they cannot be written.
+    """
+    directory = Path(builder.data_dir)
+    if not records.is_prepared(directory):
+        try:
+            with quiet():
+                builder.download_and_prepare()
+        except OSError as error:
+            if not records.is_prepared(directory):  # else another process was faster
+                raise UserError(
+                    f"{directory}: cannot write the prepared records ({error});"
+                    " --data.cache chooses another place"
+                ) from error
+    return directory
+
+
+@contextlib.contextmanager
+def quiet() -> Iterator[None]:
+    """Silence TFDS: progress bars, the lines it prints, and absl's log below errors."""
+    tfds.disable_progress_bar()
+    verbosity = logging.get_verbosity()
+    logging.set_verbosity(logging.ERROR)
+    try:
+        with contextlib.redirect_stdout(io.StringIO()):
+            yield
+    finally:
+        logging.set_verbosity(verbosity)
+
+
+def record(image: bytes, label: np.ndarray, name: str) -> dict[str, Any]:
+    """Return the record of an encoded image and its labels, uint8 `[H, W]`."""
+    return {"image": image, "label": encode_png(label), "name": name}
+
+
+def encode_png(pixels: np.ndarray) -> bytes:
+    """Encode uint8 `[H, W]`, or RGB uint8 `[H, W, 3]`, as PNG."""
+    if pixels.ndim == 3:
+        pixels = cv2.cvtColor(pixels, cv2.COLOR_RGB2BGR)
+    return cv2.imencode(".png", pixels)[1].tobytes()

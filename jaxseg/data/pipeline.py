@@ -1,0 +1,184 @@
+"""Samples into batches, by grain: shuffle, shard by process, augment, batch, pad.
+
+A batch is a dict of `image` uint8 `[B, H, W, 3]`, `label` uint8 `[B, H, W]` and `valid`
+bool `[B]`.  A training sample is a function of (seed, epoch, index) alone, so the
+number of processes and threads changes no global batch, and the state of the stream is
+one integer.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from typing import Any, Protocol
+
+import grain
+import numpy as np
+
+from jaxseg.data.labels import IGNORE
+from jaxseg.data.padding import pad_image, padded_size
+from jaxseg.data.transforms import Transform
+from jaxseg.errors import UserError
+
+Batch = dict[str, Any]
+
+
+class Samples(Protocol):
+    """Random access to decoded samples, safe to read from several threads."""
+
+    def __len__(self) -> int:
+        """Return the number of samples."""
+        ...
+
+    def __getitem__(self, index: Any) -> Any:
+        """Return `{"image", "label", "name"}` of one sample."""
+        ...
+
+
+class TrainingStream:
+    """An endless iterator over augmented training batches of this process."""
+
+    def __init__(
+        self,
+        samples: Samples,
+        transform: Transform,
+        *,
+        batch_size: int,
+        seed: int,
+        threads: int = 4,
+        process_index: int = 0,
+        process_count: int = 1,
+    ):
+        """Shuffle, augment and batch `samples` for ever.
+
+        Args:
+          samples: the training split.
+          transform: makes every sample the same size.
+          batch_size: global; each process gets its share.
+          seed: of order and augmentation.
+          threads: that read and augment.
+          process_index: of this process.
+          process_count: number of processes.
+
+        Raises:
+          UserError: the processes do not divide the batch.
+        """
+        if batch_size % process_count:
+            raise UserError(
+                f"train.batch_size {batch_size} over {process_count} processes: choose"
+                f" a multiple of {process_count}"
+            )
+
+        def augment(sample: dict[str, Any], rng: np.random.Generator) -> Batch:
+            sample = transform(sample, rng)
+            return {
+                "image": np.ascontiguousarray(sample["image"]),
+                "label": np.ascontiguousarray(sample["label"]),
+                "valid": np.True_,
+            }
+
+        # Augmented before it is sharded: a sample's randomness is that of its place in
+        # the global order.  Everything is lazy, so only this process' share is read.
+        order = grain.MapDataset.source(samples).seed(seed).shuffle().repeat()
+        share = order.random_map(augment)[process_index::process_count]
+        batches = share.batch(batch_size // process_count)
+        options = grain.ReadOptions(
+            num_threads=max(1, threads), prefetch_buffer_size=max(2, threads)
+        )
+        self._iterator = iter(batches.to_iter_dataset(options))
+
+    def __iter__(self) -> Iterator[Batch]:
+        """Return itself."""
+        return self
+
+    def __next__(self) -> Batch:
+        """Return the next batch."""
+        return next(self._iterator)
+
+    def state(self) -> dict[str, Any]:
+        """Return where the stream stands, as JSON-able values."""
+        return self._iterator.get_state()
+
+    def restore(self, state: dict[str, Any]) -> None:
+        """Go to where `state` was taken."""
+        self._iterator.set_state(state)
+
+
+@dataclass(frozen=True)
+class EvaluationBatch:
+    """One batch of whole images of one padded size.
+
+    Attributes:
+      indices: of the images in the split; padding of the batch is not among them.
+      sizes: height and width of each image before padding.
+      arrays: image, label and valid.
+    """
+
+    indices: tuple[int, ...]
+    sizes: tuple[tuple[int, int], ...]
+    arrays: Batch
+
+
+def evaluation_batches(
+    samples: Samples,
+    sizes: Sequence[tuple[int, int]],
+    *,
+    batch_size: int,
+    multiple: int = 1,
+    smallest: int = 1,
+    threads: int = 4,
+    process_index: int = 0,
+    process_count: int = 1,
+    unit: int = 1,
+) -> Iterator[EvaluationBatch]:
+    """Yield every image exactly once, in batches of equal padded size.
+
+    The plan is made from the sizes alone, so all processes agree on it.  A batch that
+    is not full is filled with images that `valid` marks False.
+
+    Args:
+      samples: the split.
+      sizes: height and width of each sample.
+      batch_size: largest global batch, rounded up to `unit`.
+      multiple: sizes are padded to multiples of this.
+      smallest: and to at least this.
+      threads: that read.
+      process_index: of this process.
+      process_count: number of processes.
+      unit: every global batch is a multiple of this (the number of devices).
+    """
+    groups: dict[tuple[int, int], list[int]] = {}
+    for index, size in enumerate(sizes):
+        groups.setdefault(padded_size(size, multiple, smallest), []).append(index)
+    plan = []
+    for size, indices in groups.items():
+        full = min(batch_size, len(indices))
+        full = -(-full // unit) * unit
+        share = full // process_count
+        for start in range(0, len(indices), full):
+            # Contiguous shares: process p holds rows p * share to (p + 1) * share.
+            rows = indices[start : start + full]
+            mine = rows[process_index * share : (process_index + 1) * share]
+            plan.append((size, share, mine))
+
+    def read(entry: tuple[tuple[int, int], int, list[int]]) -> EvaluationBatch:
+        size, count, indices = entry
+        arrays = {
+            "image": np.zeros((count, *size, 3), np.uint8),
+            "label": np.full((count, *size), IGNORE, np.uint8),
+            "valid": np.arange(count) < len(indices),
+        }
+        shapes = []
+        for row, index in enumerate(indices):
+            sample = samples[index]
+            height, width = sample["label"].shape
+            arrays["image"][row] = pad_image(sample["image"], size)
+            arrays["label"][row, :height, :width] = sample["label"]
+            shapes.append((height, width))
+        return EvaluationBatch(tuple(indices), tuple(shapes), arrays)
+
+    options = grain.ReadOptions(
+        num_threads=max(1, threads), prefetch_buffer_size=max(2, threads)
+    )
+    dataset = grain.MapDataset.source(plan).map(read)
+    yield from dataset.to_iter_dataset(options)

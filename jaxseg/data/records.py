@@ -1,0 +1,188 @@
+"""Prepared records: where they lie, and how they are read sample by sample.
+
+A prepared data set is a TFDS directory of array_record files: encoded images, encoded
+masks, names.  Writing one is the builders' business; which one to open, the catalog's.
+"""
+
+from __future__ import annotations
+
+import io
+import os
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import cv2
+import numpy as np
+from PIL import Image
+
+from jaxseg.data.labels import LabelSet
+from jaxseg.errors import UserError, choose
+
+cv2.setNumThreads(1)  # grain's threads run side by side already
+
+
+class Fields(NamedTuple):
+    """The names that a TFDS set gives to the three features read here."""
+
+    image: str = "image"
+    label: str = "label"
+    name: str = "name"
+
+
+OUR_FIELDS = Fields()
+
+
+@dataclass(frozen=True)
+class Dataset:
+    """A prepared data set; cheap to keep and to pickle, nothing is open.
+
+    Attributes:
+      name: its name in the catalog.
+      labels: the classes; raw values, if any, are those of the stored masks.
+      splits: number of images in each split.
+      directory: where the records lie.
+    """
+
+    name: str
+    labels: LabelSet
+    splits: dict[str, int]
+    directory: Path
+    _fields: Fields = OUR_FIELDS
+    _sources: dict[str, str] = field(default_factory=dict)
+
+    def samples(self, split: str) -> Samples:
+        """Open a split for random access.
+
+        Raises:
+          UserError: an unknown split (the known are listed) or an empty one.
+        """
+        if choose(f"split of {self.name}", split, self.splits) == 0:
+            raise UserError(f"{self.name}: split {split!r} is empty")
+        source = self._sources.get(split, split)
+        return Samples(self.directory, source, self.labels, self._fields)
+
+    def sizes(self, split: str) -> list[tuple[int, int]]:
+        """Read (height, width) of every image of a split from the encoded headers.
+
+        Raises:
+          UserError: as `samples`.
+        """
+        return self.samples(split).sizes()
+
+
+class Samples:
+    """The samples of one split, decoded when asked for; safe to share by threads.
+
+    `samples[i]` is `{"image": uint8 [H, W, 3] RGB, "label": uint8 [H, W], "name": str}`
+    with labels 0..classes - 1, or `labels.IGNORE`.  It pickles as its directory and
+    split and opens the files again.
+    """
+
+    def __init__(
+        self, directory: Path, split: str, labels: LabelSet, fields: Fields
+    ) -> None:
+        import tensorflow_datasets as tfds
+
+        self._arguments = (directory, split, labels, fields)
+        encoded = {
+            fields.image: tfds.decode.SkipDecoding(),
+            fields.label: tfds.decode.SkipDecoding(),
+        }
+        builder = _reopen(directory)
+        self._records: Any = builder.as_data_source(split, decoders=encoded)
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return Samples, self._arguments
+
+    def __len__(self) -> int:
+        return len(self._records)
+
+    def __getitem__(self, index: int) -> dict[str, Any]:
+        _, _, labels, fields = self._arguments
+        record = self._record(index)
+        name = record[fields.name].decode()
+        label = self._decode(record[fields.label], cv2.IMREAD_UNCHANGED, name)
+        if label.ndim == 3:  # OpenCV gives a palette's colours, Pillow its indices
+            label = np.asarray(Image.open(io.BytesIO(record[fields.label])))
+        if labels.raw_values or labels.unknown_is_ignored:
+            label = labels.encode(label, name)
+        mode = cv2.IMREAD_COLOR | cv2.IMREAD_IGNORE_ORIENTATION
+        image = self._decode(record[fields.image], mode, name)
+        image = cv2.cvtColor(image, cv2.COLOR_BGR2RGB)
+        return {"image": image, "label": label, "name": name}
+
+    def sizes(self) -> list[tuple[int, int]]:
+        """Read (height, width) of every image; pixels are not decoded."""
+        sizes = []
+        for index in range(len(self)):
+            encoded = self._record(index)[self._arguments[3].image]
+            width, height = Image.open(io.BytesIO(encoded)).size
+            sizes.append((height, width))
+        return sizes
+
+    def _record(self, index: int) -> dict[str, Any]:
+        if not 0 <= index < len(self):
+            raise IndexError(f"sample {index} of {len(self)}")
+        try:
+            return self._records[index]
+        except RuntimeError as error:  # array_record: a checksum, a missing file
+            raise _damaged(self._arguments[0], f"record {index}") from error
+
+    def _decode(self, encoded: bytes, mode: int, name: str) -> np.ndarray:
+        pixels = cv2.imdecode(np.frombuffer(encoded, np.uint8), mode)
+        if pixels is None:
+            raise _damaged(self._arguments[0], name)
+        return pixels
+
+
+def open_records(
+    name: str,
+    directory: Path,
+    labels: LabelSet | None = None,
+    fields: Fields = OUR_FIELDS,
+    sources: Mapping[str, str] | None = None,
+) -> Dataset:
+    """Open a prepared data set.
+
+    Args:
+      name: its name in the catalog.
+      directory: the TFDS directory with `dataset_info.json`.
+      labels: its classes; None reads what the builder stored with the records.
+      fields: its names of the features.
+      sources: our split names and the TFDS splits (or slices, `train[:90%]`) they
+        stand for; None takes the stored splits by their own names.
+    """
+    info = _reopen(directory).info
+    if labels is None:
+        stored: Any = info.metadata
+        palette = tuple((r, g, b) for r, g, b in stored["palette"])
+        labels = LabelSet(names=tuple(stored["names"]), palette=palette)
+    sources = dict(sources or {split: split for split in info.splits})
+    splits = {split: info.splits[sources[split]].num_examples for split in sources}
+    return Dataset(name, labels, splits, directory, fields, sources)
+
+
+def _reopen(directory: Path) -> Any:
+    import tensorflow_datasets as tfds
+
+    try:
+        return tfds.builder_from_directory(directory)
+    except Exception as error:  # TFDS lets protobuf's and json's errors through
+        raise _damaged(directory, "dataset_info.json") from error
+
+
+def _damaged(directory: Path, what: str) -> UserError:
+    return UserError(f"{what}: damaged; delete {directory} so that it is made again")
+
+
+def is_prepared(directory: Path) -> bool:
+    """Whether a complete prepared data set lies in `directory`."""
+    return (directory / "dataset_info.json").is_file()
+
+
+def cache_folder(cache: str) -> Path:
+    """Where prepared records go: `cache`, else $JAXSEG_CACHE, else ~/.cache/jaxseg."""
+    chosen = cache or os.environ.get("JAXSEG_CACHE") or "~/.cache/jaxseg"
+    return Path(chosen).expanduser().resolve()

@@ -1,0 +1,257 @@
+"""Random changes to an image and its mask together: (sample, rng) -> sample.
+
+A sample is a dict with `image` uint8 `[H, W, 3]` RGB and `label` uint8 `[H, W]`, class
+or `IGNORE`.  A transform draws only from the generator that it is given, so a sample is
+a function of (seed, epoch, index).  Images stay bytes: normalisation happens on the
+device.  Images are interpolated bilinearly, masks by their nearest pixel, both with
+pixel centres at one half, so that they stay aligned.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import cv2
+import numpy as np
+
+from jaxseg.data.labels import IGNORE
+from jaxseg.errors import UserError
+
+Sample = dict[str, Any]
+Transform = Callable[[Sample, np.random.Generator], Sample]
+
+
+@dataclass(frozen=True)
+class RandomScaleCrop:
+    """Scale by a random factor and cut a crop, reading only the crop's own pixels.
+
+    A crop in which one class has more than `max_class_share` of the counted pixels is
+    drawn again, ten times at most (mmsegmentation's `cat_max_ratio`).  Where the scaled
+    image is smaller than the crop, the result is smaller too: `Pad` follows.
+
+    Attributes:
+      crop: height and width of the result, pixels.
+      scale: range of the factor, uniform.
+      max_class_share: in (0, 1]; 1 accepts every crop.
+    """
+
+    crop: tuple[int, int]
+    scale: tuple[float, float] = (1.0, 1.0)
+    max_class_share: float = 1.0
+
+    def __call__(self, sample: Sample, rng: np.random.Generator) -> Sample:
+        """Return the sample's scaled crop."""
+        image, label = sample["image"], sample["label"]
+        factor = rng.uniform(*self.scale)
+        # The crop's extent in source pixels, and what becomes of it.
+        source = [
+            max(1, min(size, round(side / factor)))
+            for size, side in zip(label.shape, self.crop, strict=True)
+        ]
+        target = [
+            max(1, min(side, round(extent * factor)))
+            for extent, side in zip(source, self.crop, strict=True)
+        ]
+        rows, columns = slice(0), slice(0)
+        for _ in range(10):
+            top = int(rng.integers(label.shape[0] - source[0] + 1))
+            left = int(rng.integers(label.shape[1] - source[1] + 1))
+            rows, columns = slice(top, top + source[0]), slice(left, left + source[1])
+            if self._is_mixed(label[rows, columns]):
+                break
+        image, label = image[rows, columns], label[rows, columns]
+        if target != source:
+            size = (target[1], target[0])
+            image = cv2.resize(image, size, interpolation=cv2.INTER_LINEAR)
+            label = cv2.resize(label, size, interpolation=cv2.INTER_NEAREST_EXACT)
+        return {**sample, "image": image, "label": label}
+
+    def _is_mixed(self, label: np.ndarray) -> bool:
+        if self.max_class_share >= 1:
+            return True
+        counts = np.bincount(label.ravel(), minlength=IGNORE + 1)[:IGNORE]
+        return 0 < counts.max() <= self.max_class_share * counts.sum()
+
+
+@dataclass(frozen=True)
+class RandomRotation:
+    """Rotate about the centre by a random angle; what comes from outside is ignored.
+
+    Attributes:
+      degrees: the angle is uniform in [-degrees, degrees].
+      fill: RGB of the image outside.
+    """
+
+    degrees: float
+    fill: tuple[int, int, int] = (0, 0, 0)
+
+    def __call__(self, sample: Sample, rng: np.random.Generator) -> Sample:
+        """Return the rotated sample, of the same size."""
+        angle = rng.uniform(-self.degrees, self.degrees)
+        height, width = sample["label"].shape
+        centre = ((width - 1) / 2, (height - 1) / 2)
+        matrix = cv2.getRotationMatrix2D(centre, angle, 1.0)
+
+        def turn(array: np.ndarray, flags: int, fill: Sequence[int]) -> np.ndarray:
+            return cv2.warpAffine(
+                array, matrix, (width, height), flags=flags, borderValue=fill
+            )
+
+        image = turn(sample["image"], cv2.INTER_LINEAR, self.fill)
+        label = turn(sample["label"], cv2.INTER_NEAREST, (IGNORE,))
+        return {**sample, "image": image, "label": label}
+
+
+@dataclass(frozen=True)
+class RandomFlip:
+    """Mirror left and right.
+
+    Attributes:
+      probability: in [0, 1].
+    """
+
+    probability: float = 0.5
+
+    def __call__(self, sample: Sample, rng: np.random.Generator) -> Sample:
+        """Return the sample or its mirror image."""
+        if rng.random() >= self.probability:
+            return sample
+        return {
+            **sample,
+            "image": sample["image"][:, ::-1],
+            "label": sample["label"][:, ::-1],
+        }
+
+
+@dataclass(frozen=True)
+class PhotometricDistortion:
+    """Random brightness, contrast, saturation and hue (Liu et al. 2016, SSD, sec. 2.2).
+
+    Each is applied with probability one half.  Brightness and contrast act as one table
+    over bytes, saturation and hue on HSV.
+
+    Attributes:
+      brightness: largest shift, of 255.
+      contrast: range of the factor.
+      saturation: range of the factor.
+      hue: largest shift, in degrees of 360.
+    """
+
+    brightness: float = 32.0
+    contrast: tuple[float, float] = (0.5, 1.5)
+    saturation: tuple[float, float] = (0.5, 1.5)
+    hue: float = 36.0
+
+    def __call__(self, sample: Sample, rng: np.random.Generator) -> Sample:
+        """Return the sample with its image's colours changed."""
+        use = rng.random(4) < 0.5
+        shift = rng.uniform(-self.brightness, self.brightness) * use[0]
+        factor = rng.uniform(*self.contrast) if use[1] else 1.0
+        saturation = rng.uniform(*self.saturation) if use[2] else 1.0
+        hue = rng.uniform(-self.hue, self.hue) * use[3]
+        image = sample["image"]
+        values = np.arange(256, dtype=np.float32)
+        if use[0] or use[1]:
+            image = cv2.LUT(
+                np.ascontiguousarray(image), _bytes(values * factor + shift)
+            )
+        if use[2] or use[3]:
+            hsv = cv2.cvtColor(np.ascontiguousarray(image), cv2.COLOR_RGB2HSV_FULL)
+            turned = (values + hue * 256 / 360).astype(np.int64) % 256
+            table = np.stack([turned, values * saturation, values], axis=-1)
+            hsv = cv2.LUT(hsv, _bytes(table)[None])
+            image = cv2.cvtColor(hsv, cv2.COLOR_HSV2RGB_FULL)
+        return {**sample, "image": image}
+
+
+def _bytes(values: np.ndarray) -> np.ndarray:
+    return np.clip(np.rint(values), 0, 255).astype(np.uint8)
+
+
+@dataclass(frozen=True)
+class Pad:
+    """Fill up to a size at the bottom and right; the filling is ignored.
+
+    Attributes:
+      size: height and width of the result; a larger sample is an error.
+      fill: RGB of the filling.
+    """
+
+    size: tuple[int, int]
+    fill: tuple[int, int, int] = (0, 0, 0)
+
+    def __call__(self, sample: Sample, rng: np.random.Generator) -> Sample:
+        """Return a sample of exactly `size`."""
+        del rng
+        height, width = sample["label"].shape
+        if (height, width) == self.size:
+            return sample
+        image = np.empty((*self.size, 3), np.uint8)
+        image[:] = self.fill
+        image[:height, :width] = sample["image"]
+        label = np.full(self.size, IGNORE, np.uint8)
+        label[:height, :width] = sample["label"]
+        return {**sample, "image": image, "label": label}
+
+
+@dataclass(frozen=True)
+class Chain:
+    """Transforms one after the other.
+
+    Attributes:
+      transforms: in order.
+    """
+
+    transforms: tuple[Transform, ...]
+
+    def __call__(self, sample: Sample, rng: np.random.Generator) -> Sample:
+        """Return the sample after all of them."""
+        for transform in self.transforms:
+            sample = transform(sample, rng)
+        return sample
+
+
+def training_transforms(
+    crop: tuple[int, int],
+    *,
+    scale: tuple[float, float] = (1.0, 1.0),
+    max_class_share: float = 1.0,
+    flip: float = 0.0,
+    rotation: float = 0.0,
+    photometric: bool = False,
+    mean: Sequence[float] = (0.0, 0.0, 0.0),
+) -> Chain:
+    """Return the usual chain: scale and crop, rotate, flip, distort, pad.
+
+    Args:
+      crop: height and width of the result, pixels.
+      scale: range of the scale factor.
+      max_class_share: of one class in a crop.
+      flip: probability of a left-right flip.
+      rotation: largest angle, degrees.
+      photometric: whether colours are distorted.
+      mean: colour of padding, on the scale 0..1; the normalised image is 0 there.
+
+    Raises:
+      UserError: a range that makes no sense.
+    """
+    if not 0 < scale[0] <= scale[1]:
+        raise UserError(f"augment.scale {scale}: two positive factors, small to large")
+    if min(crop) < 1:
+        raise UserError(f"augment.crop {crop}: height and width must be positive")
+    if not 0 < max_class_share <= 1:
+        raise UserError(f"augment.max_class_share {max_class_share}: in (0, 1]")
+    if not 0 <= flip <= 1:
+        raise UserError(f"augment.flip {flip}: a probability in [0, 1]")
+    red, green, blue = (round(255 * value) for value in mean)
+    fill = (red, green, blue)
+    transforms: list[Transform] = [RandomScaleCrop(crop, scale, max_class_share)]
+    if rotation:
+        transforms.append(RandomRotation(rotation, fill))
+    if flip:
+        transforms.append(RandomFlip(flip))
+    if photometric:
+        transforms.append(PhotometricDistortion())
+    return Chain((*transforms, Pad(crop, fill)))

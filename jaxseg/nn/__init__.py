@@ -1,0 +1,1 @@
+"""Layers that know no task: convolution, normalisation, resizing."""

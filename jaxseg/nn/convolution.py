@@ -1,0 +1,255 @@
+"""Convolutions, and how each is computed on a given platform.
+
+`Conv` is Linen's `nn.Conv` with PyTorch's symmetric padding and a lowering of our own:
+on a CPU, XLA runs 1x1, dilated, strided and depthwise convolutions far below the speed
+of a matrix product, so there they are written as products over the taps.  On GPU and
+TPU XLA's own convolution is used.  The choice is made in `convolve` and nowhere else.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import flax.linen as nn
+import jax
+import jax.numpy as jnp
+from jax import lax
+
+from jaxseg.nn.normalization import BatchNorm
+
+NHWC = ("NHWC", "HWIO", "NHWC")
+
+BEFORE_RELU = nn.initializers.variance_scaling(2.0, "fan_out", "normal")
+"""He et al. 2015 (arXiv:1502.01852), eq. 14; by fan-out as torchvision's ResNet."""
+
+LINEAR = nn.initializers.variance_scaling(1 / 3, "fan_in", "uniform")
+"""PyTorch's default, U(-1 / sqrt(fan_in), 1 / sqrt(fan_in)): for classifiers."""
+
+
+def convolve(
+    image: jax.Array,
+    kernel: jax.Array,
+    strides: Sequence[int],
+    padding: Sequence[tuple[int, int]],
+    lhs_dilation: Sequence[int] = (1, 1),
+    rhs_dilation: Sequence[int] = (1, 1),
+    dimension_numbers: Any = None,
+    feature_group_count: int = 1,
+    precision: Any = None,
+    preferred_element_type: Any = None,
+) -> jax.Array:
+    """Convolve like `lax.conv_general_dilated`, by the platform's fastest lowering.
+
+    Args:
+      image: float `[B, H, W, C]`.
+      kernel: float `[kh, kw, C / groups, O]`.
+      strides: of the output, rows and columns.
+      padding: zeros before and after, rows and columns.
+      lhs_dilation: as in lax; anything but 1 falls back to lax.
+      rhs_dilation: the atrous rate, rows and columns.
+      dimension_numbers: taken for the signature's sake; always NHWC, HWIO.
+      feature_group_count: number of channel groups.
+      precision: as in lax.
+      preferred_element_type: as in lax.
+
+    Returns:
+      float `[B, H', W', O]` of the image's type.
+    """
+    groups, channels = feature_group_count, image.shape[-1]
+    special = (
+        jax.default_backend() == "cpu"
+        and tuple(lhs_dilation) == (1, 1)
+        and precision is None
+        and preferred_element_type is None
+    )
+    if special and groups == 1:
+        if kernel.shape[:2] == (1, 1) and _all_zero(padding):
+            return pointwise(image, kernel, strides)
+        if max(rhs_dilation) > 1 and max(strides) == 1:
+            return atrous(image, kernel, padding, rhs_dilation)
+    if special and groups == channels == kernel.shape[-1]:
+        return depthwise(image, kernel, strides, padding, rhs_dilation)
+    return lax.conv_general_dilated(
+        image,
+        kernel,
+        strides,
+        padding,
+        lhs_dilation,
+        rhs_dilation,
+        NHWC,
+        groups,
+        precision=precision,
+        preferred_element_type=preferred_element_type,
+    )
+
+
+def _all_zero(padding: Sequence[tuple[int, int]]) -> bool:
+    return all(before == after == 0 for before, after in padding)
+
+
+def pointwise(
+    image: jax.Array, kernel: jax.Array, strides: Sequence[int] = (1, 1)
+) -> jax.Array:
+    """Convolve by a 1x1 kernel as one matrix product; a stride is a slice before it."""
+    image = image[:, :: strides[0], :: strides[1]]
+    return lax.dot_general(image, kernel[0, 0], (((3,), (0,)), ((), ())))
+
+
+def atrous(
+    image: jax.Array,
+    kernel: jax.Array,
+    padding: Sequence[tuple[int, int]],
+    rates: Sequence[int],
+) -> jax.Array:
+    """Convolve by a dilated kernel, stride 1, as one matrix product a tap.
+
+    Each tap multiplies only the part of the image that it meets: at rate 36 on 32x32
+    just the centre tap has work to do.
+    """
+    sizes = image.shape[1:3]
+    taps = kernel.shape[:2]
+    outs = [
+        sizes[axis] + sum(padding[axis]) - (taps[axis] - 1) * rates[axis]
+        for axis in (0, 1)
+    ]
+    total = None
+    for row in range(taps[0]):
+        for column in range(taps[1]):
+            start, stop, offset = [], [], []
+            for axis, tap in enumerate((row, column)):
+                shift = tap * rates[axis] - padding[axis][0]
+                start.append(max(0, -shift))
+                stop.append(min(outs[axis], sizes[axis] - shift))
+                offset.append(shift)
+            if start[0] >= stop[0] or start[1] >= stop[1]:
+                continue
+            part = image[
+                :,
+                start[0] + offset[0] : stop[0] + offset[0],
+                start[1] + offset[1] : stop[1] + offset[1],
+            ]
+            part = lax.dot_general(
+                part,
+                kernel[row, column],
+                (((3,), (0,)), ((), ())),
+                preferred_element_type=jnp.float32,
+            )
+            widths = [(start[a], outs[a] - stop[a]) for a in (0, 1)]
+            part = jnp.pad(part, ((0, 0), *widths, (0, 0)))
+            total = part if total is None else total + part
+    if total is None:  # the kernel lies wholly in the padding
+        shape = (image.shape[0], *outs, kernel.shape[-1])
+        return jnp.zeros(shape, image.dtype)
+    return total.astype(image.dtype)
+
+
+def depthwise(
+    image: jax.Array,
+    kernel: jax.Array,
+    strides: Sequence[int],
+    padding: Sequence[tuple[int, int]],
+    rates: Sequence[int],
+) -> jax.Array:
+    """Convolve each channel by itself as a sum of shifted images, which XLA fuses."""
+    image = jnp.pad(image, ((0, 0), *padding, (0, 0)))
+    taps = kernel.shape[:2]
+    outs = [
+        (image.shape[1 + a] - (taps[a] - 1) * rates[a] - 1) // strides[a] + 1
+        for a in (0, 1)
+    ]
+    total = jnp.zeros((), jnp.float32)
+    for row in range(taps[0]):
+        for column in range(taps[1]):
+            top, left = row * rates[0], column * rates[1]
+            part = image[
+                :,
+                top : top + (outs[0] - 1) * strides[0] + 1 : strides[0],
+                left : left + (outs[1] - 1) * strides[1] + 1 : strides[1],
+            ]
+            total = total + part.astype(jnp.float32) * kernel[row, column, 0]
+    return total.astype(image.dtype)
+
+
+def Conv(  # noqa: N802 - stands where a module class would
+    channels: int,
+    kernel: int = 1,
+    stride: int = 1,
+    rate: int = 1,
+    groups: int = 1,
+    bias: bool = False,
+    kernel_init: nn.initializers.Initializer = BEFORE_RELU,
+    dtype: Any = jnp.float32,
+    name: str | None = None,
+) -> nn.Conv:
+    """Return a Linen convolution that pads symmetrically, as PyTorch's `padding=` does.
+
+    Args:
+      channels: output channels.
+      kernel: side of the kernel, odd.
+      stride: output stride.
+      rate: atrous rate; the padding is `rate * (kernel - 1) / 2`.
+      groups: channel groups; as many as input channels make it depthwise.
+      bias: whether a bias is added.
+      kernel_init: initialiser of the kernel.
+      dtype: compute type; parameters are float32.
+      name: the submodule's name, which is part of the checkpoint's format.
+    """
+    edge = rate * (kernel - 1) // 2
+    return nn.Conv(
+        channels,
+        (kernel, kernel),
+        strides=(stride, stride),
+        padding=((edge, edge), (edge, edge)),
+        kernel_dilation=(rate, rate),
+        feature_group_count=groups,
+        use_bias=bias,
+        dtype=dtype,
+        kernel_init=kernel_init,
+        conv_general_dilated=convolve,
+        name=name,
+    )
+
+
+def ScoreConv(  # noqa: N802
+    num_classes: int, kernel: int = 1, dtype: Any = jnp.float32, name: str | None = None
+) -> nn.Conv:
+    """Return the convolution that turns features into class logits, with a bias."""
+    return Conv(
+        num_classes, kernel, bias=True, kernel_init=LINEAR, dtype=dtype, name=name
+    )
+
+
+class ConvNorm(nn.Module):
+    """Convolution, batch normalisation, ReLU.
+
+    Attributes:
+      channels: output channels.
+      kernel: side of the kernel.
+      stride: output stride.
+      rate: atrous rate.
+      separable: a depthwise then a pointwise convolution instead of a full one, with
+        no non-linearity between (Chollet 2017, arXiv:1610.02357).
+      act: whether the ReLU follows.
+      dtype: compute type.
+    """
+
+    channels: int
+    kernel: int = 3
+    stride: int = 1
+    rate: int = 1
+    separable: bool = False
+    act: bool = True
+    dtype: Any = jnp.float32
+
+    @nn.compact
+    def __call__(self, x: jax.Array, train: bool = False) -> jax.Array:
+        """Map `[B, H, W, C]` to `[B, H / stride, W / stride, channels]`."""
+        kernel, stride, rate = self.kernel, self.stride, self.rate
+        if self.separable:
+            c = x.shape[-1]
+            x = Conv(c, kernel, stride, rate, c, dtype=self.dtype, name="depthwise")(x)
+            kernel = stride = rate = 1
+        x = Conv(self.channels, kernel, stride, rate, dtype=self.dtype, name="conv")(x)
+        x = BatchNorm(dtype=self.dtype, name="norm")(x, train)
+        return nn.relu(x) if self.act else x

@@ -1,0 +1,161 @@
+"""Image in, mask out."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any, overload
+
+import flax.linen as nn
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+from jaxseg.config import EvaluationConfig
+from jaxseg.data.labels import LabelSet
+from jaxseg.data.padding import Size, pad_image, padded_size, size_multiple
+from jaxseg.errors import UserError
+from jaxseg.evaluation.inference import Scores, create_scores
+from jaxseg.models import SMALLEST
+from jaxseg.run import Run, scores
+
+
+class Predictor:
+    """A trained segmenter, called with images.  It holds no state between calls.
+
+    Attributes:
+      labels: names and colours of the classes.
+    """
+
+    def __init__(
+        self,
+        scores: Scores,
+        variables: Any,
+        labels: LabelSet,
+        *,
+        batch_size: int = 8,
+        multiple: int = 0,
+    ):
+        """Wrap a scoring function and its weights.
+
+        Args:
+          scores: `(variables, uint8 [B, H, W, 3]) -> float32 [B, H, W, classes]`.
+          variables: of the model.
+          labels: the classes.
+          batch_size: images of equal size that are predicted together.
+          multiple: sizes are padded to a multiple of this; 0 keeps them exact unless a
+            list has many different ones.
+        """
+        self.labels = labels
+        self._variables = variables
+        self._batch_size, self._multiple = batch_size, multiple
+
+        def predict(variables: Any, image: jax.Array) -> jax.Array:
+            return jnp.argmax(scores(variables, image), axis=-1).astype(jnp.int32)
+
+        self._predict = jax.jit(predict)
+
+    @classmethod
+    def from_run(
+        cls, workdir: str | Path, evaluation: EvaluationConfig | None = None
+    ) -> Predictor:
+        """Load the best checkpoint of a run.
+
+        Args:
+          workdir: the run folder.
+          evaluation: scales, flip, window, ...; None takes the run's.
+
+        Raises:
+          UserError: it is no run folder, or has no checkpoint.
+        """
+        run = Run.open(workdir)
+        options = evaluation or run.config.evaluation
+        model, variables, _ = run.best_variables()
+        return cls(
+            scores(run.config, model, options),
+            variables,
+            run.labels,
+            batch_size=options.batch_size,
+            multiple=options.size_multiple,
+        )
+
+    @classmethod
+    def from_model(
+        cls,
+        model: nn.Module,
+        variables: Any,
+        labels: LabelSet,
+        *,
+        mean: Sequence[float] = (0.485, 0.456, 0.406),
+        std: Sequence[float] = (0.229, 0.224, 0.225),
+    ) -> Predictor:
+        """Wrap a model that you built and trained yourself.
+
+        Args:
+          model: from `create_model`.
+          variables: its parameters and statistics.
+          labels: the classes.
+          mean: normalisation of RGB on the scale 0..1.
+          std: likewise.
+        """
+        return cls(create_scores(model, mean=mean, std=std), variables, labels)
+
+    @overload
+    def __call__(self, images: np.ndarray) -> np.ndarray: ...
+
+    @overload
+    def __call__(self, images: Sequence[np.ndarray]) -> list[np.ndarray]: ...
+
+    def __call__(
+        self, images: np.ndarray | Sequence[np.ndarray]
+    ) -> np.ndarray | list[np.ndarray]:
+        """Predict the class of every pixel.
+
+        Args:
+          images: uint8 `[H, W, 3]` RGB, or a list of such of any sizes.
+
+        Returns:
+          int32 `[H, W]`, or a list of such in the same order.
+
+        Raises:
+          UserError: an image of another shape or type.
+        """
+        if isinstance(images, np.ndarray) and images.ndim == 3:
+            return self._predict_list([images])[0]
+        return self._predict_list(list(images))
+
+    def _predict_list(self, images: list[np.ndarray]) -> list[np.ndarray]:
+        for image in images:
+            _check(image)
+        sizes = [(image.shape[0], image.shape[1]) for image in images]
+        multiple = size_multiple(sizes, self._multiple)
+        groups: dict[Size, list[int]] = {}
+        for index, size in enumerate(sizes):
+            padded = padded_size(size, multiple, SMALLEST)
+            groups.setdefault(padded, []).append(index)
+        masks: list[np.ndarray] = [np.empty(0, np.int32)] * len(images)
+        for padded, indices in groups.items():
+            for start in range(0, len(indices), self._batch_size):
+                chunk = indices[start : start + self._batch_size]
+                batch = np.stack([pad_image(images[index], padded) for index in chunk])
+                if len(indices) > self._batch_size > len(chunk):
+                    # The last chunk borrows the full chunks' compiled program.
+                    extra = self._batch_size - len(chunk)
+                    batch = np.concatenate([batch, np.repeat(batch[-1:], extra, 0)])
+                predicted = np.asarray(self._predict(self._variables, batch))
+                for row, index in enumerate(chunk):
+                    height, width = sizes[index]
+                    masks[index] = predicted[row, :height, :width]
+        return masks
+
+
+def _check(image: np.ndarray) -> None:
+    if image.dtype != np.uint8 or image.ndim != 3 or image.shape[2] != 3:
+        raise UserError(
+            f"an image must be uint8 [H, W, 3] RGB, not {image.dtype}"
+            f" {list(image.shape)}; read files with jaxseg.load_image"
+        )
+    if min(image.shape[:2]) < 1:
+        raise UserError(
+            f"an image of {image.shape[0]}x{image.shape[1]} pixels is empty"
+        )

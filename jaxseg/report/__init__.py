@@ -1,0 +1,1 @@
+"""What a run shows to people: the terminal, the metric log, pictures and the page."""

@@ -1,0 +1,135 @@
+"""The metrics of a run over its steps: `metrics.jsonl` and TensorBoard events.
+
+Written line by line while training, read back for the report.  A resumed run continues
+both as if it had never been interrupted.  What is measured, and when, is decided in
+`jaxseg.training`.
+"""
+
+from __future__ import annotations
+
+import json
+import math
+import os
+import time
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from tensorboardX import SummaryWriter
+
+from jaxseg.errors import UserError
+
+FILE_NAME = "metrics.jsonl"
+"""One JSON object a line: `step`, `split` and the values."""
+
+EVENTS_FOLDER = "events"
+"""TensorBoard's files: `tensorboard --logdir WORKDIR/events`."""
+
+
+class MetricLog:
+    """Appends metrics to a run folder; a context manager.
+
+    One process of a run writes; the others must not open a log.
+    """
+
+    def __init__(self, workdir: str | Path, start_step: int = 0) -> None:
+        """Open the log of a run, dropping what a resume is going to write again.
+
+        Args:
+          workdir: the run folder; made if it is missing.
+          start_step: the step that the run continues from. Lines of later steps go, and
+            so does a line torn by a kill; 0 begins anew and drops every line.
+
+        Raises:
+          UserError: the folder cannot be made.
+        """
+        workdir = Path(workdir)
+        try:
+            workdir.mkdir(parents=True, exist_ok=True)
+        except OSError as error:
+            raise UserError(
+                f"{workdir}: not a usable folder: {error.strerror}"
+            ) from error
+        path = workdir / FILE_NAME
+        _rewind(path, start_step)
+        self._file = path.open("a", encoding="utf-8")
+        self._events = SummaryWriter(
+            str(workdir / EVENTS_FOLDER),
+            # TensorBoard hides events at and after this step, those at start_step stay.
+            purge_step=start_step + 1 if start_step else 0,
+            flush_secs=20,
+            # The name otherwise ends in whole seconds: a quick resume would overwrite.
+            filename_suffix=f".{time.time_ns()}",
+        )
+
+    def __enter__(self) -> MetricLog:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+    def write(self, step: int, split: str, values: Mapping[str, float | None]) -> None:
+        """Append one line and the same scalars as TensorBoard events, `split/name`.
+
+        Args:
+          step: training steps done.
+          split: what the values were measured on, such as `train` or `val`.
+          values: scalars; None and what is not finite become null, and no event.
+        """
+        finite: dict[str, float | None] = {}
+        for name, value in values.items():
+            number = math.nan if value is None else float(value)
+            finite[name] = number if math.isfinite(number) else None
+        record = {"step": int(step), "split": split, **finite}
+        self._file.write(json.dumps(record, allow_nan=False) + "\n")
+        self._file.flush()
+        for name, number in finite.items():
+            if number is not None:
+                self._events.add_scalar(f"{split}/{name}", number, int(step))
+
+    def close(self) -> None:
+        """Flush and close both files."""
+        self._file.close()
+        self._events.close()
+
+
+def read_metrics(workdir: str | Path) -> list[dict[str, Any]]:
+    """Return the records of a run in the order in which they were written.
+
+    A line that a running or killed process has not finished is left out.
+
+    Returns:
+      One dict a line, `{"step": int, "split": str, name: float or None, ...}`; empty if
+      the run has no metrics yet.
+    """
+    return [record for _, record in _lines(Path(workdir) / FILE_NAME)]
+
+
+def _lines(path: Path) -> list[tuple[str, dict[str, Any]]]:
+    """Return each whole line with what it says."""
+    if not path.is_file():
+        return []
+    lines = []
+    for line in path.read_text(encoding="utf-8", errors="replace").splitlines():
+        try:
+            record = json.loads(line)
+        except ValueError:
+            continue
+        if isinstance(record, dict) and "step" in record and "split" in record:
+            lines.append((line, record))
+    return lines
+
+
+def _rewind(path: Path, step: int) -> None:
+    """Keep the lines up to `step`; the file is replaced at once or not at all."""
+    if not path.is_file():
+        return
+    kept = [
+        line for line, record in _lines(path) if 0 < step and record["step"] <= step
+    ]
+    temporary = path.with_name(path.name + ".tmp")
+    with temporary.open("w", encoding="utf-8") as file:
+        file.writelines(line + "\n" for line in kept)
+        file.flush()
+        os.fsync(file.fileno())
+    os.replace(temporary, path)

@@ -1,0 +1,141 @@
+"""Image and mask files: found, read and written.
+
+Every image arrives as RGB uint8 `[H, W, 3]`, upright; a mask is written so that it can
+be read back exactly.  What is drawn into a picture is `pictures.py`'s business.
+"""
+
+from __future__ import annotations
+
+import warnings
+from collections.abc import Iterable
+from pathlib import Path
+
+import numpy as np
+from PIL import Image, ImageOps
+
+from jaxseg.data.labels import LabelSet
+from jaxseg.errors import UserError
+
+IMAGE_SUFFIXES = (".jpg", ".jpeg", ".png", ".bmp", ".tif", ".tiff", ".webp")
+"""Names of the image files that `find_images` takes from a folder."""
+
+
+def load_image(path: str | Path) -> np.ndarray:
+    """Read an image file upright, whatever its mode.
+
+    Transparent pixels lie on white; 16-bit values are scaled by 255 / 65535, floating
+    ones in 0..1 by 255; of an animation the first picture is taken.
+
+    Returns:
+      RGB uint8 `[H, W, 3]`.
+
+    Raises:
+      UserError: the file is missing, no image, broken, or larger than Pillow's limit.
+    """
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # odd metadata, large but allowed sizes
+        try:
+            with Image.open(path) as file:
+                return _rgb(_upright(file))
+        except FileNotFoundError as error:
+            raise UserError(f"{path}: no such image") from error
+        except Image.DecompressionBombError as error:
+            raise UserError(
+                f"{path}: too large to be an image that is meant; cut it into tiles"
+            ) from error
+        except Exception as error:  # a broken file breaks its decoder in any way
+            raise UserError(f"{path}: cannot be read as an image: {error}") from error
+
+
+def find_images(paths: Iterable[str | Path]) -> list[Path]:
+    """List image files.
+
+    Args:
+      paths: files, taken whatever their ending, and folders, searched at all depths for
+        `IMAGE_SUFFIXES`; hidden files are passed over.
+
+    Returns:
+      The files in the order of `paths`, sorted within a folder, each once.
+
+    Raises:
+      UserError: a path does not exist, or there is no image in all of them.
+    """
+    paths = [paths] if isinstance(paths, str) else list(paths)
+    found: dict[Path, None] = {}
+    for path in map(Path, paths):
+        if path.is_dir():
+            found |= dict.fromkeys(
+                file for file in sorted(path.rglob("*")) if _is_image(file)
+            )
+        elif path.exists():
+            found[path] = None
+        else:
+            raise UserError(f"{path}: no such file or folder")
+    if not found:
+        where = ", ".join(map(str, paths)) or "nothing"
+        raise UserError(f"{where}: no image ({' '.join(IMAGE_SUFFIXES)}) found")
+    return list(found)
+
+
+def save_mask(path: str | Path, mask: np.ndarray, labels: LabelSet) -> None:
+    """Write a mask as a palette PNG: class indices that show in their colours.
+
+    Args:
+      path: ends in `.png`; missing folders are made.
+      mask: int `[H, W]`, the class or `IGNORE`.
+      labels: their colours become the palette.
+
+    Raises:
+      UserError: another ending, values outside 0..255, or the file cannot be written.
+    """
+    if Path(path).suffix.lower() != ".png":
+        raise UserError(f"{path}: a mask is written as .png, which keeps it exact")
+    if mask.ndim != 2 or (mask.size and not 0 <= mask.min() <= mask.max() <= 255):
+        raise UserError(f"{path}: a mask is [H, W] with values 0..255")
+    image = Image.fromarray(mask.astype(np.uint8))
+    image.putpalette(labels.colour_table().tobytes())
+    _save(Path(path), image)
+
+
+def save_picture(path: str | Path, picture: np.ndarray) -> None:
+    """Write an RGB uint8 `[H, W, 3]` picture in the format of the file's ending.
+
+    Raises:
+      UserError: an unknown ending, or the file cannot be written.
+    """
+    _save(Path(path), Image.fromarray(np.ascontiguousarray(picture)))
+
+
+def _is_image(path: Path) -> bool:
+    hidden = path.name.startswith(".")
+    return path.suffix.lower() in IMAGE_SUFFIXES and not hidden and path.is_file()
+
+
+def _upright(file: Image.Image) -> Image.Image:
+    try:
+        return ImageOps.exif_transpose(file)
+    except (SyntaxError, ValueError, TypeError, KeyError):  # broken EXIF, sound image
+        return file
+
+
+def _rgb(image: Image.Image) -> np.ndarray:
+    if image.mode == "F" or image.mode.startswith("I"):
+        values = np.asarray(image).astype(np.float64)
+        unit = image.mode == "F" and values.max() <= 1
+        values = values * 255 if unit else values
+        values = values / 257 if image.mode != "F" else values
+        grey = np.rint(np.clip(values, 0, 255)).astype(np.uint8)
+        return np.repeat(grey[..., None], 3, axis=2)
+    if image.has_transparency_data:
+        image = image.convert("RGBA")
+        white = Image.new("RGBA", image.size, "white")
+        image = Image.alpha_composite(white, image)
+    return np.array(image.convert("RGB"))
+
+
+def _save(path: Path, image: Image.Image) -> None:
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        image.save(path, quality=92)  # of JPEG and WebP; other formats pass it over
+    except (OSError, ValueError) as error:
+        raise UserError(f"{path}: cannot be written: {error}") from error

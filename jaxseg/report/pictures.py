@@ -1,0 +1,191 @@
+"""Images and masks as pictures: painted over, compared; the door to all of it.
+
+Arrays in and out, RGB uint8 `[H, W, 3]`.  Colours and names come from the `LabelSet`.
+`image_files.py` reads and writes the files; its functions are offered here as well.
+"""
+
+from __future__ import annotations
+
+import cv2
+import numpy as np
+
+from jaxseg.data.labels import IGNORE, Colour, LabelSet
+from jaxseg.errors import UserError
+from jaxseg.report import lettering
+from jaxseg.report.image_files import find_images, load_image, save_mask, save_picture
+
+__all__ = [
+    "comparison",
+    "find_images",
+    "load_image",
+    "overlay",
+    "save_mask",
+    "save_picture",
+]
+
+_SMALLEST, _LARGEST = 256, 512  # longer side of a picture in a sheet, pixels
+_BLACK = (0, 0, 0)
+_WRONG = (220, 50, 47)
+
+
+def overlay(
+    image: np.ndarray,
+    mask: np.ndarray,
+    labels: LabelSet,
+    alpha: float = 0.5,
+    legend: bool = False,
+) -> np.ndarray:
+    """Paint a mask over its image, with an outline along the borders of classes.
+
+    Ignored pixels, and those of a class whose colour is black, show the image as it is.
+
+    Args:
+      image: RGB uint8 `[H, W, 3]`.
+      mask: int `[H, W]`, the class or `IGNORE`.
+      labels: names and colours of the classes.
+      alpha: how much of the colour there is, 0..1.
+      legend: whether to add the names of the classes present below. A picture smaller
+        than 256 pixels is enlarged first.
+
+    Returns:
+      uint8 `[H, W, 3]`; with a legend, larger.
+
+    Raises:
+      UserError: image and mask do not fit each other or the labels.
+    """
+    mask = _checked(image, mask, labels)
+    if not legend:
+        return _paint(image, mask, labels, alpha)
+    factor = -(-_SMALLEST // max(mask.shape))
+    if factor > 1:
+        height, width = (factor * side for side in mask.shape)
+        image, mask = _resize(image, mask, height, width)
+    picture = _paint(image, mask, labels, alpha)
+    names = [
+        (name, None if colour == _BLACK else colour)
+        for name, colour in _present(labels, mask)
+    ]
+    width = max(picture.shape[1], _SMALLEST)
+    return _stack([picture, lettering.legend(names, width)])
+
+
+def comparison(
+    image: np.ndarray, label: np.ndarray, prediction: np.ndarray, labels: LabelSet
+) -> np.ndarray:
+    """Draw image, ground truth, prediction and errors side by side, with a legend.
+
+    In the last picture wrong pixels are red, ignored ones grey, right ones dim.
+
+    Args:
+      image: RGB uint8 `[H, W, 3]`.
+      label: int `[H, W]`, the true class or `IGNORE`.
+      prediction: int `[H, W]`, the predicted class.
+      labels: names and colours of the classes.
+
+    Returns:
+      uint8 `[H', W', 3]`; each picture's longer side is 256 to 512 pixels.
+
+    Raises:
+      UserError: the arrays do not fit each other or the labels.
+    """
+    label = _checked(image, label, labels)
+    prediction = _checked(image, prediction, labels)
+    longer = max(label.shape)
+    factor = min(max(longer, _SMALLEST), _LARGEST) / longer
+    height, width = (max(round(factor * side), 1) for side in label.shape)
+    prediction = _resize(image, prediction, height, width)[1]
+    image, label = _resize(image, label, height, width)
+
+    grey: Colour = tuple(labels.colour_table()[IGNORE].tolist())
+    ignored, wrong = label == IGNORE, (label != IGNORE) & (label != prediction)
+    errors = (0.35 * image).astype(np.uint8)
+    errors[wrong], errors[ignored] = _WRONG, grey
+    gap = 8
+    space = np.full((height, gap, 3), lettering.PAPER, np.uint8)
+    pictures = [image, labels.colours(label), labels.colours(prediction), errors]
+    row = np.hstack([part for picture in pictures for part in (picture, space)][:-1])
+
+    names: list[tuple[str, Colour | None]] = list(_present(labels, label, prediction))
+    names += [("wrong", _WRONG)] * bool(wrong.any())
+    names += [("ignored", grey)] * bool(ignored.any())
+    title = lettering.titles(
+        ["Image", "Ground truth", "Prediction", "Errors"], width, gap
+    )
+    return _stack([title, row, lettering.legend(names, max(row.shape[1], _SMALLEST))])
+
+
+def _checked(image: np.ndarray, mask: np.ndarray, labels: LabelSet) -> np.ndarray:
+    """Return the mask as uint8 if it fits the image and the labels."""
+    if image.dtype != np.uint8 or image.ndim != 3 or image.shape[2] != 3:
+        raise UserError(
+            f"a picture is uint8 [H, W, 3], not {image.dtype} {image.shape}"
+        )
+    if mask.shape != image.shape[:2] or not mask.size:
+        raise UserError(f"mask {mask.shape} does not fit image {image.shape[:2]}")
+    classes = mask[mask != IGNORE]
+    if classes.size and not 0 <= classes.min() <= classes.max() < labels.num_classes:
+        raise UserError(
+            f"mask values {classes.min()}..{classes.max()} exceed the"
+            f" {labels.num_classes} classes"
+        )
+    return mask.astype(np.uint8)
+
+
+def _paint(
+    image: np.ndarray, mask: np.ndarray, labels: LabelSet, alpha: float
+) -> np.ndarray:
+    colours = labels.colours(mask)
+    painted = (mask != IGNORE) & colours.any(axis=2)
+    picture = image.copy()
+    blend = (1 - alpha) * image[painted] + alpha * colours[painted]
+    picture[painted] = np.rint(blend).astype(np.uint8)
+    # A border is where the neighbourhood holds two values; wider on large pictures.
+    reach = 2 * max(round(min(mask.shape) / 600), 1) + 1
+    kernel = cv2.getStructuringElement(cv2.MORPH_CROSS, (reach, reach))
+    border = cv2.morphologyEx(mask, cv2.MORPH_GRADIENT, kernel) != 0
+    border &= painted
+    picture[border] = _outline(labels)[mask[border]]
+    return picture
+
+
+def _outline(labels: LabelSet) -> np.ndarray:
+    """Return uint8 `[256, 3]`: each colour, lighter if it is dark and else darker."""
+    table = labels.colour_table().astype(np.float32)
+    dark = table @ (0.299, 0.587, 0.114) < 128
+    table = np.where(dark[:, None], table + 0.4 * (255 - table), 0.55 * table)
+    return table.astype(np.uint8)
+
+
+def _present(labels: LabelSet, *masks: np.ndarray) -> list[tuple[str, Colour]]:
+    """Return name and colour of the classes that occur, in order."""
+    values = np.unique(np.concatenate([mask.ravel() for mask in masks]))
+    return [
+        (labels.names[value], labels.palette[value])
+        for value in values
+        if value != IGNORE
+    ]
+
+
+def _resize(
+    image: np.ndarray, mask: np.ndarray, height: int, width: int
+) -> tuple[np.ndarray, np.ndarray]:
+    shrinks = height < image.shape[0]
+    smooth = cv2.INTER_AREA if shrinks else cv2.INTER_LINEAR
+    nearest = cv2.INTER_NEAREST_EXACT
+    return (
+        cv2.resize(image, (width, height), interpolation=smooth),
+        cv2.resize(mask, (width, height), interpolation=nearest),
+    )
+
+
+def _stack(parts: list[np.ndarray]) -> np.ndarray:
+    """Put pictures below each other, narrower ones filled up with paper."""
+    width = max(part.shape[1] for part in parts)
+    whole = np.full(
+        (sum(len(part) for part in parts), width, 3), lettering.PAPER, np.uint8
+    )
+    top = 0
+    for part in parts:
+        whole[top : top + len(part), : part.shape[1]] = part
+        top += len(part)
+    return whole

@@ -1,0 +1,256 @@
+"""A run: its folder on disk, and the objects that its Config stands for.
+
+The folder holds `config.json`, `labels.json`, `metrics.jsonl`, `results.json`,
+`checkpoints/`, `samples/`, `events/` and `report.html`.  Training (`training.loop`)
+fills it, prediction and evaluation read it.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import jax
+import optax
+
+from jaxseg.config import Config, EvaluationConfig, flatten, from_json, to_json
+from jaxseg.data.labels import LabelSet
+from jaxseg.errors import UserError, choose
+from jaxseg.evaluation.inference import Scores, create_scores
+from jaxseg.models import Segmenter, abstract_variables, create_model
+from jaxseg.training.checkpoint import Checkpoints
+from jaxseg.training.losses import LOSSES, Loss, check_class_weights
+from jaxseg.training.optimizer import SCHEDULES, create_optimizer
+
+CHANGEABLE = (
+    "name",
+    "data.root",
+    "data.cache",
+    "data.threads",
+    "train.steps",
+    "train.log_every",
+    "train.eval_every",
+    "train.checkpoint_every",
+    "evaluation.",
+)
+"""What a resumed run may change: nothing that its parameters depend on up to here."""
+
+
+@dataclass(frozen=True)
+class Run:
+    """A run folder that exists.
+
+    Attributes:
+      workdir: the folder.
+      config: what the run is.
+      labels: names and colours of its classes.
+    """
+
+    workdir: Path
+    config: Config
+    labels: LabelSet
+
+    @classmethod
+    def create(cls, config: Config, labels: LabelSet, workdir: str | Path) -> Run:
+        """Make the folder, or find the one to resume.
+
+        Raises:
+          UserError: the folder cannot be written, or holds another experiment; the
+            difference is named and nothing is changed.
+        """
+        run = cls(Path(workdir), config, labels)
+        path = run.workdir / "config.json"
+        if path.is_file():
+            old = from_json(path.read_text(), str(path))
+            if difference := _difference(old, config):
+                raise UserError(
+                    f"{run.workdir} holds a run with {difference}: choose another"
+                    " --workdir, or delete the folder to begin anew"
+                )
+        elif (run.workdir / "checkpoints").exists():
+            raise UserError(f"{run.workdir} has checkpoints but no config.json")
+        try:
+            run.workdir.mkdir(parents=True, exist_ok=True)
+            write_text(path, to_json(config))
+            write_text(run.workdir / "labels.json", _labels_to_json(labels))
+        except OSError as error:
+            raise UserError(
+                f"{run.workdir}: cannot write the run folder ({error.strerror}); choose"
+                " another with --workdir"
+            ) from error
+        return run
+
+    @classmethod
+    def open(cls, workdir: str | Path) -> Run:
+        """Open a run folder to read.
+
+        Raises:
+          UserError: it is no run folder.
+        """
+        workdir = Path(workdir)
+        texts = []
+        for name in ("config.json", "labels.json"):
+            if not (workdir / name).is_file():
+                raise UserError(f"{workdir}: not a run folder, {name} is missing")
+            texts.append((workdir / name).read_text())
+        config = from_json(texts[0], str(workdir / "config.json"))
+        labels = _labels_from_json(texts[1], str(workdir / "labels.json"))
+        return cls(workdir, config, labels)
+
+    @property
+    def checkpoints(self) -> Path:
+        """The folder of the checkpoints."""
+        return self.workdir / "checkpoints"
+
+    def best_variables(
+        self, sharding: jax.sharding.Sharding | None = None
+    ) -> tuple[Segmenter, dict[str, Any], int]:
+        """Build the model and read the weights of the best checkpoint.
+
+        Args:
+          sharding: where they go; None is the first device.
+
+        Returns:
+          The model, what its `apply` takes, and the step.
+
+        Raises:
+          UserError: there is no checkpoint yet.
+        """
+        sharding = sharding or jax.sharding.SingleDeviceSharding(jax.devices()[0])
+        model = segmenter(self.config, self.labels.num_classes)
+        if not self.checkpoints.is_dir():
+            raise UserError(f"{self.workdir}: no checkpoint yet; train it first")
+        with Checkpoints(self.checkpoints) as checkpoints:
+            step = checkpoints.best_step()
+            if step is None:
+                raise UserError(f"{self.workdir}: no checkpoint yet; train it first")
+            variables = checkpoints.restore_variables(
+                abstract_variables(model, sharding), step, self.config.train.ema > 0
+            )
+        return model, variables, step
+
+
+def segmenter(config: Config, num_classes: int) -> Segmenter:
+    """Build the model of a config.
+
+    Raises:
+      UserError: an unknown name or an option that does not fit.
+    """
+    model = config.model
+    return create_model(
+        model.head,
+        model.backbone,
+        num_classes,
+        width=model.width,
+        max_channels=model.max_channels,
+        output_stride=model.output_stride,
+        auxiliary=model.auxiliary,
+        dtype=model.dtype,
+        channels=model.channels,
+        rates=model.rates,
+        separable=model.separable,
+        dropout=model.dropout,
+    )
+
+
+def scores(
+    config: Config, model: Segmenter, evaluation: EvaluationConfig | None = None
+) -> Scores:
+    """Build the function from images to class scores of a config.
+
+    Args:
+      config: of the run.
+      model: its model.
+      evaluation: other options than the run's.
+    """
+    options = evaluation or config.evaluation
+    if not options.scales or min(options.scales) <= 0:
+        raise UserError(f"evaluation.scales {options.scales}: positive factors, please")
+    if options.window and options.window < 33:
+        raise UserError(f"evaluation.window {options.window}: at least 33 pixels, or 0")
+    return create_scores(
+        model,
+        mean=config.model.mean,
+        std=config.model.std,
+        scales=options.scales,
+        flip=options.flip,
+        window=options.window,
+    )
+
+
+def learning_rate(config: Config) -> optax.Schedule:
+    """Build the learning-rate schedule of a config."""
+    options = config.optimizer
+    if options.learning_rate <= 0:
+        raise UserError(
+            f"optimizer.learning_rate {options.learning_rate}: not positive"
+        )
+    if not 0 <= options.warmup_steps < max(1, config.train.steps):
+        raise UserError(
+            f"optimizer.warmup_steps {options.warmup_steps}: fewer than train.steps,"
+            f" {config.train.steps}"
+        )
+    return choose("schedule", options.schedule, SCHEDULES)(
+        options.learning_rate,
+        options.final_learning_rate,
+        config.train.steps,
+        options.warmup_steps,
+        options.power,
+    )
+
+
+def optimizer(config: Config, schedule: optax.Schedule) -> optax.GradientTransformation:
+    """Build the optimiser of a config."""
+    options = config.optimizer
+    return create_optimizer(
+        options.name,
+        schedule,
+        momentum=options.momentum,
+        weight_decay=options.weight_decay,
+        backbone_factor=options.backbone_factor,
+        clip_norm=options.clip_norm,
+    )
+
+
+def loss(config: Config, num_classes: int) -> Loss:
+    """Build the loss of a config."""
+    options = config.train
+    check_class_weights(options.class_weights, num_classes)
+    if not 0 <= options.label_smoothing < 1:
+        raise UserError(f"train.label_smoothing {options.label_smoothing}: in [0, 1)")
+    kind = choose("loss", options.loss, LOSSES)
+    return kind(options.class_weights, options.label_smoothing)
+
+
+def write_text(path: Path, text: str) -> None:
+    """Replace a file in one step, so that a kill leaves the old or the new one."""
+    temporary = path.with_name(path.name + ".tmp")
+    temporary.write_text(text, encoding="utf-8")
+    os.replace(temporary, path)
+
+
+def _difference(old: Config, new: Config) -> str | None:
+    """Say which value of `new` does not continue a run of `old`, or return None."""
+    before, after = flatten(old), flatten(new)
+    changed = [
+        f"{name} {before[name]}, not {after[name]}"
+        for name in before
+        if before[name] != after[name] and not name.startswith(CHANGEABLE)
+    ]
+    return ", ".join(changed[:3]) or None
+
+
+def _labels_to_json(labels: LabelSet) -> str:
+    return json.dumps({"names": labels.names, "palette": labels.palette}) + "\n"
+
+
+def _labels_from_json(text: str, source: str) -> LabelSet:
+    try:
+        content = json.loads(text)
+        palette = tuple((int(r), int(g), int(b)) for r, g, b in content["palette"])
+        return LabelSet(tuple(content["names"]), palette)
+    except (ValueError, TypeError, KeyError) as error:
+        raise UserError(f"{source}: not a label set: {error}") from error

@@ -1,0 +1,415 @@
+"""A whole training run: data, steps, evaluations, checkpoints, results, report."""
+
+from __future__ import annotations
+
+import json
+import platform
+import signal
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any
+
+import jax
+import numpy as np
+from jax.sharding import Mesh
+
+from jaxseg.config import Config, to_json
+from jaxseg.data.catalog import Dataset, open_dataset
+from jaxseg.data.pipeline import Samples, TrainingStream
+from jaxseg.data.transforms import training_transforms
+from jaxseg.errors import UserError
+from jaxseg.evaluation.evaluate import (
+    Evaluation,
+    EvaluationStep,
+    create_evaluation_step,
+    evaluate,
+)
+from jaxseg.models import Segmenter, abstract_variables, count_parameters
+from jaxseg.predictor import Predictor
+from jaxseg.report.console import Progress, note
+from jaxseg.report.events import MetricLog
+from jaxseg.report.image_files import save_picture
+from jaxseg.report.page import write_report
+from jaxseg.report.pictures import comparison
+from jaxseg.run import (
+    Run,
+    learning_rate,
+    loss,
+    optimizer,
+    scores,
+    segmenter,
+    write_text,
+)
+from jaxseg.training.checkpoint import Checkpoints
+from jaxseg.training.mesh import (
+    check_batch_size,
+    create_mesh,
+    replicate,
+    replicated,
+    shard_batch,
+)
+from jaxseg.training.state import (
+    TrainState,
+    create_state,
+    fingerprint,
+    require_finite,
+)
+from jaxseg.training.step import TrainStep, create_train_step
+
+SAMPLES = 8
+"""Number of pictures in a report."""
+
+
+class Interrupted(Exception):
+    """The run was asked to stop; its state is saved."""
+
+
+@dataclass(frozen=True)
+class Result:
+    """What a finished run gave.
+
+    Attributes:
+      workdir: the run folder.
+      results: the content of its `results.json`.
+    """
+
+    workdir: Path
+    results: dict[str, Any]
+
+    @property
+    def miou(self) -> float | None:
+        """Mean IoU of the best checkpoint on the evaluation split, 0..1."""
+        return self.results["miou"]
+
+
+def train(config: Config, workdir: str | Path | None = None) -> Result:
+    """Train, evaluate and report; run again to resume.
+
+    Args:
+      config: what to do.
+      workdir: the run folder; None is `runs/<config.name>`.
+
+    Returns:
+      Figures of the best checkpoint; the folder holds them too.
+
+    Raises:
+      UserError: something that the user can mend, before anything is overwritten.
+      Interrupted: on Ctrl-C or SIGTERM, after saving.
+    """
+    _check(config)
+    training = _Training(config)
+    workdir = Path("runs") / (config.name or "run") if workdir is None else workdir
+    run = Run.create(config, training.dataset.labels, workdir)
+    with Checkpoints(run.checkpoints) as checkpoints:
+        latest = checkpoints.latest_step()
+        if latest is None or latest < config.train.steps:
+            training.run(run, checkpoints, latest)
+        elif latest > config.train.steps:
+            raise UserError(
+                f"{run.workdir} stands at step {latest}, beyond train.steps"
+                f" {config.train.steps}"
+            )
+        else:
+            note(f"{run.workdir}: trained to step {latest} already")
+        results = training.finish(run, checkpoints)
+    return Result(run.workdir, results)
+
+
+class _Training:
+    """The objects of one run, made from its Config."""
+
+    def __init__(self, config: Config):
+        self.config = config
+        self.mesh: Mesh = create_mesh()
+        check_batch_size(config.train.batch_size, config.train.accumulate, self.mesh)
+        augment = config.augment
+        self.transform = training_transforms(
+            augment.crop,
+            scale=augment.scale,
+            max_class_share=augment.max_class_share,
+            flip=augment.flip,
+            rotation=augment.rotation,
+            photometric=augment.photometric,
+            mean=config.model.mean,
+        )
+        self.schedule = learning_rate(config)
+        self.optimizer = optimizer(config, self.schedule)
+        note(f"data set {config.data.name}: preparing or opening")
+        self.dataset: Dataset = open_dataset(config.data)
+        self.train_samples = self.dataset.samples(config.data.train_split)
+        self.eval_samples = self.dataset.samples(config.data.eval_split)
+        self.eval_sizes = self.eval_samples.sizes()
+        self.num_classes = self.dataset.labels.num_classes
+        self.model: Segmenter = segmenter(config, self.num_classes)
+        self.loss = loss(config, self.num_classes)
+        self.parameters = count_parameters(self.model)
+        self._evaluation: tuple[int, Evaluation] | None = None
+        note(
+            f"{len(self.train_samples)} training and {len(self.eval_samples)}"
+            f" {config.data.eval_split} images, {self.num_classes} classes;"
+            f" {config.model.head} on {config.model.backbone},"
+            f" {self.parameters / 1e6:.2f} M parameters; {_device(self.mesh)}"
+        )
+
+    def initial_state(self) -> TrainState:
+        state = create_state(
+            self.model,
+            self.optimizer,
+            self.config.seed,
+            self.config.augment.crop,
+            ema=self.config.train.ema > 0,
+        )
+        return replicate(state, self.mesh)
+
+    def train_step(self) -> TrainStep:
+        config = self.config
+        return create_train_step(
+            self.model,
+            self.optimizer,
+            self.schedule,
+            self.loss,
+            self.mesh,
+            mean=config.model.mean,
+            std=config.model.std,
+            auxiliary_weight=config.train.auxiliary_weight,
+            ema=config.train.ema,
+            accumulate=config.train.accumulate,
+            remat=config.model.remat,
+            seed=config.seed,
+        )
+
+    def evaluation_step(self) -> EvaluationStep:
+        function = scores(self.config, self.model)
+        return create_evaluation_step(function, self.num_classes, self.mesh)
+
+    def run(self, run: Run, checkpoints: Checkpoints, latest: int | None) -> None:
+        """Take the steps from `latest` (or 0) to the end."""
+        options = self.config.train
+        state = self.initial_state()
+        stream = TrainingStream(
+            self.train_samples,
+            self.transform,
+            batch_size=options.batch_size,
+            seed=self.config.seed,
+            threads=self.config.data.threads,
+            process_index=jax.process_index(),
+            process_count=jax.process_count(),
+        )
+        if latest is not None:
+            state, place = checkpoints.restore(state, latest)
+            stream.restore(place)
+            note(f"{run.workdir}: resuming at step {latest} of {options.steps}")
+        train_step, eval_step = self.train_step(), self.evaluation_step()
+        start = latest or 0
+        pending: tuple[int, dict[str, jax.Array]] | None = None
+        with (
+            MetricLog(run.workdir, start) as log,
+            Progress(options.steps, start, options.batch_size) as progress,
+            _stop_signals() as stopped,
+        ):
+
+            def read() -> None:
+                """Fetch the metrics of a step that is done, or soon will be."""
+                nonlocal pending
+                if pending is None:
+                    return
+                step, metrics = pending
+                values = {name: float(value) for name, value in metrics.items()}
+                pending = None
+                require_finite(values["loss"], step)
+                progress.update(step, values)
+                if step % options.log_every == 0 or step == options.steps:
+                    log.write(step, "train", values)
+
+            for step in range(start + 1, options.steps + 1):
+                batch = shard_batch(next(stream), self.mesh)
+                state, metrics = train_step(state, batch)
+                read()  # the step before: the device is busy with this one meanwhile
+                pending = (step, metrics)
+                last = step == options.steps
+                evaluates = last or step % options.eval_every == 0
+                stops = stopped.is_set() and not last
+                if evaluates or stops or step % options.checkpoint_every == 0:
+                    read()
+                    miou = None
+                    if evaluates and not stops:
+                        miou = self._evaluate(eval_step, state, step, log, progress)
+                    checkpoints.save(state, stream.state(), miou)
+                if stops:
+                    checkpoints.wait()
+                    raise Interrupted(f"stopped at step {step}, saved in {run.workdir}")
+            checkpoints.wait()
+
+    def _evaluate(
+        self,
+        eval_step: EvaluationStep,
+        state: TrainState,
+        step: int,
+        log: MetricLog,
+        progress: Progress,
+    ) -> float:
+        evaluation = self._measure(eval_step, state.variables)
+        self._evaluation = (step, evaluation)
+        confusion = evaluation.confusion
+        split = self.config.data.eval_split
+        log.write(
+            step,
+            split,
+            {
+                "miou": confusion.mean_iou,
+                "pixel_accuracy": confusion.pixel_accuracy,
+                "frequency_weighted_iou": confusion.frequency_weighted_iou,
+                "mean_dice": confusion.mean_dice,
+            },
+        )
+        progress.note(
+            f"step {step}: {split} mean IoU {confusion.mean_iou:.4f},"
+            f" pixel accuracy {confusion.pixel_accuracy:.4f}"
+            f" ({evaluation.images} images in {evaluation.seconds:.1f} s)"
+        )
+        return confusion.mean_iou
+
+    def _measure(self, eval_step: EvaluationStep, variables: Any) -> Evaluation:
+        options = self.config.evaluation
+        return evaluate(
+            eval_step,
+            variables,
+            self.eval_samples,
+            self.eval_sizes,
+            self.num_classes,
+            self.mesh,
+            batch_size=options.batch_size,
+            multiple=options.size_multiple,
+            threads=self.config.data.threads,
+        )
+
+    def finish(self, run: Run, checkpoints: Checkpoints) -> dict[str, Any]:
+        """Write results, pictures and the report of the best checkpoint."""
+        best, latest = checkpoints.best_step(), checkpoints.latest_step()
+        if best is None or latest is None:
+            raise UserError(
+                f"{run.workdir}: train.steps is 0, there is nothing to show"
+            )
+        state, _ = checkpoints.restore(self.initial_state(), latest)
+        hashed = fingerprint(state.params)
+        variables = state.variables
+        if best != latest:
+            target = abstract_variables(self.model, replicated(self.mesh))
+            variables = checkpoints.restore_variables(
+                target, best, self.config.train.ema > 0
+            )
+        if self._evaluation is not None and self._evaluation[0] == best:
+            evaluation = self._evaluation[1]
+        else:
+            evaluation = self._measure(self.evaluation_step(), variables)
+        results = {
+            "name": self.config.name,
+            "step": best,
+            "split": self.config.data.eval_split,
+            **evaluation.figures(self.dataset.labels.names),
+            "trained_steps": latest,
+            "parameters": self.parameters,
+            "parameters_sha256": hashed,
+            "device": _device(self.mesh),
+            "versions": versions(),
+        }
+        write_text(run.workdir / "results.json", json.dumps(results, indent=2) + "\n")
+        pictures = self._draw_samples(run.workdir / "samples", variables)
+        page = write_report(
+            run.workdir,
+            self.config.name,
+            results,
+            to_json(self.config),
+            self.dataset.labels,
+            pictures,
+        )
+        miou = results["miou"]
+        note(
+            f"best: step {best}, mean IoU {'-' if miou is None else f'{miou:.4f}'};"
+            f" report in {page}"
+        )
+        return results
+
+    def _draw_samples(self, folder: Path, variables: Any) -> list[Path]:
+        options = self.config.evaluation
+        predictor = Predictor(
+            scores(self.config, self.model),
+            variables,
+            self.dataset.labels,
+            batch_size=options.batch_size,
+            multiple=options.size_multiple,
+        )
+        folder.mkdir(exist_ok=True)
+        chosen = _spread(self.eval_samples, SAMPLES)
+        masks = predictor([sample["image"] for sample in chosen])
+        paths = []
+        for sample, mask in zip(chosen, masks, strict=True):
+            name = Path(sample["name"]).name
+            path = folder / f"{Path(name).stem}.png"
+            sheet = comparison(
+                sample["image"], sample["label"], mask, self.dataset.labels
+            )
+            save_picture(path, sheet)
+            paths.append(path)
+        return paths
+
+
+def _spread(samples: Samples, count: int) -> list[dict[str, Any]]:
+    """Return samples evenly spread over a split."""
+    places = np.linspace(0, len(samples) - 1, min(count, len(samples))).round()
+    return [samples[int(place)] for place in places]
+
+
+def _check(config: Config) -> None:
+    options = config.train
+    for name in ("steps", "log_every", "eval_every", "checkpoint_every"):
+        if getattr(options, name) < 1:
+            raise UserError(f"train.{name} {getattr(options, name)}: at least 1")
+    if not 0 <= options.ema < 1:
+        raise UserError(f"train.ema {options.ema}: a decay in [0, 1)")
+    if config.evaluation.batch_size < 1:
+        raise UserError("evaluation.batch_size: at least 1")
+
+
+@contextmanager
+def _stop_signals() -> Iterator[threading.Event]:
+    """Turn the first Ctrl-C or SIGTERM into an event; a second one acts at once."""
+    stopped = threading.Event()
+    if threading.current_thread() is not threading.main_thread():
+        yield stopped
+        return
+    previous: dict[int, Any] = {}
+
+    def stop(number: int, frame: Any) -> None:
+        stopped.set()
+        signal.signal(number, previous[number])
+
+    for number in (signal.SIGINT, signal.SIGTERM):
+        previous[number] = signal.signal(number, stop)
+    try:
+        yield stopped
+    finally:
+        for number, handler in previous.items():
+            signal.signal(number, handler)
+
+
+def _device(mesh: Mesh) -> str:
+    """Name the devices, as in `8 x NVIDIA H200`."""
+    kind = mesh.devices.flat[0].device_kind
+    return kind if mesh.size == 1 else f"{mesh.size} x {kind}"
+
+
+def versions() -> dict[str, str]:
+    """Return the versions that a result depends on."""
+    names = ("jaxseg", "jax", "jaxlib", "flax", "optax", "orbax-checkpoint", "grain")
+    found = {"python": platform.python_version()}
+    for name in names:
+        try:
+            found[name] = version(name)
+        except ModuleNotFoundError:  # run from a checkout, not installed
+            continue
+    return found

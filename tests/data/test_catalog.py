@@ -1,0 +1,57 @@
+from __future__ import annotations
+
+import subprocess
+import sys
+
+import pytest
+
+from jaxseg.config import DataConfig
+from jaxseg.data.builders import digit_scenes
+from jaxseg.data.catalog import DATASETS, open_dataset
+from jaxseg.errors import UserError
+
+
+def test_the_catalog_lists_every_data_set():
+    assert list(DATASETS) == [
+        "digit_scenes",
+        "folder",
+        "camvid",
+        "oxford_iiit_pet",
+        "cityscapes",
+    ]
+
+
+@pytest.mark.parametrize("name", sorted(DATASETS))
+def test_every_description_is_one_line(name):
+    assert DATASETS[name].description
+    assert "\n" not in DATASETS[name].description
+
+
+def test_an_unknown_data_set_is_refused_with_the_nearest():
+    with pytest.raises(UserError, match="unknown data set 'camvidd'.*mean 'camvid'"):
+        open_dataset(DataConfig(name="camvidd"))
+
+
+def test_the_default_data_set_opens_without_a_download(tmp_path):
+    dataset = open_dataset(DataConfig(cache=str(tmp_path)))
+    assert dataset.name == "digit_scenes"
+    assert dataset.splits == {"train": 4000, "val": 500}
+    assert dataset.labels == digit_scenes.LABELS
+    assert len(dataset.samples("val")) == 500
+
+
+def test_listing_imports_neither_tfds_nor_jax():
+    code = (
+        "import sys; from jaxseg.data.catalog import DATASETS;"
+        "sys.exit(not {'tensorflow_datasets', 'jax'}.isdisjoint(sys.modules))"
+    )
+    assert subprocess.run([sys.executable, "-c", code]).returncode == 0
+
+
+def test_a_folder_that_may_not_be_read_is_an_error_of_one_line(monkeypatch, tmp_path):
+    def denied(self):
+        raise PermissionError(13, "Permission denied", str(tmp_path))
+
+    monkeypatch.setattr("pathlib.Path.iterdir", denied)
+    with pytest.raises(UserError, match="Permission denied"):
+        open_dataset(DataConfig(name="folder", root=str(tmp_path)))

@@ -1,0 +1,296 @@
+from __future__ import annotations
+
+import dataclasses
+import os
+import shutil
+import tempfile
+from pathlib import Path
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from hypothesis.extra.numpy import arrays
+from PIL import Image
+
+from jaxseg.config import DataConfig
+from jaxseg.data import files
+from jaxseg.data.builders import folder
+from jaxseg.data.catalog import open_dataset
+from jaxseg.data.labels import IGNORE
+from jaxseg.errors import UserError
+
+LABEL = np.array([[0, 1, 2, 1], [2, 1, 0, IGNORE]], np.uint8)
+
+
+def picture(seed, shape=LABEL.shape):
+    rng = np.random.default_rng(seed)
+    return rng.integers(0, 256, (*shape, 3), np.uint8)
+
+
+def add(root, split, name, mask=LABEL, image=None):
+    """Write an image and its mask, both lossless, as `SPLIT/images + SPLIT/masks`."""
+    pictures = {"images": picture(1, mask.shape[:2]) if image is None else image}
+    for kind, pixels in (pictures | {"masks": mask}).items():
+        path = root / split / kind / f"{name}.png"
+        path.parent.mkdir(parents=True, exist_ok=True)
+        Image.fromarray(pixels).save(path)
+
+
+@pytest.fixture
+def root(tmp_path):
+    add(tmp_path / "raw", "train", "a")
+    add(tmp_path / "raw", "train", "b", image=picture(2))
+    add(tmp_path / "raw", "val", "c")
+    return tmp_path / "raw"
+
+
+@pytest.fixture
+def config(root, tmp_path):
+    return DataConfig(name="folder", root=str(root), cache=str(tmp_path / "cache"))
+
+
+def opened(config, **options):
+    return open_dataset(dataclasses.replace(config, **options))
+
+
+def refused(config, message, **options):
+    with pytest.raises(UserError, match=message) as error:
+        opened(config, **options)
+    assert "\n" not in str(error.value)
+
+
+def only_label(config, **options):
+    """Open a folder of one mask in train and return it as a label."""
+    return opened(config, **options).samples("train")[0]["label"]
+
+
+def test_images_and_masks_come_back_as_they_were(config):
+    dataset = opened(config)
+    assert dataset.splits == {"train": 2, "val": 1}
+    samples = dataset.samples("train")
+    found = {sample["name"]: sample for sample in samples}
+    assert sorted(found) == ["a", "b"]
+    np.testing.assert_array_equal(found["a"]["image"], picture(1))
+    np.testing.assert_array_equal(found["b"]["image"], picture(2))
+    np.testing.assert_array_equal(found["a"]["label"], LABEL)
+
+
+def test_the_number_of_classes_is_inferred_from_the_masks(config):
+    assert opened(config).labels.names == ("class 0", "class 1", "class 2")
+
+
+def test_names_and_palette_are_known_when_it_is_opened_again(config):
+    options = {
+        "class_names": ("x", "y", "z"),
+        "palette": ((1, 2, 3), (4, 5, 6), (7, 8, 9)),
+    }
+    opened(config, **options)
+    labels = opened(config, **options).labels
+    assert (labels.names, labels.palette) == (*options.values(),)
+
+
+def test_masks_of_other_values_become_classes(root, config):
+    shutil.rmtree(root / "val")
+    add(root, "train", "a", np.array([[0, 7, 40]], np.uint8))
+    add(root, "train", "b", np.array([[0, 7, 40]], np.uint8))
+    label = only_label(config, mask_values=(40, 0, 7))
+    np.testing.assert_array_equal(label, [[1, 2, 0]])
+
+
+def test_masks_of_16_bits_become_classes(root, config):
+    shutil.rmtree(root / "val")
+    for name in "ab":
+        add(root, "train", name, np.array([[0, 1000, 60000]], np.uint16))
+    label = only_label(config, mask_values=(0, 1000, 60000))
+    np.testing.assert_array_equal(label, [[0, 1, 2]])
+
+
+def test_masks_in_colours_become_classes(root, config):
+    colours = ((0, 0, 0), (255, 0, 0), (0, 0, 255))
+    shutil.rmtree(root / "val")
+    for name in "ab":
+        mask = np.array(colours, np.uint8)[LABEL[:, :3]]
+        add(root, "train", name, mask)
+    label = only_label(config, palette=colours)
+    np.testing.assert_array_equal(label, LABEL[:, :3])
+
+
+def test_a_colour_of_no_class_is_refused_naming_the_file(root, config):
+    add(root, "val", "c", np.full((2, 2, 3), 9, np.uint8))
+    message = r"val/masks/c.png: mask colour \(9, 9, 9\)"
+    refused(config, message, palette=((0, 0, 0), (1, 1, 1), (2, 2, 2)))
+
+
+def test_the_ignored_value_can_be_chosen(root, config):
+    add(root, "val", "c", np.array([[0, 1, 2, 200]], np.uint8))
+    add(root, "train", "a", np.array([[0, 1, 2, 200]], np.uint8))
+    add(root, "train", "b", np.array([[0, 1, 2, 200]], np.uint8))
+    label = only_label(config, ignore_value=200)
+    np.testing.assert_array_equal(label, [[0, 1, 2, IGNORE]])
+
+
+@pytest.fixture
+def binary(tmp_path):
+    root = tmp_path / "binary"
+    for split in ("train", "val"):
+        add(root, split, "a", np.array([[0, 255], [255, 0]], np.uint8))
+    return DataConfig(name="folder", root=str(root), cache=str(tmp_path / "cache"))
+
+
+@pytest.mark.parametrize("options", [{}, {"num_classes": 2}])
+def test_masks_of_0_and_255_are_refused_with_the_remedy(binary, options):
+    refused(binary, "look binary; pass --data.mask_values 0 255", **options)
+
+
+def test_255_is_a_class_and_not_ignored_where_mask_values_say_so(binary):
+    label = only_label(binary, mask_values=(0, 255))
+    np.testing.assert_array_equal(label, [[0, 1], [1, 0]])
+
+
+def test_classes_that_cannot_be_inferred_are_refused(root, config):
+    for split, name in (("train", "a"), ("train", "b"), ("val", "c")):
+        add(root, split, name, np.array([[0, 128]], np.uint8))
+    refused(config, "cannot be inferred from the mask values 0 128; pass --data")
+    assert opened(config, num_classes=129).labels.num_classes == 129
+
+
+def test_masks_of_ignored_pixels_only_are_refused(root, config):
+    for split, name in (("train", "a"), ("train", "b"), ("val", "c")):
+        add(root, split, name, np.full((2, 2), IGNORE, np.uint8))
+    refused(config, "cannot be inferred .*all ignored")
+
+
+def test_an_ignored_value_among_the_classes_is_refused(config):
+    message = "data.ignore_value 0 is a class's value too; pass --data.mask_values 1 2"
+    refused(config, message, ignore_value=0, num_classes=3)
+
+
+def test_counts_of_classes_that_differ_are_refused(config):
+    message = "differ: data.num_classes 3, data.class_names 2"
+    refused(config, message, num_classes=3, class_names=("a", "b"))
+
+
+def test_a_mask_value_outside_the_classes_is_refused_naming_the_file(root, config):
+    add(root, "val", "c", np.full((2, 4), 9, np.uint8))
+    refused(
+        config,
+        "val/masks/c.png: mask value 9 .*; mend the mask, or data.num",
+        num_classes=3,
+    )
+
+
+def test_a_mask_of_another_size_is_refused_naming_both(root, config):
+    add(root, "val", "c", LABEL, image=picture(3, (5, 4)))
+    refused(config, "val/masks/c.png: 4x2 pixels, but .*images/c.png has 4x5")
+
+
+def test_a_truncated_image_is_refused_naming_it(root, config):
+    path = root / "train/images/a.png"
+    path.write_bytes(path.read_bytes()[:60])
+    refused(config, "train/images/a.png: cannot be read as an image")
+
+
+def test_a_root_is_asked_for(config):
+    refused(config, "pass --data.root FOLDER", root="")
+
+
+def test_a_failed_preparation_leaves_nothing_to_open(root, config):
+    good = (root / "val/images/c.png").read_bytes()
+    (root / "val/images/c.png").write_bytes(good[:60])
+    for _ in range(2):
+        refused(config, "c.png: cannot be read")
+    assert not list(Path(config.cache).rglob("dataset_info.json"))
+    (root / "val/images/c.png").write_bytes(good)
+    assert opened(config).splits == {"train": 2, "val": 1}
+
+
+def test_an_unchanged_folder_is_not_read_again(config, monkeypatch):
+    first = opened(config)
+    monkeypatch.setattr(files, "read_bytes", None)
+    monkeypatch.setattr(files, "read_image", None)
+    assert opened(config).directory == first.directory
+
+
+def test_touched_files_are_not_prepared_again(root, config, monkeypatch):
+    first = opened(config)
+    os.utime(root / "train/images/a.png", ns=(1, 1))
+    monkeypatch.setattr(files, "read_image", None)
+    assert opened(config).directory == first.directory
+
+
+def test_a_moved_folder_is_not_prepared_again(root, config, monkeypatch, tmp_path):
+    first = opened(config)
+    root.rename(tmp_path / "moved")
+    monkeypatch.setattr(files, "read_image", None)
+    second = opened(config, root=str(tmp_path / "moved"))
+    assert second.directory == first.directory
+
+
+def test_a_changed_file_is_prepared_anew(root, config):
+    first = opened(config)
+    add(root, "train", "a", image=picture(9))
+    second = opened(config)
+    assert second.directory != first.directory
+    images = [sample["image"].tolist() for sample in second.samples("train")]
+    assert picture(9).tolist() in images
+
+
+def test_an_added_image_is_found(root, config):
+    opened(config)
+    add(root, "train", "d")
+    assert opened(config).splits == {"train": 3, "val": 1}
+
+
+def test_other_label_options_are_prepared_anew(config):
+    first = opened(config)
+    second = opened(config, class_names=("x", "y", "z"))
+    assert second.directory != first.directory
+
+
+def test_deleted_records_are_made_again(config):
+    shutil.rmtree(opened(config).directory)
+    assert len(opened(config).samples("val")) == 1
+
+
+def test_nothing_is_written_into_the_folder(root, config):
+    before = {path: path.stat().st_mtime_ns for path in root.rglob("*")}
+    opened(config)
+    assert {path: path.stat().st_mtime_ns for path in root.rglob("*")} == before
+
+
+def test_preparing_prints_nothing(config, capfd):
+    opened(config)
+    assert capfd.readouterr() == ("", "")
+
+
+def test_an_image_turned_by_exif_is_stored_upright(root, config):
+    exif = Image.Exif()
+    exif[0x0112] = 6
+    turned = np.rot90(picture(4)).copy()
+    Image.fromarray(turned).save(root / "val/images/c.png", exif=exif)
+    np.testing.assert_array_equal(opened(config).samples("val")[0]["image"], picture(4))
+
+
+masks = arrays(
+    np.uint8,
+    st.tuples(st.integers(1, 6), st.integers(1, 6)),
+    elements=st.sampled_from([0, 1, 2, 3, IGNORE]),
+)
+
+
+@given(masks)
+@settings(deadline=None, max_examples=15)
+def test_any_label_survives_the_way_through_files_and_records(mask):
+    with tempfile.TemporaryDirectory() as place:
+        add(Path(place) / "raw", "train", "a", mask)
+        config = DataConfig(
+            name="folder", root=f"{place}/raw", cache=f"{place}/cache", num_classes=4
+        )
+        np.testing.assert_array_equal(only_label(config), mask)
+
+
+def test_an_option_for_the_classes_is_enough_without_looking_at_masks():
+    config = DataConfig(class_names=("a", "b", "c"))
+    labels = folder.label_set(config, [Path("nowhere.png")])
+    assert labels.num_classes == 3 and labels.raw_ignore == (IGNORE,)

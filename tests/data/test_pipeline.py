@@ -1,0 +1,185 @@
+"""Order, shards, resume and padding of batches."""
+
+import json
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from jaxseg.data.labels import IGNORE
+from jaxseg.data.padding import pad_image, padded_size, size_multiple
+from jaxseg.data.pipeline import TrainingStream, evaluation_batches
+from jaxseg.errors import UserError
+
+
+class Numbered:
+    """Samples whose pixels are their own index; counts how often each is read."""
+
+    def __init__(self, count, sizes=None):
+        self.count, self.sizes = count, sizes or [(4, 5)] * count
+
+    def __len__(self):
+        return self.count
+
+    def __getitem__(self, index):
+        size = self.sizes[index]
+        return {
+            "image": np.full((*size, 3), index, np.uint8),
+            "label": np.full(size, index, np.uint8),
+            "name": str(index),
+        }
+
+
+def jitter(sample, rng):
+    """Add randomness that shows in the image."""
+    noise = rng.integers(0, 200, dtype=np.uint8)
+    return {**sample, "image": sample["image"] + noise}
+
+
+def stream(process=0, processes=1, batch=4, count=10, seed=0, threads=2):
+    return TrainingStream(
+        Numbered(count),
+        jitter,
+        batch_size=batch,
+        seed=seed,
+        threads=threads,
+        process_index=process,
+        process_count=processes,
+    )
+
+
+def take(source, count):
+    return [next(source) for _ in range(count)]
+
+
+def pairs(batches):
+    """(index, randomness) of every sample in order."""
+    return [
+        (int(label[0, 0]), int(image[0, 0, 0]))
+        for batch in batches
+        for image, label in zip(batch["image"], batch["label"], strict=True)
+    ]
+
+
+def test_a_batch_has_its_shapes_and_types():
+    batch = next(stream())
+    assert batch["image"].shape == (4, 4, 5, 3) and batch["image"].dtype == np.uint8
+    assert batch["label"].shape == (4, 4, 5) and batch["label"].dtype == np.uint8
+    assert batch["valid"].shape == (4,) and batch["valid"].all()
+
+
+def test_every_epoch_holds_every_sample_once_in_another_order():
+    seen = [index for index, _ in pairs(take(stream(), 5))]
+    assert sorted(seen[:10]) == sorted(seen[10:]) == list(range(10))
+    assert seen[:10] != seen[10:]
+
+
+def test_order_and_randomness_are_a_function_of_the_seed():
+    assert pairs(take(stream(), 6)) == pairs(take(stream(threads=1), 6))
+    assert pairs(take(stream(), 6)) != pairs(take(stream(seed=1), 6))
+
+
+def test_processes_share_the_batch_of_one():
+    whole = take(stream(), 6)
+    parts = [take(stream(process, 2), 6) for process in (0, 1)]
+    for step in range(6):
+        together = pairs([parts[0][step], parts[1][step]])
+        assert sorted(together) == sorted(pairs([whole[step]]))
+
+
+@pytest.mark.parametrize("steps", [0, 1, 5])
+def test_a_restored_stream_continues_bit_for_bit(steps):
+    first = stream()
+    take(first, steps)
+    place = json.loads(json.dumps(first.state()))
+    rest = pairs(take(first, 4))
+    second = stream()
+    second.restore(place)
+    assert pairs(take(second, 4)) == rest
+
+
+def test_a_batch_that_processes_do_not_divide_is_refused():
+    with pytest.raises(UserError, match="a multiple of 3"):
+        stream(processes=3)
+
+
+def collect(sizes, processes=1, **options):
+    """Indices and arrays of an evaluation, by process."""
+    return [
+        list(
+            evaluation_batches(
+                Numbered(len(sizes), sizes),
+                sizes,
+                threads=2,
+                process_index=process,
+                process_count=processes,
+                **options,
+            )
+        )
+        for process in range(processes)
+    ]
+
+
+some_sizes = st.lists(st.sampled_from([(4, 5), (5, 4), (9, 9)]), min_size=1, max_size=9)
+
+
+@settings(max_examples=30, deadline=None)
+@given(
+    some_sizes, st.integers(1, 8), st.sampled_from([1, 2]), st.sampled_from([1, 4, 8])
+)
+def test_every_image_is_evaluated_exactly_once(sizes, batch, processes, multiple):
+    groups = collect(
+        sizes, processes, batch_size=batch, multiple=multiple, unit=processes
+    )
+    seen = [index for group in groups for part in group for index in part.indices]
+    assert sorted(seen) == list(range(len(sizes)))
+    shapes = [[part.arrays["image"].shape for part in group] for group in groups]
+    assert all(shape == shapes[0] for shape in shapes), "processes must agree"
+
+
+def test_what_fills_a_batch_is_marked_and_ignored():
+    (batches,) = collect([(4, 5)] * 5, batch_size=4)
+    last = batches[-1].arrays
+    assert last["image"].shape == (4, 4, 5, 3)
+    assert last["valid"].tolist() == [True, False, False, False]
+    assert (last["label"][1:] == IGNORE).all()
+
+
+def test_padding_mirrors_the_image_and_ignores_the_label():
+    (batches,) = collect([(4, 5)], batch_size=1, multiple=8)
+    arrays = batches[0].arrays
+    assert arrays["image"].shape == (1, 8, 8, 3)
+    assert (arrays["label"][0, 4:] == IGNORE).all()
+    assert (arrays["label"][0, :4, :5] == 0).all()
+    assert batches[0].sizes == ((4, 5),)
+
+
+def test_a_batch_is_no_larger_than_its_group_needs():
+    (batches,) = collect([(4, 5), (9, 9)], batch_size=8, unit=2)
+    assert [part.arrays["image"].shape[0] for part in batches] == [2, 2]
+
+
+@settings(max_examples=50, deadline=None)
+@given(st.tuples(st.integers(1, 99), st.integers(1, 99)), st.integers(1, 64))
+def test_a_padded_size_is_the_next_multiple(size, multiple):
+    padded = padded_size(size, multiple, 1)
+    for before, after in zip(size, padded, strict=True):
+        assert after % multiple == 0 and before <= after < before + multiple
+
+
+def test_few_sizes_stay_exact_and_many_are_rounded():
+    many = [(100 + i, 100) for i in range(17)]
+    assert size_multiple(many[:16]) == 1
+    assert size_multiple(many) == 64
+    assert size_multiple(many, asked=1) == 1
+    with pytest.raises(UserError, match="size_multiple -1"):
+        size_multiple(many, asked=-1)
+
+
+@pytest.mark.parametrize("shape", [(1, 1), (1, 5), (3, 2)])
+def test_a_tiny_image_can_be_padded_far(shape):
+    image = np.arange(shape[0] * shape[1] * 3, dtype=np.uint8).reshape(*shape, 3)
+    padded = pad_image(image, (33, 40))
+    assert padded.shape == (33, 40, 3)
+    np.testing.assert_array_equal(padded[: shape[0], : shape[1]], image)

@@ -1,0 +1,197 @@
+"""Image and mask stay aligned under every transform; ranges and caps hold."""
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from jaxseg.data.labels import IGNORE
+from jaxseg.data.transforms import (
+    Chain,
+    Pad,
+    PhotometricDistortion,
+    RandomFlip,
+    RandomRotation,
+    RandomScaleCrop,
+    training_transforms,
+)
+from jaxseg.errors import UserError
+
+COLOURS = np.array([[10, 10, 10], [120, 120, 120], [240, 240, 240]], np.uint8)
+
+
+def scene(height=60, width=80, seed=0):
+    """Blocks of 10 pixels; the colour of a pixel says its class."""
+    rng = np.random.default_rng(seed)
+    blocks = rng.integers(0, 3, (-(-height // 10), -(-width // 10)), dtype=np.uint8)
+    label = np.kron(blocks, np.ones((10, 10), np.uint8))[:height, :width]
+    return {"image": COLOURS[label], "label": label, "name": "scene"}
+
+
+def agreement(sample):
+    """The share of counted pixels whose colour is that of their class."""
+    kept = sample["label"] != IGNORE
+    distance = np.abs(
+        sample["image"][kept][:, None, 0].astype(int) - COLOURS[None, :, 0].astype(int)
+    )
+    return (distance.argmin(1) == sample["label"][kept]).mean()
+
+
+TRANSFORMS = {
+    "crop": RandomScaleCrop((32, 40)),
+    "scale up": RandomScaleCrop((32, 40), (1.5, 2.0)),
+    "scale down": RandomScaleCrop((32, 40), (0.4, 0.7)),
+    "rotate": RandomRotation(30.0),
+    "flip": RandomFlip(1.0),
+    "pad": Pad((90, 100)),
+    "all": training_transforms(
+        (48, 48), scale=(0.5, 2.0), flip=0.5, rotation=15.0, max_class_share=0.75
+    ),
+}
+
+
+@pytest.mark.parametrize("name", TRANSFORMS)
+def test_image_and_mask_stay_aligned(name):
+    for seed in range(8):
+        out = TRANSFORMS[name](scene(seed=seed), np.random.default_rng(seed))
+        assert out["image"].shape[:2] == out["label"].shape
+        assert out["image"].dtype == out["label"].dtype == np.uint8
+        # Block edges are blended by interpolation in the image alone.
+        assert agreement(out) > (0.85 if name in ("scale down", "all") else 0.93)
+
+
+@pytest.mark.parametrize("name", TRANSFORMS)
+def test_a_transform_is_a_function_of_sample_and_generator(name):
+    first, second = (
+        TRANSFORMS[name](scene(), np.random.default_rng(7)) for _ in range(2)
+    )
+    np.testing.assert_array_equal(first["image"], second["image"])
+    np.testing.assert_array_equal(first["label"], second["label"])
+
+
+@pytest.mark.parametrize("name", TRANSFORMS)
+def test_the_input_is_not_changed(name):
+    sample = scene()
+    before = {key: np.copy(value) for key, value in sample.items() if key != "name"}
+    TRANSFORMS[name](sample, np.random.default_rng(0))
+    for key, value in before.items():
+        np.testing.assert_array_equal(sample[key], value)
+
+
+@settings(max_examples=40, deadline=None)
+@given(
+    st.tuples(st.integers(1, 70), st.integers(1, 70)),
+    st.floats(0.3, 3.0),
+    st.integers(0, 99),
+)
+def test_any_image_becomes_exactly_the_crop(size, factor, seed):
+    chain = training_transforms((33, 40), scale=(factor, factor), rotation=5.0)
+    out = chain(scene(*size), np.random.default_rng(seed))
+    assert out["image"].shape == (33, 40, 3)
+    assert out["label"].shape == (33, 40)
+    assert (out["label"] != IGNORE).any()
+
+
+def test_a_crop_without_scaling_is_a_window_of_the_image():
+    sample = scene()
+    out = RandomScaleCrop((30, 30))(sample, np.random.default_rng(3))
+    windows = np.lib.stride_tricks.sliding_window_view(sample["label"], (30, 30))
+    assert (windows == out["label"]).all((2, 3)).any()
+
+
+def test_scaling_by_two_doubles_every_pixel():
+    sample = scene(16, 20)
+    out = RandomScaleCrop((32, 40), (2.0, 2.0))(sample, np.random.default_rng(0))
+    doubled = np.kron(sample["label"], np.ones((2, 2), np.uint8))
+    np.testing.assert_array_equal(out["label"], doubled)
+
+
+def test_a_crop_of_one_class_is_drawn_again():
+    label = np.zeros((40, 400), np.uint8)
+    label[:, 200:210] = 1
+    sample = {"image": np.zeros((40, 400, 3), np.uint8), "label": label, "name": ""}
+    shares = {}
+    for cap in (1.0, 0.75):
+        crop = RandomScaleCrop((40, 30), max_class_share=cap)
+        outs = [crop(sample, np.random.default_rng(i))["label"] for i in range(60)]
+        shares[cap] = np.mean([out.any() for out in outs])
+    assert shares[0.75] > 3 * shares[1.0]
+
+
+def test_a_flip_mirrors_both():
+    sample = scene()
+    out = RandomFlip(1.0)(sample, np.random.default_rng(0))
+    np.testing.assert_array_equal(out["image"], sample["image"][:, ::-1])
+    np.testing.assert_array_equal(out["label"], sample["label"][:, ::-1])
+    same = RandomFlip(0.0)(sample, np.random.default_rng(0))
+    np.testing.assert_array_equal(same["label"], sample["label"])
+
+
+def test_what_a_rotation_brings_in_is_ignored():
+    sample = scene()
+    out = RandomRotation(45.0, fill=(1, 2, 3))(sample, np.random.default_rng(1))
+    outside = out["label"] == IGNORE
+    assert 0.01 < outside.mean() < 0.7
+    assert (sample["label"] != IGNORE).all()
+
+
+def test_padding_is_ignored_and_filled():
+    out = Pad((70, 90), fill=(1, 2, 3))(scene(), np.random.default_rng(0))
+    assert (out["label"][60:] == IGNORE).all()
+    assert (out["image"][60:] == (1, 2, 3)).all()
+    np.testing.assert_array_equal(out["label"][:60, :80], scene()["label"])
+
+
+def test_photometric_distortion_leaves_the_mask_and_changes_the_image():
+    changed = 0
+    for seed in range(20):
+        sample = scene()
+        out = PhotometricDistortion()(sample, np.random.default_rng(seed))
+        assert out["label"] is sample["label"]
+        assert out["image"].dtype == np.uint8
+        changed += not np.array_equal(out["image"], sample["image"])
+    assert changed >= 15
+
+
+def test_neutral_photometric_distortion_is_the_identity_on_grey():
+    neutral = PhotometricDistortion(0.0, (1.0, 1.0), (1.0, 1.0), 0.0)
+    out = neutral(scene(), np.random.default_rng(0))
+    np.testing.assert_array_equal(out["image"], scene()["image"])
+
+
+def test_hue_turns_red_towards_green():
+    red = {**scene(), "image": np.full((60, 80, 3), (200, 0, 0), np.uint8)}
+    turned = PhotometricDistortion(0.0, (1.0, 1.0), (1.0, 1.0), 90.0)
+    means = [
+        turned(red, np.random.default_rng(seed))["image"].mean((0, 1))
+        for seed in range(20)
+    ]
+    assert any(mean[1] > 20 for mean in means)
+
+
+def test_a_chain_hands_one_generator_on():
+    chain = Chain((RandomFlip(0.5), RandomFlip(0.5)))
+    rng = np.random.default_rng(0)
+    chain(scene(), rng)
+    expected = np.random.default_rng(0)
+    expected.random(2)
+    assert rng.random() == expected.random()
+
+
+@pytest.mark.parametrize(
+    ("options", "name"),
+    [
+        ({"scale": (2.0, 1.0)}, "augment.scale"),
+        ({"scale": (0.0, 1.0)}, "augment.scale"),
+        ({"flip": 1.5}, "augment.flip"),
+        ({"max_class_share": 0.0}, "augment.max_class_share"),
+    ],
+)
+def test_a_senseless_range_is_refused(options, name):
+    with pytest.raises(UserError, match=name):
+        training_transforms((32, 32), **options)
+
+
+def test_an_empty_crop_is_refused():
+    with pytest.raises(UserError, match="augment.crop"):
+        training_transforms((0, 32))

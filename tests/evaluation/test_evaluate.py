@@ -1,0 +1,89 @@
+"""Evaluation counts every image once, whatever the batch, the padding, the devices."""
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+
+from jaxseg.data.labels import IGNORE
+from jaxseg.evaluation.evaluate import create_evaluation_step, evaluate
+from jaxseg.evaluation.metrics import Confusion
+from jaxseg.training.mesh import create_mesh
+
+CLASSES = 3
+
+
+class Memory:
+    """Samples in memory: noise images of given sizes."""
+
+    def __init__(self, sizes):
+        rng = np.random.default_rng(0)
+        self.all = [
+            {
+                "image": rng.integers(0, 255, (*size, 3), dtype=np.uint8),
+                "label": rng.choice([0, 1, 2, IGNORE], size).astype(np.uint8),
+                "name": str(index),
+            }
+            for index, size in enumerate(sizes)
+        ]
+
+    def __len__(self):
+        return len(self.all)
+
+    def __getitem__(self, index):
+        return self.all[index]
+
+
+def brightest_channel(variables, image):
+    return image.astype(jnp.float32) * variables
+
+
+def expected(samples):
+    total = np.zeros((CLASSES, CLASSES), np.int64)
+    for sample in samples.all:
+        kept = sample["label"] != IGNORE
+        prediction = sample["image"].argmax(-1)
+        np.add.at(total, (sample["label"][kept], prediction[kept]), 1)
+    return total
+
+
+SIZES = [(40, 50)] * 5 + [(50, 40)] * 2 + [(34, 40)]
+
+
+@pytest.mark.parametrize("batch_size", [1, 3, 8, 64])
+@pytest.mark.parametrize("devices", [1, 2, 8])
+@pytest.mark.parametrize("multiple", [1, 16])
+def test_counts_are_exact(batch_size, devices, multiple):
+    samples, mesh = Memory(SIZES), create_mesh(jax.devices()[:devices])
+    step = create_evaluation_step(brightest_channel, CLASSES, mesh)
+    result = evaluate(
+        step,
+        jnp.ones(3),
+        samples,
+        SIZES,
+        CLASSES,
+        mesh,
+        batch_size=batch_size,
+        multiple=multiple,
+        threads=2,
+    )
+    np.testing.assert_array_equal(result.confusion.counts, expected(samples))
+    assert result.images == len(SIZES)
+
+
+def test_images_smaller_than_the_network_takes_are_padded():
+    samples, mesh = Memory([(7, 9)]), create_mesh(jax.devices()[:1])
+    step = create_evaluation_step(brightest_channel, CLASSES, mesh)
+    result = evaluate(step, jnp.ones(3), samples, [(7, 9)], CLASSES, mesh)
+    np.testing.assert_array_equal(result.confusion.counts, expected(samples))
+
+
+def test_figures_are_json_and_undefined_ones_are_none():
+    from jaxseg.evaluation.evaluate import Evaluation
+
+    confusion = Confusion(np.array([[4, 0], [0, 0]]))
+    figures = Evaluation(confusion, 2, 0.5, 1).figures(("road", "car"))
+    assert figures["per_class_iou"] == {"road": 1.0, "car": None}
+    assert figures["miou"] == 1.0
+    assert figures["images_per_second"] == 4.0
+    assert figures["confusion"] == [[4, 0], [0, 0]]

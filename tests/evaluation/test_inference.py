@@ -1,0 +1,84 @@
+"""Whole, window, scales, flip: how class scores are put together."""
+
+import flax.linen as nn
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+
+from jaxseg.evaluation.inference import create_scores
+from jaxseg.models import create_model
+
+MEAN, STD = (0.5, 0.5, 0.5), (0.25, 0.25, 0.25)
+
+
+class Colour(nn.Module):
+    """A model whose logits are the image's channels at stride 1."""
+
+    def low_resolution(self, image, train=False):
+        return image, None
+
+
+def colour_scores(**options):
+    return create_scores(Colour(), mean=MEAN, std=STD, **options)
+
+
+@pytest.fixture(scope="module")
+def network():
+    model = create_model("fcn8s", "resnet18", 3, width=0.125, max_channels=16)
+    image = jax.random.randint(jax.random.key(0), (2, 48, 56, 3), 0, 255, jnp.uint8)
+    return model, model.init(jax.random.key(1), jnp.zeros((1, 64, 64, 3))), image
+
+
+def test_whole_equals_the_models_own_answer(network):
+    model, variables, image = network
+    expected = model.apply(variables, (image / 255.0 - 0.5) / 0.25)
+    scores = create_scores(model, mean=MEAN, std=STD)(variables, image)
+    np.testing.assert_allclose(scores, expected, rtol=1e-4, atol=1e-4)
+
+
+def test_a_window_that_holds_the_image_equals_the_whole(network):
+    model, variables, image = network
+    whole = create_scores(model, mean=MEAN, std=STD)(variables, image)
+    window = create_scores(model, mean=MEAN, std=STD, window=64)(variables, image)
+    np.testing.assert_allclose(window, whole, atol=1e-5)
+
+
+@pytest.mark.parametrize("window", [33, 40, 47])
+def test_windows_cover_every_pixel_and_are_averaged(window):
+    image = jax.random.randint(jax.random.key(0), (2, 50, 77, 3), 0, 255, jnp.uint8)
+    np.testing.assert_allclose(
+        colour_scores(window=window)({}, image), colour_scores()({}, image), atol=1e-6
+    )
+
+
+def test_a_flip_averages_probabilities_of_both_views():
+    image = jax.random.randint(jax.random.key(0), (1, 40, 40, 3), 0, 255, jnp.uint8)
+    expected = jax.nn.softmax(colour_scores()({}, image))
+    np.testing.assert_allclose(colour_scores(flip=True)({}, image), expected, atol=1e-6)
+
+
+def test_a_flipped_image_gives_flipped_scores(network):
+    model, variables, image = network
+    scores = create_scores(model, mean=MEAN, std=STD, flip=True)
+    np.testing.assert_allclose(
+        scores(variables, image[:, :, ::-1]),
+        scores(variables, image)[:, :, ::-1],
+        atol=1e-5,
+    )
+
+
+def test_scales_are_brought_back_to_the_images_size(network):
+    model, variables, image = network
+    scores = create_scores(model, mean=MEAN, std=STD, scales=(0.75, 1.0, 1.5))
+    out = scores(variables, image)
+    assert out.shape == (2, 48, 56, 3)
+    np.testing.assert_allclose(out.sum(-1), 1, rtol=1e-5)
+
+
+def test_a_constant_image_scores_the_same_at_every_scale():
+    image = jnp.full((1, 40, 44, 3), 99, jnp.uint8)
+    one = jax.nn.softmax(colour_scores()({}, image))
+    np.testing.assert_allclose(
+        colour_scores(scales=(0.9, 1.1))({}, image), one, atol=1e-5
+    )

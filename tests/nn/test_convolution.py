@@ -1,0 +1,124 @@
+"""The CPU lowerings against `lax.conv_general_dilated`, forward and gradient."""
+
+import flax.linen as nn
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from jax import lax
+
+from jaxseg.nn.convolution import NHWC, Conv, ConvNorm, convolve
+
+
+def reference(image, kernel, strides, padding, rates, groups):
+    return lax.conv_general_dilated(
+        image, kernel, strides, padding, (1, 1), rates, NHWC, groups
+    )
+
+
+def ours(image, kernel, strides, padding, rates, groups):
+    return convolve(
+        image,
+        kernel,
+        strides,
+        padding,
+        rhs_dilation=rates,
+        feature_group_count=groups,
+    )
+
+
+def assert_twins(shape, kernel_shape, stride, edge, rate, groups):
+    rng = np.random.default_rng(0)
+    image = jnp.asarray(rng.normal(size=shape), jnp.float32)
+    kernel = jnp.asarray(rng.normal(size=kernel_shape), jnp.float32)
+    settings = ((stride, stride), ((edge, edge), (edge, edge)), (rate, rate), groups)
+
+    def sum_of_squares(function):
+        return lambda *args: jnp.sum(function(*args, *settings) ** 2)
+
+    expected = reference(image, kernel, *settings)
+    np.testing.assert_allclose(
+        ours(image, kernel, *settings), expected, rtol=1e-4, atol=1e-4
+    )
+    gradients = jax.grad(sum_of_squares(ours), (0, 1))(image, kernel)
+    references = jax.grad(sum_of_squares(reference), (0, 1))(image, kernel)
+    for got, want in zip(gradients, references, strict=True):
+        np.testing.assert_allclose(got, want, rtol=1e-3, atol=1e-2)
+
+
+@pytest.mark.parametrize("stride", [1, 2])
+def test_pointwise_equals_lax(stride):
+    assert_twins((2, 7, 6, 5), (1, 1, 5, 4), stride, 0, 1, 1)
+
+
+@pytest.mark.parametrize("rate", [2, 3, 6, 9, 36])
+def test_atrous_equals_lax_even_where_taps_leave_the_image(rate):
+    assert_twins((2, 9, 8, 3), (3, 3, 3, 4), 1, rate, rate, 1)
+
+
+def test_atrous_with_less_padding_than_rate_equals_lax():
+    assert_twins((1, 9, 11, 3), (3, 3, 3, 2), 1, 1, 2, 1)
+
+
+@pytest.mark.parametrize(("stride", "rate"), [(1, 1), (2, 1), (1, 4)])
+def test_depthwise_equals_lax(stride, rate):
+    assert_twins((2, 9, 8, 6), (3, 3, 1, 6), stride, rate, rate, 6)
+
+
+@settings(max_examples=15, deadline=None)
+@given(
+    size=st.tuples(st.integers(1, 9), st.integers(1, 9)),
+    channels=st.sampled_from([1, 3]),
+    rate=st.integers(1, 5),
+    stride=st.integers(1, 2),
+)
+def test_any_size_equals_lax(size, channels, rate, stride):
+    shape = (1, *size, channels)
+    assert_twins(shape, (3, 3, channels, 2), stride, rate, rate, 1)
+
+
+def test_bfloat16_taps_are_summed_in_float32():
+    image = jnp.full((1, 5, 5, 1), 1.0, jnp.bfloat16)
+    kernel = jnp.full((3, 3, 1, 1), 1.0, jnp.bfloat16).at[0, 0].set(256.0)
+    out = ours(image, kernel, (1, 1), ((2, 2), (2, 2)), (2, 2), 1)
+    # 256 + 8 ones; in bfloat16 each single one would round away.
+    assert out.dtype == jnp.bfloat16
+    assert float(out[0, 2, 2, 0]) == 264.0
+
+
+def test_conv_pads_as_pytorch_does():
+    conv = Conv(2, 3, stride=2, name=None)
+    assert conv.padding == ((1, 1), (1, 1))
+    out, _ = conv.init_with_output(jax.random.key(0), jnp.ones((1, 6, 7, 3)))
+    assert out.shape == (1, 3, 4, 2)
+
+
+def test_conv_norm_normalises_and_rectifies():
+    layer = ConvNorm(4)
+    image = jax.random.normal(jax.random.key(0), (2, 8, 8, 3))
+    variables = layer.init(jax.random.key(1), image)
+    out, _ = layer.apply(variables, image, train=True, mutable=["batch_stats"])
+    assert float(out.min()) == 0.0
+    linear = ConvNorm(4, act=False)
+    out, _ = linear.apply(variables, image, train=True, mutable=["batch_stats"])
+    np.testing.assert_allclose(out.mean((0, 1, 2)), 0, atol=1e-5)
+    np.testing.assert_allclose(out.std((0, 1, 2)), 1, atol=1e-2)
+
+
+def test_separable_has_the_parameters_of_depthwise_and_pointwise():
+    layer = ConvNorm(8, separable=True)
+    params = layer.init(jax.random.key(0), jnp.ones((1, 5, 5, 3)))["params"]
+    assert params["depthwise"]["kernel"].shape == (3, 3, 1, 3)
+    assert params["conv"]["kernel"].shape == (1, 1, 3, 8)
+
+
+def test_linen_conv_with_our_lowering_equals_linens_own():
+    image = jax.random.normal(jax.random.key(0), (2, 9, 9, 4))
+    ours = Conv(4, 3, rate=2)
+    theirs = nn.Conv(4, (3, 3), padding=2, kernel_dilation=2, use_bias=False)
+    variables = ours.init(jax.random.key(1), image)
+    np.testing.assert_allclose(
+        ours.apply(variables, image), theirs.apply(variables, image), atol=1e-5
+    )

@@ -1,0 +1,92 @@
+"""Cross-entropy: values by hand, ignored pixels, weights, smoothing, gradients."""
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+from jax.test_util import check_grads
+
+from jaxseg.data.labels import IGNORE
+from jaxseg.errors import UserError
+from jaxseg.nn.upsampling import resize_bilinear
+from jaxseg.training.losses import CrossEntropy, check_class_weights
+
+KEY = jax.random.key(0)
+LOGITS = jax.random.normal(KEY, (2, 4, 5, 3))
+LABEL = jax.random.randint(KEY, (2, 4, 5), 0, 3)
+
+
+def mean(loss, logits, label):
+    return loss(logits, label) / loss.weight(label)
+
+
+def test_two_pixels_by_hand():
+    logits = jnp.log(jnp.array([[[[0.7, 0.3], [0.2, 0.8]]]]))
+    label = jnp.array([[[0, 0]]])
+    expected = -(np.log(0.7) + np.log(0.2)) / 2
+    np.testing.assert_allclose(mean(CrossEntropy(), logits, label), expected, rtol=1e-6)
+
+
+def test_ignored_pixels_equal_the_subset_without_them():
+    masked = LABEL.at[0].set(IGNORE)
+    loss = CrossEntropy()
+    np.testing.assert_allclose(
+        mean(loss, LOGITS, masked), mean(loss, LOGITS[1:], LABEL[1:]), rtol=1e-6
+    )
+
+
+def test_ignored_pixels_have_no_gradient():
+    masked = LABEL.at[0, :2].set(IGNORE)
+    gradient = jax.grad(CrossEntropy())(LOGITS, masked)
+    assert float(jnp.abs(gradient[0, :2]).max()) == 0
+    assert float(jnp.abs(gradient[0, 2:]).min()) > 0
+
+
+def test_nothing_counted_weighs_nothing():
+    label = jnp.full((1, 4, 5), IGNORE)
+    assert float(CrossEntropy().weight(label)) == 0
+    assert float(CrossEntropy()(LOGITS[:1], label)) == 0
+
+
+def test_class_weights_enter_sum_and_normaliser():
+    logits = jnp.log(jnp.array([[[[0.7, 0.3], [0.2, 0.8]]]]))
+    label = jnp.array([[[0, 1]]])
+    loss = CrossEntropy(class_weights=(1.0, 3.0))
+    expected = -(1 * np.log(0.7) + 3 * np.log(0.8)) / 4
+    np.testing.assert_allclose(mean(loss, logits, label), expected, rtol=1e-6)
+
+
+def test_label_smoothing_spreads_evenly():
+    logits = jnp.log(jnp.array([[[[0.7, 0.2, 0.1]]]]))
+    label = jnp.array([[[0]]])
+    loss = CrossEntropy(label_smoothing=0.3)
+    target = np.array([0.8, 0.1, 0.1])
+    expected = -(target * np.log([0.7, 0.2, 0.1])).sum()
+    np.testing.assert_allclose(mean(loss, logits, label), expected, rtol=1e-6)
+
+
+def test_low_resolution_logits_are_resized_to_the_label():
+    label = jax.random.randint(KEY, (2, 11, 9), 0, 3)
+    large = resize_bilinear(LOGITS, (11, 9))
+    loss = CrossEntropy()
+    np.testing.assert_allclose(loss(LOGITS, label), loss(large, label), rtol=1e-6)
+
+
+def test_gradient():
+    label = jax.random.randint(KEY, (2, 7, 6), 0, 3).at[0, 0].set(IGNORE)
+    loss = CrossEntropy((1.0, 2.0, 0.5), 0.1)
+    check_grads(lambda x: loss(x, label), (LOGITS,), order=1, modes=("rev",), rtol=0.05)
+
+
+def test_bfloat16_logits_are_summed_in_float32():
+    low = LOGITS.astype(jnp.bfloat16)
+    value = CrossEntropy()(low, LABEL)
+    assert value.dtype == jnp.float32
+    high = CrossEntropy()(low.astype(jnp.float32), LABEL)
+    np.testing.assert_allclose(value, high)
+
+
+@pytest.mark.parametrize("weights", [(1.0,), (1.0, -1.0, 1.0), (0.0, 0.0, 0.0)])
+def test_class_weights_that_do_not_fit_are_refused(weights):
+    with pytest.raises(UserError, match="class_weights"):
+        check_class_weights(weights, 3)

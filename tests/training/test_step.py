@@ -1,0 +1,191 @@
+"""The training step: exact under micro-batches, devices, padding; learns; averages."""
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import optax
+import pytest
+
+from jaxseg.data.labels import IGNORE
+from jaxseg.evaluation.metrics import Confusion, confusion_matrix
+from jaxseg.models import create_model
+from jaxseg.nn.normalization import normalize_image
+from jaxseg.training.losses import CrossEntropy
+from jaxseg.training.mesh import create_mesh, replicate, shard_batch
+from jaxseg.training.optimizer import create_optimizer
+from jaxseg.training.state import create_state
+from jaxseg.training.step import create_train_step
+
+MEAN, STD = (0.5, 0.5, 0.5), (0.25, 0.25, 0.25)
+
+
+def make_batch(count=8, size=40, classes=3, seed=0):
+    """Images whose colour says the class of each half."""
+    rng = np.random.default_rng(seed)
+    label = np.zeros((count, size, size), np.uint8)
+    label[:, :, size // 2 :] = rng.integers(1, classes, (count, 1, 1))
+    image = rng.integers(0, 60, (count, size, size, 3), dtype=np.uint8)
+    for index in range(classes):
+        image[label == index, index] += np.uint8(150)
+    return {"image": image, "label": label, "valid": np.ones(count, bool)}
+
+
+class Harness:
+    """A small model, its state and its step."""
+
+    def __init__(self, mesh, head="fcn8s", rate=0.05, ema=0.0, model=None, **options):
+        arguments = {"width": 0.125, "max_channels": 16, "dropout": 0.0}
+        self.model = create_model(head, "resnet18", 3, **arguments, **(model or {}))
+        schedule = optax.constant_schedule(rate)
+        optimizer = create_optimizer("sgd", schedule)
+        state = create_state(self.model, optimizer, 0, (40, 40), ema=ema > 0)
+        self.mesh, self.state = mesh, replicate(state, mesh)
+        self.step = create_train_step(
+            self.model,
+            optimizer,
+            schedule,
+            CrossEntropy(),
+            mesh,
+            mean=MEAN,
+            std=STD,
+            ema=ema,
+            **options,
+        )
+
+    def run(self, batch, steps=1):
+        metrics = {}
+        for _ in range(steps):
+            self.state, metrics = self.step(self.state, shard_batch(batch, self.mesh))
+        return {name: float(value) for name, value in metrics.items()}
+
+
+def difference(a, b):
+    pairs = zip(jax.tree.leaves(a), jax.tree.leaves(b), strict=True)
+    return max(float(np.abs(np.asarray(x) - np.asarray(y)).max()) for x, y in pairs)
+
+
+def test_the_first_loss_is_the_models_cross_entropy(one_device):
+    harness, batch = Harness(one_device), make_batch()
+    image = normalize_image(batch["image"], MEAN, STD)
+    (logits, _), _ = harness.model.apply(
+        {"params": harness.state.params, "batch_stats": harness.state.batch_stats},
+        image,
+        train=True,
+        method="low_resolution",
+        mutable=["batch_stats"],
+        rngs={"dropout": jax.random.key(0)},
+    )
+    expected = float(CrossEntropy()(logits, batch["label"])) / batch["label"].size
+    metrics = harness.run(batch)
+    assert metrics["loss"] == pytest.approx(expected, rel=1e-5)
+    assert metrics["learning_rate"] == pytest.approx(0.05)
+    assert int(harness.state.step) == 1
+
+
+def test_eight_devices_equal_one(one_device):
+    batch = make_batch()
+    one, eight = Harness(one_device), Harness(create_mesh())
+    assert eight.mesh.size == 8
+    losses = one.run(batch, 3)["loss"], eight.run(batch, 3)["loss"]
+    assert losses[0] == pytest.approx(losses[1], rel=1e-4)
+    assert difference(one.state.params, eight.state.params) < 1e-4
+    assert difference(one.state.batch_stats, eight.state.batch_stats) < 1e-4
+
+
+def test_equal_runs_are_equal_bit_for_bit(one_device):
+    states = []
+    for _ in range(2):
+        harness = Harness(one_device, "deeplabv3plus", model={"output_stride": 8})
+        harness.run(make_batch(), 2)
+        states.append(harness.state)
+    assert difference(*states) == 0
+
+
+def test_micro_batches_of_equal_images_equal_one_batch(one_device):
+    """With identical images the statistics of a micro-batch are those of the batch."""
+    batch = make_batch(1)
+    batch = {name: np.repeat(leaf, 4, 0) for name, leaf in batch.items()}
+    batch["label"][:, :3] = IGNORE
+    whole, parts = Harness(one_device), Harness(one_device, accumulate=2)
+    losses = whole.run(batch)["loss"], parts.run(batch)["loss"]
+    assert losses[0] == pytest.approx(losses[1], rel=1e-5)
+    assert difference(whole.state.params, parts.state.params) < 1e-5
+
+
+def test_micro_batches_weigh_pixels_not_images(one_device):
+    """Half the labels of one micro-batch are ignored; the mean is over pixels."""
+    batch = make_batch(4)
+    batch["label"][0::2, :20] = IGNORE
+    whole = Harness(one_device, rate=0.0).run(batch)["gradient_norm"]
+    parts = Harness(one_device, rate=0.0, accumulate=2).run(batch)
+    assert parts["gradient_norm"] == pytest.approx(whole, rel=0.5)
+    assert np.isfinite(parts["loss"])
+
+
+def test_recomputing_blocks_gives_the_same_step(one_device):
+    batch = make_batch(4)
+    kept, recomputed = Harness(one_device), Harness(one_device, remat=True)
+    kept.run(batch)
+    recomputed.run(batch)
+    assert difference(kept.state.params, recomputed.state.params) < 1e-5
+
+
+def test_an_image_marked_invalid_has_no_say_in_the_loss(one_device):
+    batch = make_batch(4)
+    garbled = {name: leaf.copy() for name, leaf in batch.items()}
+    garbled["valid"][3] = False
+    garbled["label"][3] = 1
+    other = {name: leaf.copy() for name, leaf in garbled.items()}
+    other["label"][3] = 2
+    losses = [Harness(one_device, rate=0.0).run(b)["loss"] for b in (garbled, other)]
+    assert losses[0] == losses[1]
+
+
+def test_a_batch_without_labels_changes_nothing_but_statistics(one_device):
+    batch = make_batch(4)
+    batch["label"][:] = IGNORE
+    harness = Harness(one_device)
+    before = jax.tree.map(np.asarray, harness.state.params)
+    assert harness.run(batch)["loss"] == 0
+    assert difference(before, harness.state.params) == 0
+
+
+def test_the_average_follows_with_its_decay(one_device):
+    harness = Harness(one_device, ema=0.75)
+    before = jax.tree.map(np.asarray, harness.state.params)
+    harness.run(make_batch(4))
+    expected = jax.tree.map(
+        lambda old, new: 0.75 * old + 0.25 * np.asarray(new),
+        before,
+        harness.state.params,
+    )
+    assert difference(harness.state.ema["params"], expected) < 1e-6
+    assert harness.state.variables is harness.state.ema
+
+
+def test_the_auxiliary_loss_adds_its_share(one_device):
+    batch, model = make_batch(4), {"auxiliary": True}
+    none = Harness(one_device, rate=0.0, model=model, auxiliary_weight=0.0).run(batch)
+    some = Harness(one_device, rate=0.0, model=model, auxiliary_weight=0.5).run(batch)
+    full = Harness(one_device, rate=0.0, model=model, auxiliary_weight=1.0).run(batch)
+    share = some["loss"] - none["loss"]
+    assert share > 0
+    assert full["loss"] - none["loss"] == pytest.approx(2 * share, rel=1e-4)
+
+
+def test_bfloat16_follows_float32(one_device):
+    batch = make_batch(4)
+    high = Harness(one_device).run(batch, 3)["loss"]
+    low = Harness(one_device, model={"dtype": "bfloat16"}).run(batch, 3)["loss"]
+    assert low == pytest.approx(high, rel=0.05)
+
+
+@pytest.mark.parametrize("head", ["fcn", "fcn8s", "unet", "deeplabv3", "deeplabv3plus"])
+def test_a_head_overfits_one_batch(one_device, head):
+    harness, batch = Harness(one_device, head), make_batch(4)
+    for _ in range(60):
+        harness.run(batch)
+    image = normalize_image(batch["image"], MEAN, STD)
+    logits = jax.jit(harness.model.apply)(harness.state.variables, image)
+    counts = confusion_matrix(jnp.asarray(batch["label"]), logits.argmax(-1), 3)
+    assert (Confusion.zero(3) + np.asarray(counts)).mean_iou > 0.95
