@@ -1,0 +1,174 @@
+"""The command line end to end, in process; start-up in a process of its own."""
+
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+
+import jaxseg
+from jaxseg import cli
+
+ROOT = Path(__file__).parents[1]
+
+
+@pytest.fixture
+def experiment(tmp_path, shapes_folder):
+    """An experiment file like a user's own."""
+    path = tmp_path / "shapes.py"
+    path.write_text(f'''
+from jaxseg import *
+
+def get_config():
+    return Config(
+        data=DataConfig(name="folder", root={str(shapes_folder)!r},
+                        cache={str(tmp_path / "cache")!r}, threads=2),
+        augment=AugmentConfig(crop=(33, 33), max_class_share=1.0),
+        model=ModelConfig(head="fcn8s", backbone="resnet18", width=0.125,
+                          max_channels=16),
+        train=TrainConfig(steps=2, batch_size=8, log_every=1, eval_every=2),
+        evaluation=EvaluationConfig(batch_size=8),
+    )
+''')
+    return path
+
+
+def test_train_evaluate_predict(experiment, shapes_folder, tmp_path, capsys):
+    run = tmp_path / "run"
+    assert cli.main(["--config", str(experiment), "--workdir", str(run)]) == 0
+    printed = capsys.readouterr()
+    assert "class 2" in printed.out and "mean IoU" in printed.out
+    trained = json.loads((run / "results.json").read_text())
+
+    out = tmp_path / "figures.json"
+    assert cli.main(["evaluate", "--run", str(run), "--out", str(out)]) == 0
+    figures = json.loads(out.read_text())
+    assert figures["confusion"] == trained["confusion"]
+    words = ["evaluate", "--run", str(run), "--split", "train", "--flip"]
+    words += ["--scales", "1", "1.5", "--window", "40"]
+    assert cli.main(words) == 0
+    assert "12 train images" in capsys.readouterr().out
+
+    images, result = shapes_folder / "val" / "images", tmp_path / "out"
+    words = ["predict", "--run", str(run), str(images), "--out", str(result)]
+    assert cli.main(words) == 0
+    masks = sorted((result / "masks").iterdir())
+    assert [mask.name for mask in masks] == [f"{i}.png" for i in range(5)]
+    mask = Image.open(masks[0])
+    assert mask.mode == "P" and mask.size == (56, 48)
+    predictor = jaxseg.Predictor.from_run(run)
+    image = jaxseg.load_image(images / "0.png")
+    np.testing.assert_array_equal(np.asarray(mask), predictor(image))
+    assert Image.open(result / "overlays" / "0.png").mode == "RGB"
+
+
+def test_predict_tells_equal_names_apart(experiment, shapes_folder, tmp_path):
+    run = tmp_path / "run"
+    cli.main(["--config", str(experiment), "--workdir", str(run)])
+    folders = [str(shapes_folder / split / "images") for split in ("train", "val")]
+    words = ["predict", "--run", str(run), *folders, "--out", str(tmp_path / "out")]
+    assert cli.main(words) == 0
+    assert len(list((tmp_path / "out" / "masks").iterdir())) == 17
+
+
+@pytest.mark.parametrize(
+    ("words", "said"),
+    [
+        (["--config", "nowhere.py"], "nowhere.py: no such experiment file"),
+        (["--confg", "x.py"], "Did you mean --config?"),
+        (["--config"], "--config"),
+        (["trian"], "Did you mean 'train'?"),
+        (["evaluate"], "--run"),
+        (["evaluate", "--run", "nowhere"], "nowhere: not a run folder"),
+        (["predict", "--run", "nowhere", "x.png", "--out", "o"], "nowhere: not a run"),
+        (["predict", "--run", "nowhere"], "images"),
+    ],
+)
+def test_what_the_user_can_mend_is_one_line_and_exit_code_2(
+    words, said, capsys, tmp_path, monkeypatch
+):
+    monkeypatch.chdir(tmp_path)
+    assert cli.main(words) == 2
+    printed = capsys.readouterr()
+    assert printed.err.startswith("error: ") and said in printed.err
+    assert printed.err.count("\n") == 1 and printed.out == ""
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_debug_shows_the_traceback():
+    with pytest.raises(jaxseg.UserError):
+        cli.main(["--config", "nowhere.py", "--debug"])
+
+
+def test_models_lists_heads_and_backbones(capsys):
+    assert cli.main(["models"]) == 0
+    printed = capsys.readouterr().out
+    assert "resnet50" in printed and "25.56" in printed and "deeplabv3plus" in printed
+
+
+def test_datasets_lists_the_catalog(capsys):
+    assert cli.main(["datasets"]) == 0
+    printed = capsys.readouterr().out
+    for name in ("digit_scenes", "folder", "camvid", "oxford_iiit_pet", "cityscapes"):
+        assert name in printed
+
+
+def test_help_of_an_experiment_lists_every_override(experiment, capsys):
+    with pytest.raises(SystemExit) as stop:
+        cli.main(["--config", str(experiment), "--help"])
+    assert stop.value.code == 0
+    printed = capsys.readouterr().out
+    assert "--train.steps" in printed and "--workdir" in printed
+
+
+@pytest.mark.parametrize("start", [["main.py"], ["-m", "jaxseg"]])
+def test_a_start_without_words_helps_and_imports_no_jax(start):
+    code = (
+        "import runpy, sys; sys.argv = {argv!r}\n"
+        "try: runpy.{how}({what!r}, run_name='__main__')\n"
+        "except SystemExit as stop: assert not stop.code\n"
+        "assert not {{'jax', 'tensorflow', 'numpy.f2py'}} & set(sys.modules)"
+    )
+    how, what = ("run_path", "main.py") if len(start) == 1 else ("run_module", "jaxseg")
+    code = code.format(argv=[what], how=how, what=what)
+    environment = {**os.environ, "PYTHONPATH": str(ROOT)}
+    done = subprocess.run(
+        [sys.executable, "-c", code],
+        cwd=ROOT,
+        env=environment,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == 0, done.stderr
+    assert "python main.py --config" in done.stdout
+
+
+def test_a_whole_run_imports_no_tensorflow(experiment, tmp_path):
+    code = (
+        "import sys; from jaxseg import cli\n"
+        f"assert cli.main(['--config', {str(experiment)!r}, '--train.steps', '1',"
+        f" '--workdir', {str(tmp_path / 'run')!r}]) == 0\n"
+        "assert 'tensorflow' not in sys.modules"
+    )
+    environment = {**os.environ, "PYTHONPATH": str(ROOT)}
+    done = subprocess.run(
+        [sys.executable, "-W", "error", "-c", code],
+        cwd=tmp_path,
+        env=environment,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == 0, done.stderr
+
+
+def test_the_public_names_exist():
+    for name in jaxseg.__all__:
+        assert getattr(jaxseg, name) is not None
+    with pytest.raises(AttributeError, match="no_such_name"):
+        getattr(jaxseg, "no_such_name")  # noqa: B009

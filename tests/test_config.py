@@ -1,0 +1,125 @@
+"""Loading experiments, overrides, and back from JSON."""
+
+from pathlib import Path
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from jaxseg.config import (
+    AugmentConfig,
+    Config,
+    DataConfig,
+    ModelConfig,
+    flatten,
+    from_json,
+    load_config,
+    override,
+    to_json,
+)
+from jaxseg.errors import UserError
+
+EXPERIMENTS = sorted((Path(__file__).parents[1] / "experiments").glob("*.py"))
+
+
+@pytest.mark.parametrize("path", EXPERIMENTS, ids=lambda path: path.stem)
+def test_an_experiment_loads_and_survives_json(path):
+    config = load_config(path)
+    assert config.name == path.stem
+    assert from_json(to_json(config)) == config
+    assert len(path.read_text().splitlines()) <= 80
+
+
+@pytest.mark.parametrize("path", EXPERIMENTS, ids=lambda path: path.stem)
+def test_an_experiment_says_where_it_comes_from(path):
+    head = path.read_text().split('"""')[1]
+    for word in ("Paper:", "Data:", "Hardware:", "Time:", "Mean IoU:", "Command:"):
+        assert word in head, word
+    assert f"python main.py --config experiments/{path.name}" in head
+
+
+@pytest.mark.parametrize(
+    ("words", "name", "value"),
+    [
+        (["--train.steps", "7"], "train.steps", 7),
+        (["--train.steps=7"], "train.steps", 7),
+        (["--augment.crop", "64", "96"], "augment.crop", (64, 96)),
+        (["--model.rates", "1", "2"], "model.rates", (1, 2)),
+        (["--model.rates", "None"], "model.rates", None),
+        (["--model.auxiliary", "True"], "model.auxiliary", True),
+        (["--optimizer.clip_norm", "2.5"], "optimizer.clip_norm", 2.5),
+        (["--data.mask_values", "0", "255"], "data.mask_values", (0, 255)),
+        (["--evaluation.scales", "0.5", "1"], "evaluation.scales", (0.5, 1.0)),
+    ],
+)
+def test_an_override_has_the_fields_type(words, name, value):
+    changed = flatten(override(Config(), words))
+    assert changed[name] == value
+    before = flatten(Config())
+    assert [key for key in changed if changed[key] != before[key]] == [name]
+
+
+@pytest.mark.parametrize(
+    ("words", "said"),
+    [
+        (["--train.stepz", "7"], "--train.stepz: did you mean --train.steps?"),
+        (["--trian.steps=7"], "--trian.steps: did you mean --train.steps?"),
+        (["--train.steps", "many"], "--train.steps many"),
+        (["--train.steps"], "--train.steps"),
+        (["--augment.crop", "64"], "--augment.crop 64"),
+        (["steps", "7"], "steps 7"),
+        (["--model.auxiliary", "perhaps"], "--model.auxiliary perhaps"),
+    ],
+)
+def test_a_wrong_override_is_one_line_that_names_it(words, said):
+    with pytest.raises(UserError) as caught:
+        override(Config(), words)
+    assert said in str(caught.value)
+    assert "\n" not in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        ("def get_config(: pass", "SyntaxError"),
+        ("x = 1", "define get_config"),
+        ("def get_config(): return 3", "must return a jaxseg.Config"),
+        ("import nowhere", "No module named 'nowhere'"),
+        ("def get_config():\n from jaxseg import Config\n return Config(sed=1)", "sed"),
+    ],
+)
+def test_a_broken_experiment_is_named(tmp_path, text, said):
+    path = tmp_path / "broken.py"
+    path.write_text(text)
+    with pytest.raises(UserError, match="broken.py") as caught:
+        load_config(path)
+    assert said in str(caught.value)
+
+
+def test_a_missing_experiment_names_the_nearest(tmp_path):
+    (tmp_path / "deeplab.py").write_text("")
+    with pytest.raises(UserError, match="Did you mean .*deeplab.py"):
+        load_config(tmp_path / "deeplap.py")
+
+
+@given(
+    st.builds(
+        Config,
+        seed=st.integers(0, 99),
+        data=st.builds(
+            DataConfig,
+            class_names=st.lists(st.text(max_size=5)).map(tuple),
+            palette=st.lists(st.just((1, 2, 3))).map(tuple),
+        ),
+        augment=st.builds(AugmentConfig, crop=st.just((9, 8))),
+        model=st.builds(ModelConfig, rates=st.sampled_from([None, (), (1, 2)])),
+    )
+)
+def test_json_gives_the_same_config_back(config):
+    assert from_json(to_json(config)) == config
+
+
+@pytest.mark.parametrize("text", ["", "[]", '{"seed": 1, "sed": 2}', '{"train": 3}'])
+def test_what_is_no_config_is_refused(text):
+    with pytest.raises(UserError, match="not a jaxseg config"):
+        from_json(text)

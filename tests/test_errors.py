@@ -1,0 +1,25 @@
+"""Registries say what they know."""
+
+import pytest
+
+from jaxseg.errors import UserError, choose
+
+KNOWN = {"resnet18": 1, "resnet50": 2}
+
+
+def test_a_known_name_is_looked_up():
+    assert choose("backbone", "resnet50", KNOWN) == 2
+
+
+def test_an_unknown_name_lists_the_known_and_the_nearest():
+    with pytest.raises(UserError) as caught:
+        choose("backbone", "resnet5", KNOWN)
+    assert str(caught.value) == (
+        "unknown backbone 'resnet5'. Did you mean 'resnet50'?"
+        " Known: resnet18, resnet50"
+    )
+
+
+def test_a_far_name_has_no_nearest():
+    with pytest.raises(UserError, match="unknown backbone 'xyz'. Known"):
+        choose("backbone", "xyz", KNOWN)

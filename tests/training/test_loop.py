@@ -1,0 +1,200 @@
+"""Whole runs on a folder of shapes: results, resume, refusals."""
+
+import dataclasses
+import json
+import os
+import signal
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from jaxseg.errors import UserError
+from jaxseg.training import loop
+from jaxseg.training.loop import Interrupted, train
+
+
+@pytest.fixture(scope="module")
+def finished(tmp_path_factory):
+    """A finished tiny run is made once for the tests that only look at it."""
+    return tmp_path_factory.mktemp("finished") / "run"
+
+
+@pytest.fixture
+def run(tiny_config, finished):
+    if not (finished / "results.json").exists():
+        train(tiny_config, finished)
+    return finished
+
+
+def test_a_run_folder_holds_what_it_should(run):
+    names = {path.name for path in run.iterdir()}
+    expected = {"config.json", "labels.json", "metrics.jsonl", "results.json"}
+    assert expected <= names
+    assert {"checkpoints", "samples", "report.html", "events"} <= names
+    assert len(list((run / "samples").glob("*.png"))) == 5
+
+
+def test_results_hold_figures_and_what_they_depend_on(run):
+    results = json.loads((run / "results.json").read_text())
+    assert 0 <= results["miou"] <= 1
+    assert list(results["per_class_iou"]) == ["class 0", "class 1", "class 2"]
+    assert results["images"] == 5 and results["split"] == "val"
+    # 5 images of 48 x 56 pixels, none ignored: the counts are exact.
+    assert np.sum(results["confusion"]) == 5 * 48 * 56
+    assert results["versions"]["jax"] and results["device"]
+    assert len(results["parameters_sha256"]) == 64
+
+
+def test_every_step_is_logged_once(run):
+    lines = [json.loads(line) for line in (run / "metrics.jsonl").open()]
+    steps = [line["step"] for line in lines if line["split"] == "train"]
+    assert steps == [1, 2, 3, 4, 5, 6]
+    assert [line["step"] for line in lines if line["split"] == "val"] == [3, 6]
+
+
+def test_a_finished_run_is_not_trained_again(run, tiny_config, monkeypatch):
+    def refuse(*_, **__):
+        raise AssertionError("it trained")
+
+    monkeypatch.setattr(loop._Training, "run", refuse)
+    before = json.loads((run / "results.json").read_text())
+    after = train(tiny_config, run).results
+    assert after["confusion"] == before["confusion"]
+    assert after["parameters_sha256"] == before["parameters_sha256"]
+
+
+@pytest.mark.parametrize("at", [2, 3, 5])
+def test_an_interrupted_run_ends_with_the_same_parameters(
+    run, tiny_config, tmp_path, monkeypatch, at
+):
+    """SIGTERM in step `at`: saved, resumed, bit for bit as uninterrupted."""
+    original = loop.shard_batch
+    calls = []
+
+    def kill_at(batch, mesh):
+        calls.append(None)
+        if len(calls) == at:
+            os.kill(os.getpid(), signal.SIGTERM)
+        return original(batch, mesh)
+
+    monkeypatch.setattr(loop, "shard_batch", kill_at)
+    with pytest.raises(Interrupted, match=f"stopped at step {at}"):
+        train(tiny_config, tmp_path / "run")
+    monkeypatch.setattr(loop, "shard_batch", original)
+    resumed = train(tiny_config, tmp_path / "run").results
+    whole = json.loads((run / "results.json").read_text())
+    assert resumed["parameters_sha256"] == whole["parameters_sha256"]
+    assert resumed["confusion"] == whole["confusion"]
+    logged = (tmp_path / "run" / "metrics.jsonl").read_text().splitlines()
+    assert [json.loads(line)["step"] for line in logged if "loss" in line] == [
+        1,
+        2,
+        3,
+        4,
+        5,
+        6,
+    ]
+
+
+def test_a_run_goes_on_when_more_steps_are_asked_for(tiny_config, with_train, tmp_path):
+    short = with_train(tiny_config, steps=2, eval_every=2)
+    train(short, tmp_path / "run")
+    longer = train(with_train(short, steps=4), tmp_path / "run").results
+    assert longer["trained_steps"] == 4
+    with pytest.raises(UserError, match="stands at step 4, beyond train.steps 2"):
+        train(short, tmp_path / "run")
+
+
+def test_another_experiment_in_the_folder_is_refused_and_nothing_changes(
+    run, tiny_config
+):
+    other = dataclasses.replace(
+        tiny_config,
+        optimizer=dataclasses.replace(tiny_config.optimizer, learning_rate=0.5),
+    )
+    before = {path: path.stat().st_mtime_ns for path in run.rglob("*")}
+    with pytest.raises(UserError, match="optimizer.learning_rate 0.003, not 0.5"):
+        train(other, run)
+    assert {path: path.stat().st_mtime_ns for path in run.rglob("*")} == before
+
+
+def test_a_loss_that_is_no_number_stops_and_keeps_the_last_checkpoint(
+    tiny_config, tmp_path, monkeypatch
+):
+    original = loop.create_train_step
+
+    def poisoned(*args, **kwargs):
+        step = original(*args, **kwargs)
+
+        def run_step(state, batch):
+            state, metrics = step(state, batch)
+            broken = metrics["loss"] * np.where(state.step >= 5, np.nan, 1.0)
+            return state, {**metrics, "loss": broken}
+
+        return run_step
+
+    monkeypatch.setattr(loop, "create_train_step", poisoned)
+    with pytest.raises(UserError, match="the loss is nan at step 5"):
+        train(tiny_config, tmp_path / "run")
+    steps = {path.name for path in (tmp_path / "run" / "checkpoints").iterdir()}
+    assert "3" in steps and "6" not in steps
+
+
+@pytest.mark.parametrize(
+    ("section", "values", "words"),
+    [
+        ("train", {"steps": 0}, "train.steps 0"),
+        ("train", {"batch_size": 12}, "train.batch_size 12"),
+        ("train", {"loss": "dice"}, "unknown loss 'dice'"),
+        ("train", {"class_weights": (1.0, 2.0)}, "2 values for 3 classes"),
+        ("train", {"ema": 1.0}, "train.ema 1.0"),
+        ("model", {"head": "unett"}, "'unet'"),
+        ("model", {"rates": (1, 2)}, "no option rates"),
+        ("optimizer", {"schedule": "polly"}, "'poly'"),
+        ("optimizer", {"warmup_steps": 6}, "warmup_steps 6"),
+        ("optimizer", {"learning_rate": -1.0}, "learning_rate -1.0"),
+        ("data", {"name": "folders"}, "'folder'"),
+        ("data", {"train_split": "trainn"}, "'train'"),
+        ("data", {"num_classes": 2}, "mask value 2"),
+        ("data", {"root": "/nowhere"}, "/nowhere"),
+        ("evaluation", {"batch_size": 0}, "evaluation.batch_size"),
+        ("augment", {"crop": (16, 64)}, "augment.crop"),
+    ],
+)
+def test_what_makes_no_sense_is_refused_before_anything_is_written(
+    tiny_config, tmp_path, section, values, words
+):
+    changed = dataclasses.replace(getattr(tiny_config, section), **values)
+    config = dataclasses.replace(tiny_config, **{section: changed})
+    with pytest.raises(UserError, match=words):
+        train(config, tmp_path / "run")
+    assert not (tmp_path / "run").exists()
+
+
+def test_an_average_bfloat16_micro_batches_and_auxiliary_head_work_together(
+    tiny_config, with_train, tmp_path
+):
+    config = with_train(
+        tiny_config, steps=2, eval_every=2, ema=0.5, accumulate=2, batch_size=16
+    )
+    model = dataclasses.replace(
+        config.model, dtype="bfloat16", auxiliary=True, remat=True
+    )
+    result = train(dataclasses.replace(config, model=model), tmp_path / "run")
+    assert result.miou is not None
+
+
+def test_a_run_learns_and_its_predictor_shows_it(
+    tiny_config, with_train, shapes_folder, tmp_path
+):
+    from jaxseg.predictor import Predictor
+
+    config = with_train(tiny_config, steps=80, eval_every=40, checkpoint_every=40)
+    result = train(config, tmp_path / "run")
+    assert result.miou is not None and result.miou > 0.6
+    predictor = Predictor.from_run(tmp_path / "run")
+    name = shapes_folder / "val" / "images" / "0.png"
+    image = np.asarray(Image.open(name))
+    truth = np.asarray(Image.open(shapes_folder / "val" / "masks" / "0.png"))
+    assert (predictor(image) == truth).mean() > 0.8
