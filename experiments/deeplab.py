@@ -20,7 +20,11 @@ def get_config() -> Config:
     return Config(
         data=DataConfig(name="digit_scenes"),
         augment=AugmentConfig(
-            crop=(96, 96), scale=(0.8, 1.25), max_class_share=1.0, flip=0.0
+            crop=(96, 96),
+            scale=(1.0, 1.0),
+            max_class_share=1.0,
+            flip=0.0,
+            photometric=False,
         ),
         model=ModelConfig(
             head="deeplabv3plus",
@@ -29,14 +33,16 @@ def get_config() -> Config:
             max_channels=128,
             output_stride=8,
             channels=64,
+            auxiliary=True,
             rates=(1, 2, 3),
             separable=False,
+            dropout=0.0,
         ),
         optimizer=OptimizerConfig(
             name="adamw", learning_rate=3e-3, weight_decay=1e-4, final_learning_rate=0.0
         ),
         train=TrainConfig(
-            steps=1600, batch_size=8, eval_every=400, checkpoint_every=400
+            steps=1500, batch_size=8, eval_every=500, checkpoint_every=500
         ),
         evaluation=EvaluationConfig(batch_size=25),
     )

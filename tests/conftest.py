@@ -13,7 +13,7 @@ os.environ.setdefault("JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS", "0.3")
 
 from jaxtyping import install_import_hook  # noqa: E402
 
-install_import_hook("jaxseg", "beartype.beartype")
+install_import_hook("jaxseg", "numeric_beartype.check")
 
 from dataclasses import replace  # noqa: E402
 

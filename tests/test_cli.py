@@ -20,7 +20,7 @@ ROOT = Path(__file__).parents[1]
 def experiment(tmp_path, shapes_folder):
     """An experiment file like a user's own."""
     path = tmp_path / "shapes.py"
-    path.write_text(f'''
+    path.write_text(f"""
 from jaxseg import *
 
 def get_config():
@@ -33,7 +33,7 @@ def get_config():
         train=TrainConfig(steps=2, batch_size=8, log_every=1, eval_every=2),
         evaluation=EvaluationConfig(batch_size=8),
     )
-''')
+""")
     return path
 
 
@@ -63,7 +63,8 @@ def test_train_evaluate_predict(experiment, shapes_folder, tmp_path, capsys):
     predictor = jaxseg.Predictor.from_run(run)
     image = jaxseg.load_image(images / "0.png")
     np.testing.assert_array_equal(np.asarray(mask), predictor(image))
-    assert Image.open(result / "overlays" / "0.png").mode == "RGB"
+    with Image.open(result / "overlays" / "0.png") as overlay:
+        assert overlay.mode == "RGB"
 
 
 def test_predict_tells_equal_names_apart(experiment, shapes_folder, tmp_path):

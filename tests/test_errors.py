@@ -15,8 +15,7 @@ def test_an_unknown_name_lists_the_known_and_the_nearest():
     with pytest.raises(UserError) as caught:
         choose("backbone", "resnet5", KNOWN)
     assert str(caught.value) == (
-        "unknown backbone 'resnet5'. Did you mean 'resnet50'?"
-        " Known: resnet18, resnet50"
+        "unknown backbone 'resnet5'. Did you mean 'resnet50'? Known: resnet18, resnet50"
     )
 
 

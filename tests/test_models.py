@@ -51,8 +51,14 @@ def test_a_segmenter_has_the_published_number_of_parameters(
     assert count_parameters(model) == count
 
 
+# A bottleneck and a basic block stand for their deeper kin, whose features are tested.
+REPRESENTATIVES = [
+    pair for pair in list_models() if pair[1] in ("resnet18", "resnet50")
+]
+
+
 @pytest.mark.parametrize("output_stride", [8, 16, 32])
-@pytest.mark.parametrize(("head", "backbone"), list_models())
+@pytest.mark.parametrize(("head", "backbone"), REPRESENTATIVES)
 def test_any_image_size_gives_logits_of_its_size(head, backbone, output_stride):
     model = create_model(
         head, backbone, 5, output_stride=output_stride, auxiliary=True, **SMALL
@@ -102,13 +108,13 @@ def test_output_stride_8_sees_as_far_as_32():
     def reach(stride):
         module = BACKBONES["resnet18"](width=0.125, output_stride=stride)
         image = jax.random.normal(jax.random.key(0), (1, 129, 129, 3))
-        variables = module.init(jax.random.key(1), image)
+        variables = jax.jit(module.init)(jax.random.key(1), image)
 
         def centre(image):
             deepest = module.apply(variables, image)[-1]
             return deepest[0, deepest.shape[1] // 2, deepest.shape[2] // 2].sum()
 
-        rows = np.abs(jax.grad(centre)(image)).sum((0, 2, 3)) > 0
+        rows = np.abs(jax.jit(jax.grad(centre))(image)).sum((0, 2, 3)) > 0
         return rows.sum()
 
     assert reach(8) >= reach(32) * 0.9
@@ -117,7 +123,7 @@ def test_output_stride_8_sees_as_far_as_32():
 def test_the_auxiliary_head_answers_in_training_only():
     model = create_model("fcn8s", "resnet18", 3, auxiliary=True, **SMALL)
     image = jnp.zeros((2, 40, 40, 3))
-    variables = model.init(jax.random.key(0), image)
+    variables = jax.jit(model.init)(jax.random.key(0), image)
     logits, auxiliary = model.apply(variables, image, method="low_resolution")
     assert logits.shape == (2, 5, 5, 3)
     assert auxiliary is None
@@ -132,13 +138,12 @@ def test_the_auxiliary_head_answers_in_training_only():
     assert auxiliary.shape == (2, 3, 3, 3)
 
 
-@pytest.mark.parametrize("head", HEADS)
+@pytest.mark.parametrize("head", ["fcn8s", "deeplabv3plus"])
 def test_batch_of_one_trains(head):
     model = create_model(head, "resnet18", 3, **SMALL)
     image = jax.random.normal(jax.random.key(0), (1, 40, 40, 3))
-    variables = model.init(jax.random.key(1), image)
+    variables = jax.jit(model.init)(jax.random.key(1), image)
 
-    @jax.jit
     def step(params):
         (logits, _), _ = model.apply(
             {**variables, "params": params},
@@ -150,7 +155,7 @@ def test_batch_of_one_trains(head):
         )
         return jnp.mean(logits**2)
 
-    gradients = jax.grad(step)(variables["params"])
+    gradients = jax.jit(jax.grad(step))(variables["params"])
     assert all(bool(jnp.isfinite(leaf).all()) for leaf in jax.tree.leaves(gradients))
 
 

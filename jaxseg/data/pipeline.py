@@ -10,7 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from typing import Any, Protocol
+from typing import Any, Protocol, runtime_checkable
 
 import grain
 import numpy as np
@@ -23,6 +23,7 @@ from jaxseg.errors import UserError
 Batch = dict[str, Any]
 
 
+@runtime_checkable
 class Samples(Protocol):
     """Random access to decoded samples, safe to read from several threads."""
 

@@ -72,7 +72,7 @@ class RandomScaleCrop:
         if self.max_class_share >= 1:
             return True
         counts = np.bincount(label.ravel(), minlength=IGNORE + 1)[:IGNORE]
-        return 0 < counts.max() <= self.max_class_share * counts.sum()
+        return bool(0 < counts.max() <= self.max_class_share * counts.sum())
 
 
 @dataclass(frozen=True)

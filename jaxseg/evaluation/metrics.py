@@ -11,6 +11,7 @@ from dataclasses import dataclass
 import jax
 import jax.numpy as jnp
 import numpy as np
+from numpy.typing import ArrayLike
 
 from jaxseg.data.labels import IGNORE
 
@@ -104,7 +105,7 @@ class Confusion:
         return float(_divide(weighted, pixels.sum()))
 
 
-def _divide(top: np.ndarray, bottom: np.ndarray) -> np.ndarray:
+def _divide(top: ArrayLike, bottom: ArrayLike) -> np.ndarray:
     top, bottom = np.asarray(top, np.float64), np.asarray(bottom, np.float64)
     return np.divide(top, bottom, out=np.full(bottom.shape, np.nan), where=bottom > 0)
 

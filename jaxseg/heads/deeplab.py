@@ -123,7 +123,9 @@ class DeepLabV3Plus(nn.Module):
             name="aspp",
         )(features[-1], train)
         reduced = self.low_level_channels or max(1, c * 3 // 16)
-        low_level = ConvNorm(reduced, 1, dtype=dtype, name="low_level")(low_level, train)
+        low_level = ConvNorm(reduced, 1, dtype=dtype, name="low_level")(
+            low_level, train
+        )
         x = resize_bilinear(x, (low_level.shape[1], low_level.shape[2]))
         x = jnp.concatenate([x, low_level], axis=-1)
         for index in (1, 2):

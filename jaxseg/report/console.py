@@ -15,7 +15,7 @@ import sys
 import time
 from collections import deque
 from collections.abc import Callable, Mapping, Sequence
-from typing import Any, TextIO
+from typing import Any
 
 from tqdm import tqdm
 from tqdm.utils import disp_len
@@ -193,11 +193,11 @@ def _in_notebook() -> bool:
     return shell is not None and "IPKernelApp" in shell.config
 
 
-def _is_terminal(stream: TextIO) -> bool:
+def _is_terminal(stream: Any) -> bool:
     return stream.isatty() and os.environ.get("TERM") != "dumb"
 
 
-def _columns(stream: TextIO) -> int | None:
+def _columns(stream: Any) -> int | None:
     """Return a terminal's width; 0 is common where a machine runs the program."""
     try:
         return os.get_terminal_size(stream.fileno()).columns
@@ -205,7 +205,7 @@ def _columns(stream: TextIO) -> int | None:
         return None
 
 
-def _write(text: str, stream: TextIO) -> None:
+def _write(text: str, stream: Any) -> None:
     """Print a line without tearing a live bar, on either stream."""
     tqdm.write(text, file=stream)
     stream.flush()

@@ -28,7 +28,7 @@ from jaxseg.evaluation.evaluate import (
     create_evaluation_step,
     evaluate,
 )
-from jaxseg.models import Segmenter, abstract_variables, count_parameters
+from jaxseg.models import SMALLEST, Segmenter, abstract_variables, count_parameters
 from jaxseg.predictor import Predictor
 from jaxseg.report.console import Progress, note
 from jaxseg.report.events import MetricLog
@@ -369,6 +369,10 @@ def _check(config: Config) -> None:
     for name in ("steps", "log_every", "eval_every", "checkpoint_every"):
         if getattr(options, name) < 1:
             raise UserError(f"train.{name} {getattr(options, name)}: at least 1")
+    if min(config.augment.crop) < SMALLEST:
+        raise UserError(
+            f"augment.crop {config.augment.crop}: at least {SMALLEST} pixels a side"
+        )
     if not 0 <= options.ema < 1:
         raise UserError(f"train.ema {options.ema}: a decay in [0, 1)")
     if config.evaluation.batch_size < 1:

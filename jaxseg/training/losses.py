@@ -10,7 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import Protocol
+from typing import Protocol, runtime_checkable
 
 import jax
 import jax.numpy as jnp
@@ -20,6 +20,7 @@ from jaxseg.errors import UserError
 from jaxseg.nn.upsampling import resize_bilinear
 
 
+@runtime_checkable
 class Loss(Protocol):
     """What a training step needs of a loss."""
 

@@ -27,7 +27,7 @@ class TrainState(struct.PyTreeNode):
       ema: moving average of {"params", "batch_stats"}, or None.
     """
 
-    step: jax.Array
+    step: Any
     params: Any
     batch_stats: Any
     opt_state: Any

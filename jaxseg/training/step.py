@@ -136,7 +136,7 @@ def create_train_step(
             )
         metrics = {
             "loss": value,
-            "gradient_norm": optax.global_norm(grads),
+            "gradient_norm": optax.tree.norm(grads),
             "learning_rate": jnp.asarray(schedule(state.step), jnp.float32),
         }
         state = TrainState(state.step + 1, params, stats, opt_state, average)

@@ -23,24 +23,29 @@ def colour_scores(**options):
     return create_scores(Colour(), mean=MEAN, std=STD, **options)
 
 
+def network_scores(model, **options):
+    return jax.jit(create_scores(model, mean=MEAN, std=STD, **options))
+
+
 @pytest.fixture(scope="module")
 def network():
     model = create_model("fcn8s", "resnet18", 3, width=0.125, max_channels=16)
     image = jax.random.randint(jax.random.key(0), (2, 48, 56, 3), 0, 255, jnp.uint8)
-    return model, model.init(jax.random.key(1), jnp.zeros((1, 64, 64, 3))), image
+    variables = jax.jit(model.init)(jax.random.key(1), jnp.zeros((1, 64, 64, 3)))
+    return model, variables, image
 
 
 def test_whole_equals_the_models_own_answer(network):
     model, variables, image = network
-    expected = model.apply(variables, (image / 255.0 - 0.5) / 0.25)
-    scores = create_scores(model, mean=MEAN, std=STD)(variables, image)
+    expected = jax.jit(model.apply)(variables, (image / 255.0 - 0.5) / 0.25)
+    scores = network_scores(model)(variables, image)
     np.testing.assert_allclose(scores, expected, rtol=1e-4, atol=1e-4)
 
 
 def test_a_window_that_holds_the_image_equals_the_whole(network):
     model, variables, image = network
-    whole = create_scores(model, mean=MEAN, std=STD)(variables, image)
-    window = create_scores(model, mean=MEAN, std=STD, window=64)(variables, image)
+    whole = network_scores(model)(variables, image)
+    window = network_scores(model, window=64)(variables, image)
     np.testing.assert_allclose(window, whole, atol=1e-5)
 
 
@@ -60,7 +65,7 @@ def test_a_flip_averages_probabilities_of_both_views():
 
 def test_a_flipped_image_gives_flipped_scores(network):
     model, variables, image = network
-    scores = create_scores(model, mean=MEAN, std=STD, flip=True)
+    scores = network_scores(model, flip=True)
     np.testing.assert_allclose(
         scores(variables, image[:, :, ::-1]),
         scores(variables, image)[:, :, ::-1],
@@ -70,7 +75,7 @@ def test_a_flipped_image_gives_flipped_scores(network):
 
 def test_scales_are_brought_back_to_the_images_size(network):
     model, variables, image = network
-    scores = create_scores(model, mean=MEAN, std=STD, scales=(0.75, 1.0, 1.5))
+    scores = network_scores(model, scales=(0.75, 1.0, 1.5))
     out = scores(variables, image)
     assert out.shape == (2, 48, 56, 3)
     np.testing.assert_allclose(out.sum(-1), 1, rtol=1e-5)

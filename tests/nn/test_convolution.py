@@ -67,7 +67,7 @@ def test_depthwise_equals_lax(stride, rate):
     assert_twins((2, 9, 8, 6), (3, 3, 1, 6), stride, rate, rate, 6)
 
 
-@settings(max_examples=15, deadline=None)
+@settings(max_examples=6, deadline=None)
 @given(
     size=st.tuples(st.integers(1, 9), st.integers(1, 9)),
     channels=st.sampled_from([1, 3]),

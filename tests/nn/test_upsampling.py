@@ -30,19 +30,19 @@ def test_bilinear_shrinks_without_antialiasing():
     np.testing.assert_allclose(out.ravel(), [0.5, 2.5])
 
 
-@settings(max_examples=20, deadline=None)
+@settings(max_examples=6, deadline=None)
 @given(st.integers(1, 7), st.integers(1, 7), st.integers(7, 15), st.integers(7, 15))
 def test_bilinear_upsampling_equals_jax_image(h, w, height, width):
     x = jax.random.normal(jax.random.key(h * 10 + w), (2, h, w, 3))
     expected = jax.image.resize(x, (2, height, width, 3), "bilinear")
-    np.testing.assert_allclose(
-        resize_bilinear(x, (height, width)), expected, atol=1e-5
-    )
+    np.testing.assert_allclose(resize_bilinear(x, (height, width)), expected, atol=1e-5)
 
 
 def test_bilinear_gradient():
     x = jax.random.normal(jax.random.key(0), (1, 3, 2, 2))
-    check_grads(lambda x: resize_bilinear(x, (5, 7)), (x,), order=1, modes=("rev",))
+    check_grads(
+        lambda x: resize_bilinear(jnp.asarray(x), (5, 7)), (x,), order=1, modes=("rev",)
+    )
 
 
 def test_same_size_is_the_identity():

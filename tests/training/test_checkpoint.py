@@ -80,7 +80,9 @@ def test_variables_are_read_without_the_optimizer(tmp_path, average):
         checkpoints.wait()
         sharding = jax.sharding.SingleDeviceSharding(jax.devices()[0])
         target = jax.tree.map(
-            lambda leaf: jax.ShapeDtypeStruct(leaf.shape, leaf.dtype, sharding=sharding),
+            lambda leaf: jax.ShapeDtypeStruct(
+                leaf.shape, leaf.dtype, sharding=sharding
+            ),
             state.variables,
         )
         read = checkpoints.restore_variables(target, 3, average)
@@ -100,7 +102,7 @@ def test_other_shapes_are_refused_by_name(tmp_path):
     with Checkpoints(tmp_path) as checkpoints:
         checkpoints.save(make_state(1), {}, None)
         checkpoints.wait()
-        with pytest.raises(UserError, match=r"params/b is \(3,\), expected \(4,\)"):
+        with pytest.raises(UserError, match=r"mean is \(3,\), expected \(4,\)"):
             checkpoints.restore(make_state(width=4), 1)
 
 

@@ -47,7 +47,8 @@ def test_results_hold_figures_and_what_they_depend_on(run):
 
 
 def test_every_step_is_logged_once(run):
-    lines = [json.loads(line) for line in (run / "metrics.jsonl").open()]
+    text = (run / "metrics.jsonl").read_text()
+    lines = [json.loads(line) for line in text.splitlines()]
     steps = [line["step"] for line in lines if line["split"] == "train"]
     assert steps == [1, 2, 3, 4, 5, 6]
     assert [line["step"] for line in lines if line["split"] == "val"] == [3, 6]

@@ -75,7 +75,13 @@ def test_low_resolution_logits_are_resized_to_the_label():
 def test_gradient():
     label = jax.random.randint(KEY, (2, 7, 6), 0, 3).at[0, 0].set(IGNORE)
     loss = CrossEntropy((1.0, 2.0, 0.5), 0.1)
-    check_grads(lambda x: loss(x, label), (LOGITS,), order=1, modes=("rev",), rtol=0.05)
+    check_grads(
+        lambda x: loss(jnp.asarray(x), label),
+        (LOGITS,),
+        order=1,
+        modes=("rev",),
+        rtol=0.05,
+    )
 
 
 def test_bfloat16_logits_are_summed_in_float32():

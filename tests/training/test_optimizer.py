@@ -36,7 +36,9 @@ def test_poly_is_mmsegmentations_formula():
 
 def test_cosine_starts_at_the_peak_and_ends_at_the_final_rate():
     schedule = cosine(1.0, 0.1, 50)
-    np.testing.assert_allclose([schedule(0), schedule(25), schedule(50)], [1, 0.55, 0.1])
+    np.testing.assert_allclose(
+        [schedule(0), schedule(25), schedule(50)], [1, 0.55, 0.1]
+    )
 
 
 @pytest.mark.parametrize("kind", [poly, cosine, constant])
@@ -73,7 +75,7 @@ def test_the_backbone_has_its_own_rate():
 def test_clipping_bounds_the_global_norm():
     large = jax.tree.map(lambda leaf: 100.0 * leaf, ONE)
     update = updates(large, name="sgd", momentum=0.0, clip_norm=1.0)
-    np.testing.assert_allclose(optax.global_norm(update), 0.1, rtol=1e-5)
+    np.testing.assert_allclose(optax.tree.norm(update), 0.1, rtol=1e-5)
 
 
 def test_an_unknown_optimizer_is_refused_with_the_nearest():
