@@ -2,6 +2,10 @@
 
 Paper:    Chen et al. 2018, arXiv:1802.02611, on a narrow ResNet-18.
 Data:     digit_scenes, made on the spot; 4000 training and 500 validation images.
+Hardware: 2 CPU cores.
+Time:     DL_TIME
+Mean IoU: DL_MIOU
+Command:  python main.py --config experiments/deeplab.py
 """
 
 from jaxseg import (
@@ -42,7 +46,7 @@ def get_config() -> Config:
             name="adamw", learning_rate=3e-3, weight_decay=1e-4, final_learning_rate=0.0
         ),
         train=TrainConfig(
-            steps=1500, batch_size=8, eval_every=500, checkpoint_every=500
+            steps=2000, batch_size=8, eval_every=500, checkpoint_every=500
         ),
         evaluation=EvaluationConfig(batch_size=25),
     )

@@ -1,4 +1,4 @@
-"""The type checker of the tests: beartype, with an int accepted as a float (PEP 484)."""
+"""The type checker of the tests: beartype, where an int passes for a float."""
 
 from beartype import BeartypeConf, beartype
 

@@ -120,7 +120,8 @@ class ResNet(nn.Module):
         x = Conv(self._channels(64), 7, 2, dtype=self.dtype, name="stem_conv")(x)
         x = nn.relu(BatchNorm(dtype=self.dtype, name="stem_norm")(x, train))
         features = [x]
-        x = nn.max_pool(x, (3, 3), (2, 2), padding=[(1, 1), (1, 1)])
+        edge = ((1, 1), (1, 1))
+        x = nn.max_pool(x, (3, 3), (2, 2), edge)  # pyright: ignore[reportArgumentType]
         stride, rate = 4, 1
         for stage, count in enumerate(self.blocks):
             step, first_rate = (1 if stage == 0 else 2), rate

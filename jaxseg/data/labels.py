@@ -21,7 +21,8 @@ Colour = tuple[int, int, int]
 def voc_palette(count: int) -> tuple[Colour, ...]:
     """Return the first `count` colours of the PASCAL VOC colour map.
 
-    As the devkit's `VOClabelcolormap`: class 0 is black; the bits of the class number are spread over R, G and B.
+    As the devkit's `VOClabelcolormap`: class 0 is black; the bits of the class number
+    are spread over R, G and B.
     """
     colours = []
     for index in range(count):

@@ -137,8 +137,10 @@ class Progress:
             self._print()
 
     def note(self, text: str) -> None:
-        """Print a line above the bar."""
+        """Print a line above the bar, and measure the speed anew from here."""
         note(text)
+        self._marks.clear()
+        self._marks.append((self._clock(), self._step))
 
     def close(self) -> None:
         """Leave the last state on the screen and the cursor on a line of its own."""

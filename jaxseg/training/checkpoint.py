@@ -37,12 +37,7 @@ class Checkpoints:
         """
         # Orbax takes absolute paths only.
         self.directory = Path(directory).resolve()
-        policy = AnyPreservationPolicy(
-            [
-                LatestN(1),
-                BestN(get_metric_fn=_rank, n=1, keep_checkpoints_without_metrics=False),
-            ]
-        )
+        policy = AnyPreservationPolicy([LatestN(1), BestN(get_metric_fn=_rank, n=1)])
         options = ocp.CheckpointManagerOptions(
             create=True, best_fn=_rank, preservation_policy=policy
         )
@@ -69,9 +64,8 @@ class Checkpoints:
         return self._manager.latest_step()
 
     def best_step(self) -> int | None:
-        """Return the step with the highest mean IoU, or the newest if none has one."""
-        best = self._manager.best_step()
-        return self.latest_step() if best is None else best
+        """Return the step with the highest mean IoU, the newest of equals, or None."""
+        return self._manager.best_step()
 
     def save(
         self, state: TrainState, stream: dict[str, Any], miou: float | None = None
@@ -93,7 +87,7 @@ class Checkpoints:
                 args=ocp.args.Composite(
                     state=ocp.args.PyTreeSave(state), stream=ocp.args.JsonSave(stream)
                 ),
-                metrics=None if miou is None else {METRIC: miou},
+                metrics={METRIC: math.nan if miou is None else miou},
                 force=True,
             )
         if not saved:
@@ -176,7 +170,7 @@ def _restore(target: Any, partial: bool = False) -> ocp.args.PyTreeRestore:
 
 
 def _rank(metrics: dict[str, float]) -> float:
-    """Order checkpoints; Orbax would rank a NaN best."""
+    """Order checkpoints, those without a figure last; Orbax would rank a NaN best."""
     value = metrics[METRIC]
     return value if math.isfinite(value) else -math.inf
 

@@ -42,9 +42,9 @@ def create_train_step(
     """Return `train_step(state, batch) -> state, metrics`, compiled for the mesh.
 
     The state is donated: the one passed in must not be used again.  The loss is the
-    mean over all counted pixels of the whole batch, so splitting the batch over devices or
-    micro-batches changes nothing but the statistics of batch normalisation (which are
-    of the micro-batch).
+    mean over all counted pixels of the whole batch, so splitting the batch over devices
+    or micro-batches changes nothing but the statistics of batch normalisation (which
+    are of the micro-batch).
 
     Args:
       model: with `low_resolution(image, train) -> logits, auxiliary logits`.

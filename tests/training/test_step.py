@@ -171,9 +171,7 @@ def test_the_auxiliary_loss_adds_its_share(one_device):
 def test_bfloat16_follows_float32(one_device):
     batch = make_batch(4)
     high = Harness(one_device, rate=0.01, model={"width": 0.5})
-    low = Harness(
-        one_device, rate=0.01, model={"width": 0.5, "dtype": "bfloat16"}
-    )
+    low = Harness(one_device, rate=0.01, model={"width": 0.5, "dtype": "bfloat16"})
     assert low.run(batch)["loss"] == pytest.approx(high.run(batch)["loss"], rel=0.02)
     assert low.run(batch, 4)["loss"] == pytest.approx(
         high.run(batch, 4)["loss"], rel=0.05

@@ -1,0 +1,41 @@
+"""U-Net on CamVid, from random weights.
+
+Paper:    Ronneberger et al. 2015, arXiv:1505.04597, with ResNet-34 as encoder.
+Data:     CamVid, the SegNet split (367 / 101 / 233 images of 480x360, 11 classes, void
+          ignored); research use. Give its folder as --data.root.
+Hardware: written for one GPU of 16 GB.
+Time:     not measured on a GPU.
+Mean IoU: not measured at full length.
+Command:  python main.py --config experiments/camvid_unet.py --data.root DIR
+"""
+
+from jaxseg import (
+    AugmentConfig,
+    Config,
+    DataConfig,
+    EvaluationConfig,
+    ModelConfig,
+    OptimizerConfig,
+    TrainConfig,
+)
+
+
+def get_config() -> Config:
+    """Return the experiment."""
+    return Config(
+        data=DataConfig(name="camvid", root="data/camvid"),
+        augment=AugmentConfig(crop=(352, 352), scale=(0.5, 2.0)),
+        model=ModelConfig(head="unet", backbone="resnet34", auxiliary=True),
+        optimizer=OptimizerConfig(
+            name="adamw",
+            learning_rate=1e-3,
+            weight_decay=1e-2,
+            warmup_steps=100,
+            clip_norm=5.0,
+            final_learning_rate=1e-6,
+        ),
+        train=TrainConfig(
+            steps=8000, batch_size=16, eval_every=1000, checkpoint_every=1000
+        ),
+        evaluation=EvaluationConfig(batch_size=8),
+    )
