@@ -32,10 +32,12 @@ FLOORS = {
     "run": 7,
     "predictor": 8,
     "commands": 9,
-    "training.loop": 9,
-    "cli": 10,
-    "__init__": 10,
-    "__main__": 11,
+    "training.results": 9,
+    "training.signals": 4,
+    "training.loop": 10,
+    "cli": 11,
+    "__init__": 11,
+    "__main__": 12,
 }
 
 ONLY_IN = {

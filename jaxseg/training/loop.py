@@ -2,24 +2,16 @@
 
 from __future__ import annotations
 
-import json
-import platform
-import signal
-import threading
-from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import dataclass
-from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
 import jax
-import numpy as np
 from jax.sharding import Mesh
 
-from jaxseg.config import Config, to_json
+from jaxseg.config import Config
 from jaxseg.data.catalog import Dataset, open_dataset
-from jaxseg.data.pipeline import Samples, TrainingStream
+from jaxseg.data.pipeline import TrainingStream
 from jaxseg.data.transforms import training_transforms
 from jaxseg.errors import UserError
 from jaxseg.evaluation.evaluate import (
@@ -32,9 +24,6 @@ from jaxseg.models import SMALLEST, Segmenter, abstract_variables, count_paramet
 from jaxseg.predictor import Predictor
 from jaxseg.report.console import Progress, note
 from jaxseg.report.events import MetricLog
-from jaxseg.report.image_files import save_picture
-from jaxseg.report.page import write_report
-from jaxseg.report.pictures import comparison
 from jaxseg.run import (
     Run,
     learning_rate,
@@ -42,7 +31,6 @@ from jaxseg.run import (
     optimizer,
     scores,
     segmenter,
-    write_text,
 )
 from jaxseg.training.checkpoint import Checkpoints
 from jaxseg.training.mesh import (
@@ -52,6 +40,8 @@ from jaxseg.training.mesh import (
     replicated,
     shard_batch,
 )
+from jaxseg.training.results import describe_devices, versions, write_results
+from jaxseg.training.signals import stop_signals
 from jaxseg.training.state import (
     TrainState,
     create_state,
@@ -59,9 +49,6 @@ from jaxseg.training.state import (
     require_finite,
 )
 from jaxseg.training.step import TrainStep, create_train_step
-
-SAMPLES = 8
-"""Number of pictures in a report."""
 
 
 class Interrupted(Exception):
@@ -105,17 +92,18 @@ def train(config: Config, workdir: str | Path | None = None) -> Result:
     workdir = Path("runs") / (config.name or "run") if workdir is None else workdir
     run = Run.create(config, training.dataset.labels, workdir)
     with Checkpoints(run.checkpoints) as checkpoints:
-        latest = checkpoints.latest_step()
-        if latest is None or latest < config.train.steps:
-            training.run(run, checkpoints, latest)
-        elif latest > config.train.steps:
+        latest, steps = checkpoints.latest_step(), config.train.steps
+        if latest is not None and latest > steps:
             raise UserError(
-                f"{run.workdir} stands at step {latest}, beyond train.steps"
-                f" {config.train.steps}"
+                f"{run.workdir} stands at step {latest}, beyond train.steps {steps}"
             )
-        else:
-            note(f"{run.workdir}: trained to step {latest} already")
-        results = training.finish(run, checkpoints)
+        state, place = training.initial_state(), None
+        if latest is not None:
+            state, place = checkpoints.restore(state, latest)
+            note(f"{run.workdir}: going on at step {latest} of {steps}")
+        if latest != steps:
+            state = training.run(run, checkpoints, state, place)
+        results = training.finish(run, checkpoints, state)
     return Result(run.workdir, results)
 
 
@@ -152,7 +140,7 @@ class _Training:
             f"{len(self.train_samples)} training and {len(self.eval_samples)}"
             f" {config.data.eval_split} images, {self.num_classes} classes;"
             f" {config.model.head} on {config.model.backbone},"
-            f" {self.parameters / 1e6:.2f} M parameters; {_device(self.mesh)}"
+            f" {self.parameters / 1e6:.2f} M parameters; {describe_devices(self.mesh)}"
         )
 
     def initial_state(self) -> TrainState:
@@ -186,10 +174,15 @@ class _Training:
         function = scores(self.config, self.model)
         return create_evaluation_step(function, self.num_classes, self.mesh)
 
-    def run(self, run: Run, checkpoints: Checkpoints, latest: int | None) -> None:
-        """Take the steps from `latest` (or 0) to the end."""
+    def run(
+        self,
+        run: Run,
+        checkpoints: Checkpoints,
+        state: TrainState,
+        place: dict[str, Any] | None,
+    ) -> TrainState:
+        """Take the steps that are left; `place` is where the data stream stood."""
         options = self.config.train
-        state = self.initial_state()
         stream = TrainingStream(
             self.train_samples,
             self.transform,
@@ -199,17 +192,15 @@ class _Training:
             process_index=jax.process_index(),
             process_count=jax.process_count(),
         )
-        if latest is not None:
-            state, place = checkpoints.restore(state, latest)
+        if place is not None:
             stream.restore(place)
-            note(f"{run.workdir}: resuming at step {latest} of {options.steps}")
         train_step, eval_step = self.train_step(), self.evaluation_step()
-        start = latest or 0
+        start = int(state.step)
         pending: tuple[int, dict[str, jax.Array]] | None = None
         with (
             MetricLog(run.workdir, start) as log,
             Progress(options.steps, start, options.batch_size) as progress,
-            _stop_signals() as stopped,
+            stop_signals() as stopped,
         ):
 
             def read() -> None:
@@ -243,6 +234,7 @@ class _Training:
                     checkpoints.wait()
                     raise Interrupted(f"stopped at step {step}, saved in {run.workdir}")
             checkpoints.wait()
+        return state
 
     def _evaluate(
         self,
@@ -287,81 +279,42 @@ class _Training:
             threads=self.config.data.threads,
         )
 
-    def finish(self, run: Run, checkpoints: Checkpoints) -> dict[str, Any]:
-        """Write results, pictures and the report of the best checkpoint."""
-        best, latest = checkpoints.best_step(), checkpoints.latest_step()
-        if best is None or latest is None:
-            raise UserError(
-                f"{run.workdir}: train.steps is 0, there is nothing to show"
-            )
-        state, _ = checkpoints.restore(self.initial_state(), latest)
-        hashed = fingerprint(state.params)
+    def finish(
+        self, run: Run, checkpoints: Checkpoints, state: TrainState
+    ) -> dict[str, Any]:
+        """Measure the best checkpoint; write results, pictures and the report."""
+        best, latest = checkpoints.best_step(), int(state.step)
         variables = state.variables
-        if best != latest:
+        if best is not None and best != latest:
             target = abstract_variables(self.model, replicated(self.mesh))
-            variables = checkpoints.restore_variables(
-                target, best, self.config.train.ema > 0
-            )
+            average = self.config.train.ema > 0
+            variables = checkpoints.restore_variables(target, best, average)
         if self._evaluation is not None and self._evaluation[0] == best:
             evaluation = self._evaluation[1]
         else:
             evaluation = self._measure(self.evaluation_step(), variables)
+        labels, options = self.dataset.labels, self.config.evaluation
         results = {
             "name": self.config.name,
             "step": best,
             "split": self.config.data.eval_split,
-            **evaluation.figures(self.dataset.labels.names),
+            **evaluation.figures(labels.names),
             "trained_steps": latest,
             "parameters": self.parameters,
-            "parameters_sha256": hashed,
-            "device": _device(self.mesh),
+            "parameters_sha256": fingerprint(state.params),
+            "device": describe_devices(self.mesh),
             "versions": versions(),
         }
-        write_text(run.workdir / "results.json", json.dumps(results, indent=2) + "\n")
-        pictures = self._draw_samples(run.workdir / "samples", variables)
-        page = write_report(
-            run.workdir,
-            self.config.name,
-            results,
-            to_json(self.config),
-            self.dataset.labels,
-            pictures,
-        )
-        miou = results["miou"]
-        note(
-            f"best: step {best}, mean IoU {'-' if miou is None else f'{miou:.4f}'};"
-            f" report in {page}"
-        )
-        return results
-
-    def _draw_samples(self, folder: Path, variables: Any) -> list[Path]:
-        options = self.config.evaluation
         predictor = Predictor(
             scores(self.config, self.model),
             variables,
-            self.dataset.labels,
+            labels,
             batch_size=options.batch_size,
             multiple=options.size_multiple,
         )
-        folder.mkdir(exist_ok=True)
-        chosen = _spread(self.eval_samples, SAMPLES)
-        masks = predictor([sample["image"] for sample in chosen])
-        paths = []
-        for sample, mask in zip(chosen, masks, strict=True):
-            name = Path(sample["name"]).name
-            path = folder / f"{Path(name).stem}.png"
-            sheet = comparison(
-                sample["image"], sample["label"], mask, self.dataset.labels
-            )
-            save_picture(path, sheet)
-            paths.append(path)
-        return paths
-
-
-def _spread(samples: Samples, count: int) -> list[dict[str, Any]]:
-    """Return samples evenly spread over a split."""
-    places = np.linspace(0, len(samples) - 1, min(count, len(samples))).round()
-    return [samples[int(place)] for place in places]
+        page = write_results(run, results, predictor, self.eval_samples)
+        note(f"best: step {best}, mean IoU {results['miou']:.4f}; report in {page}")
+        return results
 
 
 def _check(config: Config) -> None:
@@ -377,43 +330,3 @@ def _check(config: Config) -> None:
         raise UserError(f"train.ema {options.ema}: a decay in [0, 1)")
     if config.evaluation.batch_size < 1:
         raise UserError("evaluation.batch_size: at least 1")
-
-
-@contextmanager
-def _stop_signals() -> Iterator[threading.Event]:
-    """Turn the first Ctrl-C or SIGTERM into an event; a second one acts at once."""
-    stopped = threading.Event()
-    if threading.current_thread() is not threading.main_thread():
-        yield stopped
-        return
-    previous: dict[int, Any] = {}
-
-    def stop(number: int, frame: Any) -> None:
-        stopped.set()
-        signal.signal(number, previous[number])
-
-    for number in (signal.SIGINT, signal.SIGTERM):
-        previous[number] = signal.signal(number, stop)
-    try:
-        yield stopped
-    finally:
-        for number, handler in previous.items():
-            signal.signal(number, handler)
-
-
-def _device(mesh: Mesh) -> str:
-    """Name the devices, as in `8 x NVIDIA H200`."""
-    kind = mesh.devices.flat[0].device_kind
-    return kind if mesh.size == 1 else f"{mesh.size} x {kind}"
-
-
-def versions() -> dict[str, str]:
-    """Return the versions that a result depends on."""
-    names = ("jaxseg", "jax", "jaxlib", "flax", "optax", "orbax-checkpoint", "grain")
-    found = {"python": platform.python_version()}
-    for name in names:
-        try:
-            found[name] = version(name)
-        except ModuleNotFoundError:  # run from a checkout, not installed
-            continue
-    return found
