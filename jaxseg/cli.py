@@ -11,6 +11,7 @@ What the user can mend ends in one line and exit code 2; `--debug` shows the tra
 from __future__ import annotations
 
 import argparse
+import errno
 import json
 import os
 import sys
@@ -25,6 +26,9 @@ from jaxseg.version import __version__
 
 LIGHT = ("-h", "--help", "--version", "models", "datasets")
 """First words of commands that compute nothing heavy."""
+
+DISK = (errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EACCES)
+"""What a disk that is full or may not be written to answers."""
 
 STOPPED = 130
 """Exit code of a run that was asked to stop."""
@@ -62,6 +66,15 @@ def main(argv: Sequence[str] | None = None) -> int:
     except BrokenPipeError:  # `... | head`
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 0
+    except OSError as error:
+        if debug or error.errno not in DISK:
+            raise
+        place = error.filename or "the disk"
+        fail(
+            f"{place}: {error.strerror}; earlier checkpoints are intact: mend that or"
+            " choose another --workdir, then run the same command again"
+        )
+        return 2
 
 
 COMMANDS = {

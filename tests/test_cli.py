@@ -1,5 +1,6 @@
 """The command line end to end, in process; start-up in a process of its own."""
 
+import errno
 import json
 import os
 import subprocess
@@ -98,6 +99,17 @@ def test_what_the_user_can_mend_is_one_line_and_exit_code_2(
     assert printed.err.startswith("error: ") and said in printed.err
     assert printed.err.count("\n") == 1 and printed.out == ""
     assert list(tmp_path.iterdir()) == []
+
+
+def test_a_full_disk_is_one_line(experiment, tmp_path, capsys, monkeypatch):
+    def full(*_, **__):
+        raise OSError(errno.ENOSPC, "No space left on device", "metrics.jsonl")
+
+    monkeypatch.setattr("jaxseg.report.events.MetricLog.write", full)
+    run = str(tmp_path / "run")
+    assert cli.main(["--config", str(experiment), "--workdir", run]) == 2
+    last = capsys.readouterr().err.splitlines()[-1]
+    assert last.startswith("error: metrics.jsonl: No space left on device; earlier")
 
 
 def test_debug_shows_the_traceback():

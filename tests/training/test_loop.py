@@ -191,7 +191,9 @@ def test_a_run_learns_and_its_predictor_shows_it(
 ):
     from jaxseg.predictor import Predictor
 
-    config = with_train(tiny_config, steps=80, eval_every=40, checkpoint_every=40)
+    config = with_train(tiny_config, steps=150, eval_every=75, checkpoint_every=75)
+    faster = dataclasses.replace(config.optimizer, learning_rate=1e-2)
+    config = dataclasses.replace(config, optimizer=faster)
     result = train(config, tmp_path / "run")
     assert result.miou is not None and result.miou > 0.6
     predictor = Predictor.from_run(tmp_path / "run")
