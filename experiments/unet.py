@@ -35,6 +35,7 @@ def get_config() -> Config:
             backbone="resnet18",
             width=0.5,
             max_channels=128,
+            output_stride=8,
             channels=64,
             auxiliary=True,
         ),
