@@ -17,7 +17,7 @@ import os
 import sys
 from collections.abc import Sequence
 from pathlib import Path
-from typing import NoReturn
+from typing import Any, NoReturn
 
 from jaxseg.config import DataConfig, load_config, print_overrides
 from jaxseg.errors import UserError, choose, nearest
@@ -224,7 +224,7 @@ def _datasets(words: list[str]) -> int:
     return 0
 
 
-def _print_classes(results: dict) -> None:  # type: ignore[type-arg]
+def _print_classes(results: dict[str, Any]) -> None:
     rows = [
         (name, _percent(iou), _percent(results["per_class_dice"][name]))
         for name, iou in results["per_class_iou"].items()

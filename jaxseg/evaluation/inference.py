@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Callable, Sequence
 from typing import Any
 
@@ -75,7 +76,8 @@ def create_scores(
                 views.append(resize_bilinear(mirrored, size))
         if len(views) == 1:
             return views[0]
-        return sum(jax.nn.softmax(view) for view in views) / len(views)  # type: ignore
+        probabilities = [jax.nn.softmax(view) for view in views]
+        return functools.reduce(jnp.add, probabilities) / len(views)
 
     return scores
 

@@ -313,7 +313,9 @@ class _Training:
             multiple=options.size_multiple,
         )
         page = write_results(run, results, predictor, self.eval_samples)
-        note(f"best: step {best}, mean IoU {results['miou']:.4f}; report in {page}")
+        note(
+            f"best: step {best}, mean IoU {results['miou'] or 0:.4f}; report in {page}"
+        )
         return results
 
 
