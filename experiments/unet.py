@@ -36,7 +36,7 @@ def get_config() -> Config:
             width=0.5,
             max_channels=128,
             output_stride=8,
-            channels=64,
+            channels=128,
             auxiliary=True,
         ),
         optimizer=OptimizerConfig(

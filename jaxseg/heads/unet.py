@@ -24,7 +24,7 @@ class UNet(nn.Module):
 
     Attributes:
       num_classes: number of classes.
-      channels: width of the deepest level, halved at each next one (256 to 16).
+      channels: width of the deepest level, halved at each next one, 16 at least.
       dtype: compute type.
     """
 
@@ -37,7 +37,7 @@ class UNet(nn.Module):
         """Map features to logits `[B, h, w, classes]`, twice the shallowest's size."""
         x, *skips = features[::-1]
         for level in range(len(features)):
-            channels = max(8, self.channels >> level)
+            channels = max(16, self.channels >> level)
             if level < len(skips):
                 skip = skips[level]
                 x = resize_nearest(x, (skip.shape[1], skip.shape[2]))
