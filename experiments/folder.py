@@ -6,7 +6,7 @@ Data:     yours: images/ and masks/ (or train/images, train/masks, val/...), the
           --data.num_classes, --data.class_names, --data.mask_values say more.
 Hardware: any; lower --train.batch_size and --augment.crop if memory is short.
 Time:     depends on your images; the progress bar says.
-Mean IoU: depends on your images; docs/results.md has the nuclei of DSB-2018.
+Mean IoU: depends on your images.
 Command:  python main.py --config experiments/folder.py --data.root DIR
 """
 
