@@ -13,7 +13,7 @@ import numpy as np
 
 from jaxseg.config import EvaluationConfig
 from jaxseg.data.labels import LabelSet
-from jaxseg.data.padding import Size, pad_image, padded_size, size_multiple
+from jaxseg.data.padding import group_by_size, pad_image, size_multiple
 from jaxseg.errors import UserError
 from jaxseg.evaluation.inference import Scores, create_scores
 from jaxseg.models import SMALLEST
@@ -129,10 +129,7 @@ class Predictor:
             _check(image)
         sizes = [(image.shape[0], image.shape[1]) for image in images]
         multiple = size_multiple(sizes, self._multiple)
-        groups: dict[Size, list[int]] = {}
-        for index, size in enumerate(sizes):
-            padded = padded_size(size, multiple, SMALLEST)
-            groups.setdefault(padded, []).append(index)
+        groups = group_by_size(sizes, multiple, SMALLEST)
         masks: list[np.ndarray] = [np.empty(0, np.int32)] * len(images)
         for padded, indices in groups.items():
             for start in range(0, len(indices), self._batch_size):

@@ -20,7 +20,7 @@ from jaxseg.config import Config, EvaluationConfig, flatten, from_json, to_json
 from jaxseg.data.labels import LabelSet
 from jaxseg.errors import UserError, choose
 from jaxseg.evaluation.inference import Scores, create_scores
-from jaxseg.models import Segmenter, abstract_variables, create_model
+from jaxseg.models import SMALLEST, Segmenter, abstract_variables, create_model
 from jaxseg.training.checkpoint import Checkpoints
 from jaxseg.training.losses import LOSSES, Loss, check_class_weights
 from jaxseg.training.optimizer import SCHEDULES, create_optimizer
@@ -169,8 +169,10 @@ def scores(
     options = evaluation or config.evaluation
     if not options.scales or min(options.scales) <= 0:
         raise UserError(f"evaluation.scales {options.scales}: positive factors, please")
-    if options.window and options.window < 33:
-        raise UserError(f"evaluation.window {options.window}: at least 33 pixels, or 0")
+    if options.window and options.window < SMALLEST:
+        raise UserError(
+            f"evaluation.window {options.window}: at least {SMALLEST} pixels, or 0"
+        )
     return create_scores(
         model,
         mean=config.model.mean,

@@ -46,6 +46,16 @@ def padded_size(size: Size, multiple: int, smallest: int) -> Size:
     return height, width
 
 
+def group_by_size(
+    sizes: Sequence[Size], multiple: int, smallest: int
+) -> dict[Size, list[int]]:
+    """Return the indices of images that are padded to the same size, by that size."""
+    groups: dict[Size, list[int]] = {}
+    for index, size in enumerate(sizes):
+        groups.setdefault(padded_size(size, multiple, smallest), []).append(index)
+    return groups
+
+
 def pad_image(image: np.ndarray, size: Size) -> np.ndarray:
     """Pad uint8 `[h, w, 3]` to `size` at the bottom and right by reflection."""
     bottom, right = size[0] - image.shape[0], size[1] - image.shape[1]

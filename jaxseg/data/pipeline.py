@@ -16,7 +16,7 @@ import grain
 import numpy as np
 
 from jaxseg.data.labels import IGNORE
-from jaxseg.data.padding import pad_image, padded_size
+from jaxseg.data.padding import group_by_size, pad_image
 from jaxseg.data.transforms import Transform
 from jaxseg.errors import UserError
 
@@ -148,11 +148,8 @@ def evaluation_batches(
       process_count: number of processes.
       unit: every global batch is a multiple of this (the number of devices).
     """
-    groups: dict[tuple[int, int], list[int]] = {}
-    for index, size in enumerate(sizes):
-        groups.setdefault(padded_size(size, multiple, smallest), []).append(index)
     plan = []
-    for size, indices in groups.items():
+    for size, indices in group_by_size(sizes, multiple, smallest).items():
         full = min(batch_size, len(indices))
         full = -(-full // unit) * unit
         share = full // process_count

@@ -32,7 +32,7 @@ class Line:
       style: CSS class: `line`, or `faint` for what lies behind it.
     """
 
-    steps: Sequence[int | float]
+    steps: Sequence[float]
     values: Sequence[float | None]
     style: str = "line"
 

@@ -313,9 +313,8 @@ class _Training:
             multiple=options.size_multiple,
         )
         page = write_results(run, results, predictor, self.eval_samples)
-        note(
-            f"best: step {best}, mean IoU {results['miou'] or 0:.4f}; report in {page}"
-        )
+        miou = "-" if results["miou"] is None else f"{results['miou']:.4f}"
+        note(f"best: step {best}, mean IoU {miou}; report in {page}")
         return results
 
 
