@@ -7,6 +7,7 @@ arguments, never a run's configuration.
 from __future__ import annotations
 
 import dataclasses
+from collections.abc import Sequence
 from typing import Any
 
 import flax.linen as nn
@@ -14,16 +15,30 @@ import jax
 import jax.numpy as jnp
 
 from jaxseg.backbones import BACKBONES
+from jaxseg.backbones.entry import OUTPUT_STRIDES
 from jaxseg.errors import UserError, choose
 from jaxseg.heads import HEADS
 from jaxseg.heads.fcn import FCN
-from jaxseg.nn.upsampling import resize_bilinear
+from jaxseg.nn.upsampling import UPSAMPLINGS, resize_linear
 
 DTYPES = {"float32": jnp.float32, "bfloat16": jnp.bfloat16}
 """Compute types by name."""
 
+FREEZES = {
+    "": "everything is trained",
+    "statistics": "the backbone's batch norm uses its running statistics",
+    "backbone": "the backbone's parameters and statistics stay",
+}
+"""What `Segmenter.freeze` may be, and what it means."""
+
+DEFAULT_BACKBONE = "resnet50"
+"""Taken where none is named."""
+
 SMALLEST = 33
 """Smallest image side, pixels: one more than the deepest stride."""
+
+SMALLEST_VOLUME = 9
+"""Smallest side of a volume, voxels."""
 
 
 class Segmenter(nn.Module):
@@ -34,11 +49,18 @@ class Segmenter(nn.Module):
       head: features -> logits.
       auxiliary: a second head that trains the backbone's next to last features (Zhao et
         al. 2017, arXiv:1612.01105, sec. 3.3), or None.
+      freeze: what training leaves as it is, a name in `FREEZES`.
+      align_corners: how the logits are resized to the image's size, see
+        `resize_linear`; most models of segmentation_models.pytorch want True.
+      example: shape of an image that the parameters can be traced with.
     """
 
     backbone: nn.Module
     head: nn.Module
     auxiliary: nn.Module | None = None
+    freeze: str = ""
+    align_corners: bool = False
+    example: tuple[int, ...] = (64, 64, 3)
 
     def __call__(self, image: jax.Array, train: bool = False) -> jax.Array:
         """Return float32 logits at the image's size.
@@ -51,14 +73,14 @@ class Segmenter(nn.Module):
           float32 `[B, H, W, classes]`.
         """
         logits, _ = self.low_resolution(image, train)
-        return resize_bilinear(logits, (image.shape[1], image.shape[2]))
+        return resize_linear(logits, image.shape[1:-1], self.align_corners)
 
     def low_resolution(
         self, image: jax.Array, train: bool = False
-    ) -> tuple[jax.Array, jax.Array | None]:
-        """Return the head's and the auxiliary head's logits at their own strides.
+    ) -> tuple[jax.Array, tuple[jax.Array, ...]]:
+        """Return the head's and the auxiliary heads' logits at their own strides.
 
-        The auxiliary logits are None without such a head and outside training.
+        There are no auxiliary logits outside training.
 
         Args:
           image: float `[B, H, W, 3]`, normalised.
@@ -67,96 +89,212 @@ class Segmenter(nn.Module):
         Raises:
           UserError: the image is smaller than 33 pixels a side.
         """
-        height, width = image.shape[1:3]
-        if isinstance(height, int) and isinstance(width, int):
-            if min(height, width) < SMALLEST:
-                raise UserError(
-                    f"an image of {height}x{width} pixels: the smallest side is "
-                    f"{SMALLEST}; enlarge the image (or augment.crop)"
-                )
-        features = self.backbone(image, train)
+        _check_size(image)
+        features = self.features(image, train)
         logits = self.head(features, train).astype(jnp.float32)
         if self.auxiliary is None or not (train or self.is_initializing()):
-            return logits, None
-        auxiliary = self.auxiliary(features, train).astype(jnp.float32)
-        return logits, auxiliary
+            return logits, ()
+        return logits, (self.auxiliary(features, train).astype(jnp.float32),)
+
+    def features(self, image: jax.Array, train: bool = False) -> tuple[jax.Array, ...]:
+        """Return the backbone's features, through what `freeze` leaves of training."""
+        features = self.backbone(image, train and not self.freeze)
+        if self.freeze == "backbone":
+            features = jax.tree.map(jax.lax.stop_gradient, features)
+        return features
 
 
-class Classifier(nn.Module):
-    """An image classifier: a backbone, global average pooling, one dense layer.
+class Classifier(Segmenter):
+    """An image classifier: a backbone and its own head, whose logits are 1 x 1.
 
-    Attributes:
-      backbone: image -> features.
-      num_classes: number of classes.
-      dtype: compute type.
+    Auxiliary classifiers, which only GoogLeNet has, answer in training only.
     """
 
-    backbone: nn.Module
-    num_classes: int
-    dtype: Any = jnp.float32
-
-    @nn.compact
     def __call__(self, image: jax.Array, train: bool = False) -> jax.Array:
         """Map float `[B, H, W, 3]`, normalised, to float32 logits `[B, classes]`."""
-        pooled = self.backbone(image, train)[-1].mean((1, 2), dtype=jnp.float32)
-        dense = nn.Dense(self.num_classes, dtype=self.dtype, name="classifier")
-        return dense(pooled).astype(jnp.float32)
+        logits, _ = self.low_resolution(image, train)
+        return logits[:, 0, 0]
+
+    def low_resolution(
+        self, image: jax.Array, train: bool = False
+    ) -> tuple[jax.Array, tuple[jax.Array, ...]]:
+        """Return logits `[B, 1, 1, classes]` and those of the auxiliary classifiers."""
+        _check_size(image)
+        auxiliary = ()
+        if self.auxiliary is None:
+            features = self.features(image, train)
+        else:
+            features, taps = self.backbone.with_taps(image, train)
+            if train or self.is_initializing():
+                auxiliary = self.auxiliary(taps, train)
+        return self.head(features, train).astype(jnp.float32), auxiliary
+
+
+def _check_size(image: jax.Array) -> None:
+    sides = [side for side in image.shape[1:-1] if isinstance(side, int)]
+    smallest = SMALLEST if image.ndim == 4 else SMALLEST_VOLUME
+    if sides and min(sides) < smallest:
+        raise UserError(
+            f"an image of {'x'.join(map(str, sides))} pixels: the smallest side is "
+            f"{smallest}; enlarge the image (or augment.crop)"
+        )
 
 
 def create_model(
     head: str,
-    backbone: str = "resnet50",
+    backbone: str | None = None,
     num_classes: int = 21,
     *,
+    image_channels: int = 3,
     width: float = 1.0,
     max_channels: int | None = None,
     output_stride: int | None = None,
+    uniform_dilation: bool = False,
+    multi_grid: Sequence[int] = (),
     auxiliary: bool = False,
+    freeze: str = "",
+    align_corners: bool | None = None,
     dtype: str = "float32",
     **options: Any,
 ) -> Segmenter:
     """Build a segmenter by name.
 
     Args:
-      head: a name in `HEADS`, such as "deeplabv3plus" or "unet".
-      backbone: a name in `BACKBONES`.
+      head: a name in `HEADS`, such as "deeplabv3plus" or "unet"; "classifier" is the
+        backbone's own classifier, which gives one prediction an image.
+      backbone: a name in `BACKBONES`; None is the head's usual one.
       num_classes: number of classes.
+      image_channels: of the images, 3 for RGB.
       width: factor on the backbone's channels.
       max_channels: upper bound on a stage's channels.
       output_stride: the backbone's, 32, 16 or 8; None is the head's usual one.
-      auxiliary: add an FCN head on the next to last features.
+      uniform_dilation: dilate the first convolution of a stage like the rest, as
+        segmentation_models.pytorch does; see `backbones.entry.plan_stages`.
+      multi_grid: factors on the rates of a ResNet's last blocks; 1, 2, 4 with
+        `uniform_dilation` are DeepLabV3's.
+      auxiliary: add an FCN head on the next to last features (or on those that the
+        backbone's published weights have it on).
+      freeze: "statistics" trains the backbone with its running batch-norm statistics
+        (and without random depth), "backbone" does not train it at all.
+      align_corners: align the corner pixels where the model or its head resizes, for
+        weights that want it; None is the head's usual choice.
       dtype: compute type, "float32" or "bfloat16"; parameters stay float32.
-      **options: of the head: channels, rates, separable, dropout, ...; None is the
-        head's default.
+      **options: of the head: channels, rates, separable, dropout, upsampling, ...;
+        None is the head's default.
 
     Raises:
       UserError: an unknown name, or an option that this head does not have.
     """
-    entry = choose("head", head, HEADS)
-    build_backbone = choose("backbone", backbone, BACKBONES)
-    compute = choose("dtype", dtype, DTYPES)
-    if num_classes < 1:
-        raise UserError(f"num_classes {num_classes}: it must be at least 1")
-    stride = entry.output_stride if output_stride is None else output_stride
-    known = {field.name for field in dataclasses.fields(entry.module)}
-    offered = known - {"num_classes", "output_stride", "dtype", "parent", "name"}
-    offered -= set(entry.arguments)
     given = {name: value for name, value in options.items() if value is not None}
+    choose("freeze", freeze, FREEZES)
+    if head == "classifier":
+        if given or output_stride not in (None, 32):
+            raise UserError("head 'classifier' has no options and output stride 32")
+        return create_classifier(
+            backbone or DEFAULT_BACKBONE,
+            num_classes,
+            width=width,
+            max_channels=max_channels,
+            auxiliary=auxiliary,
+            dtype=dtype,
+        ).clone(freeze=freeze, example=(64, 64, image_channels))
+    entry = choose("head", head, HEADS)
+    compute = choose("dtype", dtype, DTYPES)
+    _check_classes(num_classes)
+    stride = entry.output_stride if output_stride is None else output_stride
+    body: dict[str, Any] = dict(width=width, max_channels=max_channels, dtype=compute)
+    if entry.backbone is not None:
+        if backbone or output_stride is not None or auxiliary:
+            raise UserError(
+                f"head {head!r} has a backbone of its own: leave backbone,"
+                " output_stride and auxiliary unset"
+            )
+    known, of_backbone = _fields(entry.module), _fields(entry.backbone)
+    offered = (known | of_backbone) - set(entry.arguments) - set(body)
+    offered -= {"num_classes", "output_stride", "align_corners", "parent", "name"}
     if unknown := set(given) - offered:
         raise UserError(
             f"head {head!r} has no option {', '.join(sorted(unknown))};"
             f" it has {', '.join(sorted(offered)) or 'none'}"
         )
+    if "upsampling" in given:
+        choose("upsampling", given["upsampling"], UPSAMPLINGS)
     given |= entry.arguments
+    if align_corners is not None and "align_corners" in known:
+        given["align_corners"] = align_corners
+    if entry.backbone is None:
+        module = create_backbone(
+            backbone or DEFAULT_BACKBONE,
+            output_stride=stride,
+            uniform_dilation=uniform_dilation,
+            multi_grid=multi_grid,
+            **body,
+        )
+    else:
+        shared = {name: given[name] for name in of_backbone & set(given)}
+        module = entry.backbone(**body, **shared)
+        given = {name: given[name] for name in known & set(given)}
     if "output_stride" in known:
         given["output_stride"] = stride
+    level = BACKBONES[backbone or DEFAULT_BACKBONE].auxiliary_level
     return Segmenter(
-        backbone=build_backbone(
-            width=width, max_channels=max_channels, output_stride=stride, dtype=compute
-        ),
+        backbone=module,
         head=entry.module(num_classes=num_classes, dtype=compute, **given),
-        auxiliary=FCN(num_classes, level=-2, dtype=compute) if auxiliary else None,
+        auxiliary=FCN(num_classes, level=level, dtype=compute) if auxiliary else None,
+        freeze=freeze,
+        align_corners=bool(align_corners),
+        example=(*(64,) * entry.axes, image_channels),
     )
+
+
+def _fields(kind: Any) -> set[str]:
+    """Return the names of a Linen class' fields; of anything else none."""
+    if not dataclasses.is_dataclass(kind):
+        return set()
+    return {field.name for field in dataclasses.fields(kind)}
+
+
+def create_backbone(
+    name: str,
+    *,
+    width: float = 1.0,
+    max_channels: int | None = None,
+    output_stride: int = 32,
+    uniform_dilation: bool = False,
+    multi_grid: Sequence[int] = (),
+    dtype: Any = jnp.float32,
+) -> nn.Module:
+    """Build a backbone by name: `(image, train) -> five features`.
+
+    Args:
+      name: in `BACKBONES`.
+      width: factor on its channels.
+      max_channels: upper bound on a stage's channels.
+      output_stride: 32, 16 or 8.
+      uniform_dilation: see `backbones.entry.plan_stages`.
+      multi_grid: see `ResNet`; others have none.
+      dtype: compute type.
+
+    Raises:
+      UserError: an unknown name, or a value out of range.
+    """
+    entry = choose("backbone", name, BACKBONES)
+    if output_stride not in OUTPUT_STRIDES:
+        raise UserError(f"output stride {output_stride}: a backbone has 8, 16 or 32")
+    if width <= 0:
+        raise UserError(f"model.width {width}: it must be positive")
+    module = entry.build(
+        width=width,
+        max_channels=max_channels,
+        output_stride=output_stride,
+        uniform_dilation=uniform_dilation,
+        dtype=dtype,
+    )
+    if not multi_grid:
+        return module
+    if "multi_grid" not in _fields(type(module)):
+        raise UserError(f"backbone {name!r} has no multi-grid; the ResNets have")
+    return module.clone(multi_grid=tuple(multi_grid))
 
 
 def create_classifier(
@@ -165,6 +303,7 @@ def create_classifier(
     *,
     width: float = 1.0,
     max_channels: int | None = None,
+    auxiliary: bool = False,
     dtype: str = "float32",
 ) -> Classifier:
     """Build an image classifier by its backbone's name.
@@ -174,30 +313,56 @@ def create_classifier(
       num_classes: number of classes.
       width: factor on the backbone's channels.
       max_channels: upper bound on a stage's channels.
+      auxiliary: add the paper's auxiliary classifiers (GoogLeNet).
       dtype: compute type, "float32" or "bfloat16".
 
     Raises:
       UserError: an unknown name.
     """
     compute = choose("dtype", dtype, DTYPES)
-    build = choose("backbone", backbone, BACKBONES)
-    body = build(width=width, max_channels=max_channels, dtype=compute)
-    return Classifier(body, num_classes, compute)
+    body = create_backbone(
+        backbone, width=width, max_channels=max_channels, dtype=compute
+    )
+    _check_classes(num_classes)
+    entry = BACKBONES[backbone]
+    if entry.classifier:
+        body = body.clone(**entry.classifier)
+    if auxiliary and entry.auxiliary is None:
+        raise UserError(f"backbone {backbone!r} has no auxiliary classifiers")
+    return Classifier(
+        backbone=body,
+        head=entry.top(num_classes=num_classes, dtype=compute),
+        auxiliary=entry.auxiliary(num_classes=num_classes, dtype=compute)
+        if auxiliary and entry.auxiliary
+        else None,
+    )
 
 
-def list_models() -> list[tuple[str, str]]:
-    """Return every (head, backbone) pair that `create_model` builds."""
-    return [(head, backbone) for head in HEADS for backbone in BACKBONES]
+def _check_classes(num_classes: int) -> None:
+    if num_classes < 1:
+        raise UserError(f"num_classes {num_classes}: it must be at least 1")
 
 
-def abstract_variables(model: nn.Module, sharding: Any = None) -> dict[str, Any]:
+def list_models() -> list[tuple[str, str | None]]:
+    """Return every (head, backbone) pair that `create_model` builds.
+
+    The backbone is None where the head has its own.
+    """
+    return [
+        (head, backbone)
+        for head, entry in HEADS.items()
+        for backbone in (BACKBONES if entry.backbone is None else [None])
+    ]
+
+
+def abstract_variables(model: Segmenter, sharding: Any = None) -> dict[str, Any]:
     """Return shapes and types of a model's variables, without allocating them.
 
     Args:
       model: a segmenter or classifier.
       sharding: given to every leaf, for a restore onto devices.
     """
-    image = jax.ShapeDtypeStruct((1, 64, 64, 3), jnp.float32)
+    image = jax.ShapeDtypeStruct((1, *model.example), jnp.float32)
     variables = jax.eval_shape(model.init, jax.random.key(0), image)
     return jax.tree.map(
         lambda leaf: jax.ShapeDtypeStruct(leaf.shape, leaf.dtype, sharding=sharding),
@@ -205,7 +370,7 @@ def abstract_variables(model: nn.Module, sharding: Any = None) -> dict[str, Any]
     )
 
 
-def count_parameters(model: nn.Module) -> int:
+def count_parameters(model: Segmenter) -> int:
     """Return the number of trained parameters, without allocating them."""
     leaves = jax.tree.leaves(abstract_variables(model)["params"])
     return sum(leaf.size for leaf in leaves)

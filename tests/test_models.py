@@ -1,5 +1,8 @@
 """One battery for every head on every backbone, by abstract shapes."""
 
+import dataclasses
+import functools
+
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -11,29 +14,43 @@ from jaxseg.heads import HEADS
 from jaxseg.models import (
     abstract_variables,
     count_parameters,
+    create_backbone,
     create_classifier,
     create_model,
     list_models,
 )
+from jaxseg.nn.upsampling import UPSAMPLINGS
 
 SMALL = {"width": 0.125, "max_channels": 16}
 
-# torchvision 0.28 (classifiers of 1000 classes; segmenters of 21 on ResNet-50 without
-# auxiliary head) and segmentation_models.pytorch 0.6 (U-Net on ResNet-34, one class).
-PUBLISHED = {
-    "resnet18": 11_689_512,
-    "resnet34": 21_797_672,
-    "resnet50": 25_557_032,
-    "resnet101": 44_549_160,
-    "resnet152": 60_192_808,
-}
+
+# What runs once takes longer to compile than to run.
+QUICK = {"xla_backend_optimization_level": 0}
+
+
+def body_of(head):
+    return "resnet18" if HEADS[head].backbone is None else None
+
+
+def shapes_of(module, *inputs, **options):
+    """Return the abstract output and variables of a module."""
+    init = functools.partial(module.init_with_output, **options)
+    return jax.eval_shape(init, jax.random.key(0), *inputs)
+
+
+def image_of(*size):
+    return jax.ShapeDtypeStruct((1, *size, 3), jnp.float32)
 
 
 @pytest.mark.parametrize("backbone", BACKBONES)
 def test_a_classifier_has_the_published_number_of_parameters(backbone):
-    assert count_parameters(create_classifier(backbone)) == PUBLISHED[backbone]
+    assert (
+        count_parameters(create_classifier(backbone)) == BACKBONES[backbone].parameters
+    )
 
 
+# torchvision 0.28 (segmenters of 21 classes on ResNet-50) and
+# segmentation_models.pytorch 0.6 (U-Net on ResNet-34, one class).
 @pytest.mark.parametrize(
     ("head", "backbone", "classes", "auxiliary", "count"),
     [
@@ -51,49 +68,108 @@ def test_a_segmenter_has_the_published_number_of_parameters(
     assert count_parameters(model) == count
 
 
-# A bottleneck and a basic block stand for their deeper kin, whose features are tested.
-REPRESENTATIVES = [
-    pair for pair in list_models() if pair[1] in ("resnet18", "resnet50")
+# One of each class of backbones: the deeper kin differ in numbers only.
+FAMILIES = [
+    "vgg11",
+    "googlenet",
+    "resnet18",
+    "resnet50",
+    "resnet18d",
+    "densenet121",
+    "efficientnet_b0",
+    "tf_efficientnet_lite0",
+    "mobilenet_v2",
+    "mobilenet_v3_small",
+    "xception",
+    "xception41",
+    "convnext_tiny",
+    "mit_b0",
 ]
+STRIDES = [8, 16, 32]
+SIZES = [(33, 33), (65, 47), (64, 96)]
+OF_ANY_BACKBONE = [name for name, entry in HEADS.items() if entry.backbone is None]
+OF_IMAGES = [name for name, entry in HEADS.items() if entry.axes == 2]
 
 
-@pytest.mark.parametrize("output_stride", [8, 16, 32])
-@pytest.mark.parametrize(("head", "backbone"), REPRESENTATIVES)
-def test_any_image_size_gives_logits_of_its_size(head, backbone, output_stride):
-    model = create_model(
-        head, backbone, 5, output_stride=output_stride, auxiliary=True, **SMALL
-    )
-    variables = abstract_variables(model)
-    for size in ((33, 33), (65, 47), (64, 96)):
-        image = jax.ShapeDtypeStruct((1, *size, 3), jnp.float32)
-        logits = jax.eval_shape(model.apply, variables, image)
-        assert logits.shape == (1, *size, 5)
-        assert logits.dtype == jnp.float32
+@functools.cache
+def features_of(backbone, output_stride, size):
+    module = create_backbone(backbone, output_stride=output_stride, **SMALL)
+    return shapes_of(module, image_of(*size))
 
 
-@pytest.mark.parametrize("backbone", BACKBONES)
-@pytest.mark.parametrize("output_stride", [8, 16, 32])
-def test_features_have_their_strides(backbone, output_stride):
-    module = BACKBONES[backbone](output_stride=output_stride)
-    image = jax.ShapeDtypeStruct((1, 65, 128, 3), jnp.float32)
-    features, _ = jax.eval_shape(module.init_with_output, jax.random.key(0), image)
+@pytest.mark.parametrize(
+    ("output_stride", "size"), zip(STRIDES, SIZES, strict=True), ids=str
+)
+@pytest.mark.parametrize("backbone", FAMILIES)
+def test_every_family_works_under_every_head(backbone, output_stride, size):
+    features, _ = features_of(backbone, output_stride, size)
     strides = [min(stride, output_stride) for stride in (2, 4, 8, 16, 32)]
-    sizes = [(-(-65 // stride), 128 // stride) for stride in strides]
-    assert [feature.shape[1:3] for feature in features] == sizes
+    expected = [tuple(-(-side // s) for side in size) for s in strides]
+    assert [feature.shape[1:3] for feature in features] == expected
+    for head in OF_ANY_BACKBONE:
+        model = create_model(
+            head, backbone, 5, output_stride=output_stride, auxiliary=True, **SMALL
+        )
+        logits, _ = shapes_of(model.head, features)
+        assert logits.shape[0] == 1 and logits.shape[3] == 5
+        assert logits.shape[1] >= expected[-1][0]
+    extra, _ = shapes_of(model.auxiliary, features)
+    assert extra.shape[-1] == 5
 
 
-@pytest.mark.parametrize("head", HEADS)
-def test_parameters_depend_on_neither_output_stride_nor_image_size(head):
+@pytest.mark.parametrize("backbone", FAMILIES)
+def test_parameters_depend_on_neither_output_stride_nor_image_size(backbone):
     trees = {
-        str(abstract_variables(create_model(head, "resnet18", 3, output_stride=s)))
-        for s in (8, 16, 32)
+        str(features_of(backbone, stride, size)[1]["params"])
+        for stride, size in zip(STRIDES, SIZES, strict=True)
     }
     assert len(trees) == 1
 
 
-@pytest.mark.parametrize("head", HEADS)
+@pytest.mark.parametrize("head", OF_IMAGES)
+def test_any_image_size_gives_logits_of_its_size(head):
+    model = create_model(head, num_classes=5, **SMALL)
+    variables = abstract_variables(model)
+    for size in SIZES:
+        logits = jax.eval_shape(model.apply, variables, image_of(*size))
+        assert logits.shape == (1, *size, 5)
+        assert logits.dtype == jnp.float32
+
+
+def test_volumes_give_logits_of_their_size():
+    model = create_model("unet3d", num_classes=2, image_channels=1, **SMALL)
+    volume = jax.ShapeDtypeStruct((1, 33, 40, 48, 1), jnp.float32)
+    logits = jax.eval_shape(model.apply, abstract_variables(model), volume)
+    assert logits.shape == (1, 33, 40, 48, 2)
+
+
+def test_images_may_have_any_number_of_channels():
+    model = create_model("fcn", "resnet18", 3, image_channels=7, **SMALL)
+    kernel = abstract_variables(model)["params"]["backbone"]["stem_conv"]["kernel"]
+    assert kernel.shape == (7, 7, 7, 8)
+
+
+@pytest.mark.parametrize("upsampling", UPSAMPLINGS)
+def test_every_upsampling_serves_every_decoder(upsampling):
+    chosen = []
+    for head in OF_ANY_BACKBONE:
+        if "upsampling" not in {f.name for f in dataclasses.fields(HEADS[head].module)}:
+            continue
+        model = create_model(head, "resnet18", 5, upsampling=upsampling, **SMALL)
+        trees = set()
+        for size in SIZES:
+            features, _ = features_of("resnet18", HEADS[head].output_stride, size)
+            logits, variables = shapes_of(model.head, features)
+            assert logits.shape[3] == 5
+            trees.add(str(variables))
+        assert len(trees) == 1, head
+        chosen.append(head)
+    assert {"fcn8s", "hypercolumns", "unet", "deeplabv3plus", "upernet"} <= set(chosen)
+
+
+@pytest.mark.parametrize("head", OF_IMAGES)
 def test_bfloat16_computes_low_and_keeps_parameters_high(head):
-    model = create_model(head, "resnet18", 3, dtype="bfloat16", **SMALL)
+    model = create_model(head, body_of(head), 3, dtype="bfloat16", **SMALL)
     variables = abstract_variables(model)
     assert {leaf.dtype.name for leaf in jax.tree.leaves(variables)} == {"float32"}
     image = jax.ShapeDtypeStruct((1, 40, 40, 3), jnp.float32)
@@ -106,7 +182,7 @@ def test_output_stride_8_sees_as_far_as_32():
     """Dilation keeps the receptive field: the gradient reaches as many pixels."""
 
     def reach(stride):
-        module = BACKBONES["resnet18"](width=0.125, output_stride=stride)
+        module = create_backbone("resnet18", width=0.125, output_stride=stride)
         image = jax.random.normal(jax.random.key(0), (1, 129, 129, 3))
         variables = jax.jit(module.init)(jax.random.key(1), image)
 
@@ -126,8 +202,8 @@ def test_the_auxiliary_head_answers_in_training_only():
     variables = jax.jit(model.init)(jax.random.key(0), image)
     logits, auxiliary = model.apply(variables, image, method="low_resolution")
     assert logits.shape == (2, 5, 5, 3)
-    assert auxiliary is None
-    (_, auxiliary), _ = model.apply(
+    assert auxiliary == ()
+    (_, (auxiliary,)), _ = model.apply(
         variables,
         image,
         train=True,
@@ -138,11 +214,12 @@ def test_the_auxiliary_head_answers_in_training_only():
     assert auxiliary.shape == (2, 3, 3, 3)
 
 
-@pytest.mark.parametrize("head", ["fcn8s", "deeplabv3plus"])
+@pytest.mark.parametrize("head", HEADS)
 def test_batch_of_one_trains(head):
-    model = create_model(head, "resnet18", 3, **SMALL)
-    image = jax.random.normal(jax.random.key(0), (1, 40, 40, 3))
-    variables = jax.jit(model.init)(jax.random.key(1), image)
+    model = create_model(head, body_of(head), 3, **SMALL)
+    shape = (1, *(40,) * HEADS[head].axes, 3)
+    image = jax.random.normal(jax.random.key(0), shape)
+    variables = jax.jit(model.init, compiler_options=QUICK)(jax.random.key(1), image)
 
     def step(params):
         (logits, _), _ = model.apply(
@@ -155,12 +232,13 @@ def test_batch_of_one_trains(head):
         )
         return jnp.mean(logits**2)
 
-    gradients = jax.jit(jax.grad(step))(variables["params"])
+    compiled = jax.jit(jax.grad(step), compiler_options=QUICK)
+    gradients = compiled(variables["params"])
     assert all(bool(jnp.isfinite(leaf).all()) for leaf in jax.tree.leaves(gradients))
 
 
 def test_width_scales_and_caps_channels():
-    module = BACKBONES["resnet18"](width=0.5, max_channels=128)
+    module = create_backbone("resnet18", width=0.5, max_channels=128)
     image = jax.ShapeDtypeStruct((1, 64, 64, 3), jnp.float32)
     features, _ = jax.eval_shape(module.init_with_output, jax.random.key(0), image)
     assert [feature.shape[-1] for feature in features] == [32, 32, 64, 128, 128]
@@ -198,3 +276,99 @@ def test_an_image_smaller_than_the_stride_is_refused():
     model = create_model("fcn", "resnet18", 2, **SMALL)
     with pytest.raises(UserError, match="an image of 32x64 pixels"):
         model.init(jax.random.key(0), jnp.zeros((1, 32, 64, 3)))
+
+
+def trained(freeze):
+    """Return the gradient and the changed statistics of one step."""
+    model = create_model("fcn", "resnet18", 3, freeze=freeze, **SMALL)
+    image = jax.random.normal(jax.random.key(0), (2, 40, 40, 3))
+    variables = jax.jit(model.init)(jax.random.key(1), image)
+
+    def loss(params):
+        (logits, _), changed = model.apply(
+            {**variables, "params": params},
+            image,
+            train=True,
+            method="low_resolution",
+            mutable=["batch_stats"],
+            rngs={"dropout": jax.random.key(2)},
+        )
+        return jnp.mean(logits**2), changed["batch_stats"]
+
+    gradient, stats = jax.jit(jax.grad(loss, has_aux=True))(variables["params"])
+    return gradient, variables["batch_stats"], stats
+
+
+def some_differ(one, other):
+    pairs = zip(jax.tree.leaves(one), jax.tree.leaves(other), strict=True)
+    return any(bool((a != b).any()) for a, b in pairs)
+
+
+@pytest.mark.parametrize("freeze", ["", "statistics", "backbone"])
+def test_freezing_keeps_statistics_or_the_whole_backbone(freeze):
+    gradient, before, after = trained(freeze)
+    assert some_differ(before["head"], after["head"])
+    assert some_differ(before["backbone"], after["backbone"]) == (freeze == "")
+    zero = jax.tree.map(jnp.zeros_like, gradient["backbone"])
+    assert some_differ(zero, gradient["backbone"]) == (freeze != "backbone")
+
+
+def test_an_unknown_freeze_is_refused():
+    with pytest.raises(UserError, match="unknown freeze 'backbon'.*'backbone'"):
+        create_model("fcn", "resnet18", freeze="backbon")
+
+
+def test_the_classifier_is_a_model_of_one_prediction():
+    model = create_model("classifier", "resnet18", 4, **SMALL)
+    image = jax.random.normal(jax.random.key(0), (2, 40, 48, 3))
+    variables = jax.jit(model.init)(jax.random.key(1), image)
+    logits, auxiliary = model.apply(variables, image, method="low_resolution")
+    assert logits.shape == (2, 1, 1, 4) and auxiliary == ()
+    np.testing.assert_array_equal(model.apply(variables, image), logits[:, 0, 0])
+
+
+@pytest.mark.parametrize("options", [{"channels": 8}, {"output_stride": 16}])
+def test_a_classifier_has_no_options(options):
+    with pytest.raises(UserError, match="'classifier' has no options"):
+        create_model("classifier", "resnet18", 4, **options)
+
+
+def test_auxiliary_classifiers_are_not_everyones():
+    with pytest.raises(UserError, match="no auxiliary classifiers"):
+        create_classifier("resnet18", auxiliary=True)
+
+
+def test_every_pair_is_listed():
+    pairs = list_models()
+    assert len(pairs) == len(OF_ANY_BACKBONE) * len(BACKBONES) + 3
+    assert ("unet_original", None) in pairs and ("segformer", "mit_b0") in pairs
+
+
+def test_a_head_with_a_backbone_of_its_own_takes_no_other():
+    with pytest.raises(UserError, match="has a backbone of its own"):
+        create_model("unet_original", "resnet18")
+
+
+def test_a_multi_grid_widens_the_last_blocks_only():
+    plain, grid = (
+        create_backbone(
+            "resnet18",
+            width=0.125,
+            output_stride=16,
+            uniform_dilation=True,
+            multi_grid=rates,
+        )
+        for rates in ((), (1, 2))
+    )
+    image = jax.random.normal(jax.random.key(0), (1, 64, 64, 3))
+    variables = jax.jit(plain.init)(jax.random.key(1), image)
+    one, other = (jax.jit(m.apply)(variables, image) for m in (plain, grid))
+    for before, after in zip(one[:-1], other[:-1], strict=True):
+        np.testing.assert_allclose(before, after, atol=1e-6)
+    assert one[-1].shape == other[-1].shape
+    assert float(jnp.abs(one[-1] - other[-1]).max()) > 1e-3
+
+
+def test_a_multi_grid_is_for_resnets():
+    with pytest.raises(UserError, match="'vgg11' has no multi-grid"):
+        create_model("fcn", "vgg11", multi_grid=(1, 2, 4))

@@ -1,97 +1,36 @@
-"""ResNet-18/34/50/101/152 (He et al. 2016, arXiv:1512.03385).
+"""Residual networks and their kin.
 
-The arithmetic is torchvision's: the stride of a bottleneck sits on its 3x3 convolution
-("v1.5"), and with an output stride below 32 the first block of a dilated stage keeps
-the rate of the stage before (`replace_stride_with_dilation`).  Deviations from the
-paper beyond that: a width factor and a cap on channels, for small models.
+- ResNet-18/34/50/101/152 (He et al. 2016, arXiv:1512.03385), and their plain
+  counterparts of 18 and 34 layers, without shortcuts (sec. 3.3);
+- ResNeXt (Xie et al. 2017, arXiv:1611.05431): grouped 3x3 convolutions;
+- wide ResNet (Zagoruyko & Komodakis 2016, arXiv:1605.07146): bottlenecks of twice the
+  inner width;
+- SE-ResNet (Hu et al. 2018, arXiv:1709.01507): gated channels;
+- ResNet-C and ResNet-D (He et al. 2019, arXiv:1812.01187): three 3x3 convolutions for a
+  stem, and in D shortcuts that average.
+
+The arithmetic is torchvision's, and timm's where torchvision has no such network; see
+`residual` for the blocks.  With an output stride below 32 the first block of a dilated
+stage keeps the rate of the stage before (`replace_stride_with_dilation`).  Deviation
+from the papers beyond that: a width factor and a cap on channels, for small models.
 """
 
 from __future__ import annotations
 
-import functools
-from collections.abc import Callable
+from collections.abc import Mapping
+from dataclasses import field
 from typing import Any
 
 import flax.linen as nn
 import jax
 import jax.numpy as jnp
 
-from jaxseg.errors import UserError
+from jaxseg.backbones.entry import BackboneEntry, plan_stages, registry, scaled
+from jaxseg.backbones.residual import BasicBlock, Bottleneck
 from jaxseg.nn.convolution import Conv
 from jaxseg.nn.normalization import BatchNorm
+from jaxseg.nn.pooling import max_pool
 from jaxseg.nn.remat import block_output
-
-
-class BasicBlock(nn.Module):
-    """Two 3x3 convolutions and a shortcut (paper, fig. 5 left).
-
-    Attributes:
-      channels: the stage's width.
-      stride: of the first convolution.
-      first_rate: atrous rate of the first convolution.
-      rate: atrous rate of the second convolution.
-      project: whether the shortcut is a 1x1 convolution.
-      dtype: compute type.
-    """
-
-    expansion = 1
-    channels: int
-    stride: int = 1
-    first_rate: int = 1
-    rate: int = 1
-    project: bool = False
-    dtype: Any = jnp.float32
-
-    @nn.compact
-    def __call__(self, x: jax.Array, train: bool) -> jax.Array:
-        """Map `[B, H, W, C]` to `[B, H / stride, W / stride, channels]`."""
-        conv = functools.partial(Conv, self.channels, dtype=self.dtype)
-        norm = functools.partial(BatchNorm, dtype=self.dtype)
-        y = conv(3, self.stride, self.first_rate, name="conv1")(x)
-        y = nn.relu(norm(name="norm1")(y, train))
-        y = conv(3, 1, self.rate, name="conv2")(y)
-        y = norm(name="norm2")(y, train)
-        if self.project:
-            x = conv(1, self.stride, name="shortcut_conv")(x)
-            x = norm(name="shortcut_norm")(x, train)
-        return nn.relu(x + y)
-
-
-class Bottleneck(nn.Module):
-    """1x1, 3x3, 1x1 convolutions and a shortcut (paper, fig. 5 right).
-
-    Attributes:
-      channels: the inner width; the output has four times as many.
-      stride: of the 3x3 convolution.
-      first_rate: atrous rate of the 3x3 convolution.
-      rate: unused; it keeps the two blocks' arguments alike.
-      project: whether the shortcut is a 1x1 convolution.
-      dtype: compute type.
-    """
-
-    expansion = 4
-    channels: int
-    stride: int = 1
-    first_rate: int = 1
-    rate: int = 1
-    project: bool = False
-    dtype: Any = jnp.float32
-
-    @nn.compact
-    def __call__(self, x: jax.Array, train: bool) -> jax.Array:
-        """Map `[B, H, W, C]` to `[B, H / stride, W / stride, 4 * channels]`."""
-        conv = functools.partial(Conv, dtype=self.dtype)
-        norm = functools.partial(BatchNorm, dtype=self.dtype)
-        y = conv(self.channels, 1, name="conv1")(x)
-        y = nn.relu(norm(name="norm1")(y, train))
-        y = conv(self.channels, 3, self.stride, self.first_rate, name="conv2")(y)
-        y = nn.relu(norm(name="norm2")(y, train))
-        y = conv(self.channels * self.expansion, 1, name="conv3")(y)
-        y = norm(name="norm3")(y, train)
-        if self.project:
-            x = conv(y.shape[-1], 1, self.stride, name="shortcut_conv")(x)
-            x = norm(name="shortcut_norm")(x, train)
-        return nn.relu(x + y)
 
 
 class ResNet(nn.Module):
@@ -100,83 +39,141 @@ class ResNet(nn.Module):
     Attributes:
       blocks: number of blocks in each of the four stages.
       block: `BasicBlock` or `Bottleneck`.
+      options: further arguments of every block.
+      deep_stem: three 3x3 convolutions instead of one 7x7.
+      multi_grid: factors on the atrous rates of the last stage's blocks, in turn; 1, 2,
+        4 are DeepLabV3's (arXiv:1706.05587, sec. 3.2).
       width: factor on the 64, 128, 256, 512 channels of the stages (and the stem).
       max_channels: upper bound on them, before a bottleneck's expansion.
       output_stride: 32, 16 or 8.
+      uniform_dilation: see `plan_stages`.
       dtype: compute type.
     """
 
     blocks: tuple[int, int, int, int]
     block: type[BasicBlock] | type[Bottleneck]
+    options: Mapping[str, Any] = field(default_factory=dict)
+    deep_stem: bool = False
+    multi_grid: tuple[int, ...] = ()
     width: float = 1.0
     max_channels: int | None = None
     output_stride: int = 32
+    uniform_dilation: bool = False
     dtype: Any = jnp.float32
 
     @nn.compact
     def __call__(self, image: jax.Array, train: bool = False) -> tuple[jax.Array, ...]:
         """Map `[B, H, W, 3]` to features of strides 2, 4, 8, 16, 32 before dilation."""
-        x = image.astype(self.dtype)
-        x = Conv(self._channels(64), 7, 2, dtype=self.dtype, name="stem_conv")(x)
-        x = nn.relu(BatchNorm(dtype=self.dtype, name="stem_norm")(x, train))
+        _, _, *stages = plan_stages(
+            (2, 2, 1, 2, 2, 2), self.output_stride, self.uniform_dilation
+        )
+        x = self._stem(image.astype(self.dtype), train)
         features = [x]
-        edge = ((1, 1), (1, 1))
-        x = nn.max_pool(x, (3, 3), (2, 2), edge)  # pyright: ignore[reportArgumentType]
-        stride, rate = 4, 1
-        for stage, count in enumerate(self.blocks):
-            step, first_rate = (1 if stage == 0 else 2), rate
-            if stride * step > self.output_stride:
-                rate, step = rate * step, 1
-            stride *= step
-            channels = self._channels(64 * 2**stage)
+        x = max_pool(x, 3, 2, centred=True)
+        for number, (stage, count) in enumerate(zip(stages, self.blocks, strict=True)):
+            channels = self._channels(64 * 2**number)
             # Decided by the architecture alone, so that the parameters do not depend on
             # the output stride or on the image's size.
-            project = stage > 0 or x.shape[-1] != channels * self.block.expansion
+            project = number > 0 or x.shape[-1] != channels * self.block.expansion
+            grid = (self.multi_grid if number == 3 else ()) or (1,)
             for index in range(count):
+                unit = grid[index % len(grid)]
                 x = self.block(
                     channels=channels,
-                    stride=step if index == 0 else 1,
-                    first_rate=first_rate if index == 0 else rate,
-                    rate=rate,
+                    stride=stage.stride if index == 0 else 1,
+                    first_rate=unit * (stage.first_rate if index == 0 else stage.rate),
+                    rate=unit * stage.rate,
                     project=project and index == 0,
                     dtype=self.dtype,
-                    name=f"stage{stage + 1}_block{index + 1}",
+                    name=f"stage{number + 1}_block{index + 1}",
+                    **self.options,
                 )(x, train)
                 x = block_output(x)
             features.append(x)
         return tuple(features)
 
+    def _stem(self, x: jax.Array, train: bool) -> jax.Array:
+        """Map `[B, H, W, 3]` to `[B, H / 2, W / 2, 64]`."""
+        layers = [("", 64, 7, 2)]
+        if self.deep_stem:
+            layers = [("1", 32, 3, 2), ("2", 32, 3, 1), ("3", 64, 3, 1)]
+        for number, count, kernel, stride in layers:
+            conv = f"stem_conv{number}"
+            channels = self._channels(count)
+            x = Conv(channels, kernel, stride, dtype=self.dtype, name=conv)(x)
+            norm = BatchNorm(dtype=self.dtype, name=f"stem_norm{number}")
+            x = nn.relu(norm(x, train))
+        return x
+
     def _channels(self, count: int) -> int:
-        """Scale and cap a width; multiples of 8 keep matrix units busy."""
-        if self.width != 1.0:
-            count = max(8, round(count * self.width / 8) * 8)
-        return min(count, self.max_channels or count)
+        return scaled(count, self.width, self.max_channels)
 
 
-def _resnet(
-    block: type[BasicBlock] | type[Bottleneck], *blocks: int
-) -> Callable[..., ResNet]:
-    def build(
-        width: float = 1.0,
-        max_channels: int | None = None,
-        output_stride: int = 32,
-        dtype: Any = jnp.float32,
-    ) -> ResNet:
-        if output_stride not in (8, 16, 32):
-            raise UserError(f"output stride {output_stride}: a ResNet has 8, 16 or 32")
-        if width <= 0:
-            raise UserError(f"model.width {width}: it must be positive")
-        stages = (blocks[0], blocks[1], blocks[2], blocks[3])
-        return ResNet(stages, block, width, max_channels, output_stride, dtype)
-
-    return build
-
-
-RESNETS: dict[str, Callable[..., ResNet]] = {
-    "resnet18": _resnet(BasicBlock, 2, 2, 2, 2),
-    "resnet34": _resnet(BasicBlock, 3, 4, 6, 3),
-    "resnet50": _resnet(Bottleneck, 3, 4, 6, 3),
-    "resnet101": _resnet(Bottleneck, 3, 4, 23, 3),
-    "resnet152": _resnet(Bottleneck, 3, 8, 36, 3),
+DEPTHS: dict[int, tuple[type, tuple[int, int, int, int]]] = {
+    18: (BasicBlock, (2, 2, 2, 2)),
+    34: (BasicBlock, (3, 4, 6, 3)),
+    50: (Bottleneck, (3, 4, 6, 3)),
+    101: (Bottleneck, (3, 4, 23, 3)),
+    152: (Bottleneck, (3, 8, 36, 3)),
 }
-"""Name -> constructor of the backbone."""
+"""Number of layers -> block, blocks of each stage (paper, table 1)."""
+
+
+def _variant(
+    depth: int, parameters: int, deep_stem: bool = False, **options: Any
+) -> tuple[int, dict[str, Any]]:
+    block, blocks = DEPTHS[depth]
+    arguments = {"block": block, "blocks": blocks, "deep_stem": deep_stem}
+    return parameters, {**arguments, "options": options}
+
+
+RESNETS: dict[str, BackboneEntry] = {
+    **registry(
+        ResNet,
+        "He et al. 2016, arXiv:1512.03385",
+        resnet18=_variant(18, 11_689_512),
+        resnet34=_variant(34, 21_797_672),
+        resnet50=_variant(50, 25_557_032),
+        resnet101=_variant(101, 44_549_160),
+        resnet152=_variant(152, 60_192_808),
+        plain18=_variant(18, 11_515_688, residual=False),
+        plain34=_variant(34, 21_623_848, residual=False),
+    ),
+    **registry(
+        ResNet,
+        "Xie et al. 2017, arXiv:1611.05431",
+        resnext50_32x4d=_variant(50, 25_028_904, groups=32, base_width=4),
+        resnext101_32x8d=_variant(101, 88_791_336, groups=32, base_width=8),
+        resnext101_64x4d=_variant(101, 83_455_272, groups=64, base_width=4),
+    ),
+    **registry(
+        ResNet,
+        "Zagoruyko & Komodakis 2016, arXiv:1605.07146",
+        wide_resnet50_2=_variant(50, 68_883_240, base_width=128),
+        wide_resnet101_2=_variant(101, 126_886_696, base_width=128),
+    ),
+    **registry(
+        ResNet,
+        "Hu et al. 2018, arXiv:1709.01507",
+        seresnet18=_variant(18, 11_779_624, squeeze_excite=True),
+        seresnet34=_variant(34, 21_960_416, squeeze_excite=True),
+        seresnet50=_variant(50, 28_088_024, squeeze_excite=True),
+        seresnet101=_variant(101, 49_326_872, squeeze_excite=True),
+        seresnet152=_variant(152, 66_821_848, squeeze_excite=True),
+    ),
+    **registry(
+        ResNet,
+        "He et al. 2019, arXiv:1812.01187",
+        resnet18c=_variant(18, 11_708_744, deep_stem=True),
+        resnet34c=_variant(34, 21_816_904, deep_stem=True),
+        resnet50c=_variant(50, 25_576_264, deep_stem=True),
+        resnet101c=_variant(101, 44_568_392, deep_stem=True),
+        resnet152c=_variant(152, 60_212_040, deep_stem=True),
+        resnet18d=_variant(18, 11_708_744, deep_stem=True, average=True),
+        resnet34d=_variant(34, 21_816_904, deep_stem=True, average=True),
+        resnet50d=_variant(50, 25_576_264, deep_stem=True, average=True),
+        resnet101d=_variant(101, 44_568_392, deep_stem=True, average=True),
+        resnet152d=_variant(152, 60_212_040, deep_stem=True, average=True),
+    ),
+}
+"""Name -> entry."""

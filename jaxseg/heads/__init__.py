@@ -6,13 +6,28 @@ resizes its logits to the image.  `HEADS` is the registry.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
 from jaxseg.heads.deeplab import DeepLabV3, DeepLabV3Plus
+from jaxseg.heads.deeplab_v1 import DeepLabV2, LargeFOV
 from jaxseg.heads.fcn import FCN, FCNSkip
+from jaxseg.heads.hypercolumns import Hypercolumns
+from jaxseg.heads.lraspp import LRASPP
+from jaxseg.heads.pspnet import PSPNet
+from jaxseg.heads.segformer import SegFormer
 from jaxseg.heads.unet import UNet
+from jaxseg.heads.unet_original import (
+    IMAGE_CHANNELS,
+    VOLUME_CHANNELS,
+    UNetDecoder,
+    UNetEncoder,
+)
+from jaxseg.heads.upernet import UPerNet
+
+_FCN = "Long et al. 2015, arXiv:1411.4038"
+_UNET = "Ronneberger et al. 2015, arXiv:1505.04597"
 
 
 @dataclass(frozen=True)
@@ -22,21 +37,66 @@ class HeadEntry:
     Attributes:
       module: the Linen class.
       output_stride: the backbone's, unless another is asked for.
-      arguments: what makes the class the named head.
+      paper: authors, year, arXiv number.
+      arguments: what makes the class the named head, and its own backbone.
+      backbone: `(width, max_channels, dtype)` by keyword -> the backbone that belongs
+        to this head; None takes any of the registry.  Where it is a Linen class, it
+        is given those of the head's arguments and options that it has fields for.
+      axes: of the images: 2, or 3 for volumes.
     """
 
     module: type
     output_stride: int
+    paper: str
     arguments: Mapping[str, Any] = field(default_factory=dict)
+    backbone: Callable[..., Any] | None = None
+    axes: int = 2
 
 
 HEADS: dict[str, HeadEntry] = {
-    "fcn": HeadEntry(FCN, 8),
-    "fcn32s": HeadEntry(FCNSkip, 32, {"stride": 32}),
-    "fcn16s": HeadEntry(FCNSkip, 32, {"stride": 16}),
-    "fcn8s": HeadEntry(FCNSkip, 32, {"stride": 8}),
-    "unet": HeadEntry(UNet, 32),
-    "deeplabv3": HeadEntry(DeepLabV3, 8),
-    "deeplabv3plus": HeadEntry(DeepLabV3Plus, 16),
+    "fcn": HeadEntry(FCN, 8, _FCN),
+    "fcn32s": HeadEntry(FCNSkip, 32, _FCN, {"stride": 32}),
+    "fcn16s": HeadEntry(FCNSkip, 32, _FCN, {"stride": 16}),
+    "fcn8s": HeadEntry(FCNSkip, 32, _FCN, {"stride": 8}),
+    "hypercolumns": HeadEntry(
+        Hypercolumns, 32, "Hariharan et al. 2015, arXiv:1411.5752"
+    ),
+    "unet": HeadEntry(UNet, 32, _UNET),
+    "unet_original": HeadEntry(
+        UNetDecoder,
+        16,
+        _UNET,
+        {"channels": IMAGE_CHANNELS, "padding": "valid", "mirror": True},
+        UNetEncoder,
+    ),
+    "unet_same": HeadEntry(
+        UNetDecoder,
+        16,
+        _UNET,
+        {"channels": IMAGE_CHANNELS, "padding": "same", "norm": True, "mirror": False},
+        UNetEncoder,
+    ),
+    "unet3d": HeadEntry(
+        UNetDecoder,
+        8,
+        "Cicek et al. 2016, arXiv:1606.06650",
+        {
+            "channels": VOLUME_CHANNELS,
+            "padding": "same",
+            "norm": True,
+            "mirror": False,
+            "dropout": 0.0,
+        },
+        UNetEncoder,
+        axes=3,
+    ),
+    "deeplabv1": HeadEntry(LargeFOV, 8, "Chen et al. 2015, arXiv:1412.7062"),
+    "deeplabv2": HeadEntry(DeepLabV2, 8, "Chen et al. 2017, arXiv:1606.00915"),
+    "deeplabv3": HeadEntry(DeepLabV3, 8, "Chen et al. 2017, arXiv:1706.05587"),
+    "deeplabv3plus": HeadEntry(DeepLabV3Plus, 16, "Chen et al. 2018, arXiv:1802.02611"),
+    "pspnet": HeadEntry(PSPNet, 8, "Zhao et al. 2017, arXiv:1612.01105"),
+    "upernet": HeadEntry(UPerNet, 32, "Xiao et al. 2018, arXiv:1807.10221"),
+    "lraspp": HeadEntry(LRASPP, 16, "Howard et al. 2019, arXiv:1905.02244"),
+    "segformer": HeadEntry(SegFormer, 32, "Xie et al. 2021, arXiv:2105.15203"),
 }
 """Name -> entry."""

@@ -1,7 +1,13 @@
-"""DeepLabV3 (Chen et al. 2017, arXiv:1706.05587) and V3+ (2018, arXiv:1802.02611)."""
+"""DeepLabV3 (Chen et al. 2017, arXiv:1706.05587) and V3+ (2018, arXiv:1802.02611).
+
+V3's arithmetic is that of torchvision and segmentation_models.pytorch alike.  V3+ is
+the paper's; segmentation_models.pytorch's is a choice of its options
+(`jaxseg.weights.families.heads_smp.SMP_ARGUMENTS`).
+"""
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Sequence
 from typing import Any
 
@@ -10,7 +16,7 @@ import jax
 import jax.numpy as jnp
 
 from jaxseg.nn.convolution import ConvNorm, ScoreConv
-from jaxseg.nn.upsampling import resize_bilinear
+from jaxseg.nn.upsampling import Upsample, resize_bilinear
 
 
 class ASPP(nn.Module):
@@ -96,6 +102,10 @@ class DeepLabV3Plus(nn.Module):
       rates: atrous rates at output stride 16; doubled at 8.
       output_stride: of the backbone.
       separable: depthwise separable convolutions in ASPP and decoder.
+      aspp_conv: a 3x3 convolution between ASPP and upsampling, which the paper has not.
+      decoder_convs: number of 3x3 convolutions after the concatenation.
+      upsampling: of ASPP's output, a name in `UPSAMPLINGS`.
+      align_corners: of the bilinear upsampling; the learned ones know no corners.
       dropout: probability, after ASPP.
       dtype: compute type.
     """
@@ -106,6 +116,10 @@ class DeepLabV3Plus(nn.Module):
     rates: Sequence[int] = (6, 12, 18)
     output_stride: int = 16
     separable: bool = True
+    aspp_conv: bool = False
+    decoder_convs: int = 2
+    upsampling: str = "bilinear"
+    align_corners: bool = False
     dropout: float = 0.1
     dtype: Any = jnp.float32
 
@@ -113,7 +127,7 @@ class DeepLabV3Plus(nn.Module):
     def __call__(self, features: Sequence[jax.Array], train: bool = False) -> jax.Array:
         """Map features to logits `[B, h, w, classes]` at stride 4."""
         c, dtype = self.channels, self.dtype
-        low_level = features[1]
+        conv = functools.partial(ConvNorm, c, separable=self.separable, dtype=dtype)
         x = ASPP(
             c,
             rates_at(self.rates, self.output_stride),
@@ -122,16 +136,19 @@ class DeepLabV3Plus(nn.Module):
             dtype,
             name="aspp",
         )(features[-1], train)
+        if self.aspp_conv:
+            x = conv(name="aspp_conv")(x, train)
         reduced = self.low_level_channels or max(1, c * 3 // 16)
-        low_level = ConvNorm(reduced, 1, dtype=dtype, name="low_level")(
-            low_level, train
-        )
-        x = resize_bilinear(x, (low_level.shape[1], low_level.shape[2]))
+        reduce = ConvNorm(reduced, 1, dtype=dtype, name="low_level")
+        low_level = reduce(features[1], train)
+        size = (low_level.shape[1], low_level.shape[2])
+        if self.upsampling == "bilinear":
+            x = resize_bilinear(x, size, self.align_corners)
+        else:
+            x = Upsample(self.upsampling, dtype, name="upsample")(x, size)
         x = jnp.concatenate([x, low_level], axis=-1)
-        for index in (1, 2):
-            x = ConvNorm(
-                c, 3, separable=self.separable, dtype=dtype, name=f"decoder{index}"
-            )(x, train)
+        for index in range(1, self.decoder_convs + 1):
+            x = conv(name=f"decoder{index}")(x, train)
         return ScoreConv(self.num_classes, dtype=dtype, name="classifier")(x)
 
 

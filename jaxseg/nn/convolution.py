@@ -8,17 +8,21 @@ TPU XLA's own convolution is used.  The choice is made in `convolve` and nowhere
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, Literal
 
 import flax.linen as nn
 import jax
 import jax.numpy as jnp
 from jax import lax
 
+from jaxseg.nn.blocks import ACTIVATIONS
 from jaxseg.nn.normalization import BatchNorm
 
 NHWC = ("NHWC", "HWIO", "NHWC")
+
+Padding = Literal["symmetric", "same"] | int | tuple[int, int]
 
 BEFORE_RELU = nn.initializers.variance_scaling(2.0, "fan_out", "normal")
 """He et al. 2015 (arXiv:1502.01852), eq. 14; by fan-out as torchvision's ResNet."""
@@ -31,7 +35,7 @@ def convolve(
     image: jax.Array,
     kernel: jax.Array,
     strides: Sequence[int],
-    padding: Sequence[tuple[int, int]],
+    padding: str | Sequence[tuple[int, int]],
     lhs_dilation: Sequence[int] = (1, 1),
     rhs_dilation: Sequence[int] = (1, 1),
     dimension_numbers: Any = None,
@@ -45,7 +49,7 @@ def convolve(
       image: float `[B, H, W, C]`.
       kernel: float `[kh, kw, C / groups, O]`.
       strides: of the output, rows and columns.
-      padding: zeros before and after, rows and columns.
+      padding: zeros before and after, rows and columns; or "SAME".
       lhs_dilation: as in lax; anything but 1 falls back to lax.
       rhs_dilation: the atrous rate, rows and columns.
       dimension_numbers: taken for the signature's sake; always NHWC, HWIO.
@@ -57,6 +61,12 @@ def convolve(
       float `[B, H', W', O]` of the image's type.
     """
     groups, channels = feature_group_count, image.shape[-1]
+    if isinstance(padding, str):
+        field = [
+            (taps - 1) * rate + 1
+            for taps, rate in zip(kernel.shape[:2], rhs_dilation, strict=True)
+        ]
+        padding = lax.padtype_to_pads(image.shape[1:3], field, strides, padding)
     special = (
         jax.default_backend() == "cpu"
         and tuple(lhs_dilation) == (1, 1)
@@ -179,6 +189,7 @@ def Conv(  # noqa: N802 - stands where a module class would
     groups: int = 1,
     bias: bool = False,
     kernel_init: nn.initializers.Initializer = BEFORE_RELU,
+    padding: Padding = "symmetric",
     dtype: Any = jnp.float32,
     name: str | None = None,
 ) -> nn.Conv:
@@ -186,21 +197,27 @@ def Conv(  # noqa: N802 - stands where a module class would
 
     Args:
       channels: output channels.
-      kernel: side of the kernel, odd.
+      kernel: side of the kernel.
       stride: output stride.
-      rate: atrous rate; the padding is `rate * (kernel - 1) / 2`.
+      rate: atrous rate.
       groups: channel groups; as many as input channels make it depthwise.
       bias: whether a bias is added.
       kernel_init: initialiser of the kernel.
+      padding: "symmetric" is `rate * (kernel - 1) // 2` zeros on each side; "same" is
+        TensorFlow's, which puts the odd zero behind and depends on the image's size; a
+        number is that many on each side, a pair before and behind.
       dtype: compute type; parameters are float32.
       name: the submodule's name, which is part of the checkpoint's format.
     """
-    edge = rate * (kernel - 1) // 2
+    if padding == "symmetric":
+        padding = rate * (kernel - 1) // 2
+    if isinstance(padding, int):
+        padding = (padding, padding)
     return nn.Conv(
         channels,
         (kernel, kernel),
         strides=(stride, stride),
-        padding=((edge, edge), (edge, edge)),
+        padding="SAME" if isinstance(padding, str) else (padding, padding),
         kernel_dilation=(rate, rate),
         feature_group_count=groups,
         use_bias=bias,
@@ -212,11 +229,21 @@ def Conv(  # noqa: N802 - stands where a module class would
 
 
 def ScoreConv(  # noqa: N802
-    num_classes: int, kernel: int = 1, dtype: Any = jnp.float32, name: str | None = None
+    num_classes: int,
+    kernel: int = 1,
+    rate: int = 1,
+    dtype: Any = jnp.float32,
+    name: str | None = None,
 ) -> nn.Conv:
     """Return the convolution that turns features into class logits, with a bias."""
     return Conv(
-        num_classes, kernel, bias=True, kernel_init=LINEAR, dtype=dtype, name=name
+        num_classes,
+        kernel,
+        rate=rate,
+        bias=True,
+        kernel_init=LINEAR,
+        dtype=dtype,
+        name=name,
     )
 
 
@@ -231,6 +258,10 @@ class ConvNorm(nn.Module):
       separable: a depthwise then a pointwise convolution instead of a full one, with
         no non-linearity between (Chollet 2017, arXiv:1610.02357).
       act: whether the ReLU follows.
+      groups: channel groups of the convolution.
+      padding: as in `Conv`.
+      activation: name in `ACTIVATIONS`.
+      epsilon: added to the variance by the normalisation.
       dtype: compute type.
     """
 
@@ -240,16 +271,21 @@ class ConvNorm(nn.Module):
     rate: int = 1
     separable: bool = False
     act: bool = True
+    groups: int = 1
+    padding: Padding = "symmetric"
+    activation: str = "relu"
+    epsilon: float = 1e-5
     dtype: Any = jnp.float32
 
     @nn.compact
     def __call__(self, x: jax.Array, train: bool = False) -> jax.Array:
         """Map `[B, H, W, C]` to `[B, H / stride, W / stride, channels]`."""
+        conv = functools.partial(Conv, padding=self.padding, dtype=self.dtype)
         kernel, stride, rate = self.kernel, self.stride, self.rate
         if self.separable:
             c = x.shape[-1]
-            x = Conv(c, kernel, stride, rate, c, dtype=self.dtype, name="depthwise")(x)
+            x = conv(c, kernel, stride, rate, c, name="depthwise")(x)
             kernel = stride = rate = 1
-        x = Conv(self.channels, kernel, stride, rate, dtype=self.dtype, name="conv")(x)
-        x = BatchNorm(dtype=self.dtype, name="norm")(x, train)
-        return nn.relu(x) if self.act else x
+        x = conv(self.channels, kernel, stride, rate, self.groups, name="conv")(x)
+        x = BatchNorm(epsilon=self.epsilon, dtype=self.dtype, name="norm")(x, train)
+        return ACTIVATIONS[self.activation](x) if self.act else x

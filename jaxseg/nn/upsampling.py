@@ -1,53 +1,234 @@
-"""Resizing feature maps and logits."""
+"""Resizing feature maps and logits: fixed and learned upsampling.
+
+`resize_*` are functions to any size; `Upsample` is the choice that every decoder
+offers, by a name in `UPSAMPLINGS`.  Values equal PyTorch's for the same settings.
+"""
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from typing import Any
+
+import flax.linen as nn
 import jax
 import jax.numpy as jnp
+from jax import lax
+
+from jaxseg.errors import choose
+from jaxseg.nn.convolution import Conv
 
 
-def _weights(size: int, target: int) -> jax.Array:
+def _weights(size: int, target: int, align_corners: bool) -> jax.Array:
     """Return the `[target, size]` matrix that interpolates one axis linearly."""
-    centre = (jnp.arange(target) + 0.5) * (size / target) - 0.5
-    centre = jnp.clip(centre, 0, size - 1)
+    if align_corners:
+        centre = jnp.arange(target) * ((size - 1) / max(target - 1, 1))
+    else:
+        centre = (jnp.arange(target) + 0.5) * (size / target) - 0.5
+        centre = jnp.clip(centre, 0, size - 1)
     return jax.nn.relu(1 - jnp.abs(centre[:, None] - jnp.arange(size)))
 
 
-def resize_bilinear(x: jax.Array, size: tuple[int, int]) -> jax.Array:
-    """Resize by bilinear interpolation, pixel centres at one half, edges repeated.
+def resize_linear(
+    x: jax.Array, size: tuple[int, ...], align_corners: bool = False
+) -> jax.Array:
+    """Resize by linear interpolation along each spatial axis; edges are repeated.
 
-    Equal to PyTorch's `interpolate(mode="bilinear", align_corners=False)`.  Written as
-    two matrix products: fast on every platform, and its gradient is deterministic.
+    Equal to PyTorch's `interpolate` in mode "bilinear" (two axes) or "trilinear"
+    (three).  Written as one matrix product an axis: fast on every platform, and its
+    gradient is deterministic.
 
     Args:
-      x: float `[B, h, w, C]`.
-      size: target height and width.
+      x: float `[B, *spatial, C]`.
+      size: target spatial size, as many numbers as x has spatial axes.
+      align_corners: put the corner pixels' centres on each other, as older weights
+        want; False, today's usage, puts pixel centres at one half.
 
     Returns:
-      `[B, H, W, C]` of x's type; sums are float32.
+      `[B, *size, C]` of x's type; sums are float32.
     """
-    if x.shape[1:3] == tuple(size):
-        return x
-    rows = _weights(x.shape[1], size[0]).astype(x.dtype)
-    columns = _weights(x.shape[2], size[1]).astype(x.dtype)
-    x = jnp.einsum("Hh,bhwc->bHwc", rows, x)
-    return jnp.einsum("Ww,bhwc->bhWc", columns, x)
+    for axis, target in enumerate(size, start=1):
+        source = x.shape[axis]
+        if source == target:
+            continue
+        if source == 1:  # one value: repeated
+            shape = (*x.shape[:axis], target, *x.shape[axis + 1 :])
+            x = jnp.broadcast_to(x, shape)
+            continue
+        weights = _weights(source, target, align_corners).astype(x.dtype)
+        x = jnp.moveaxis(jnp.tensordot(weights, x, (1, axis)), 0, axis)
+    return x
 
 
-def resize_nearest(x: jax.Array, size: tuple[int, int]) -> jax.Array:
+def resize_bilinear(
+    x: jax.Array, size: tuple[int, int], align_corners: bool = False
+) -> jax.Array:
+    """Resize `[B, h, w, C]` to `[B, *size, C]`; see `resize_linear`."""
+    return resize_linear(x, size, align_corners)
+
+
+def resize_nearest(x: jax.Array, size: tuple[int, ...]) -> jax.Array:
     """Resize by repeating the nearest pixel, as PyTorch's `mode="nearest"`.
 
     Args:
-      x: `[B, h, w, C]`.
-      size: target height and width.
+      x: `[B, *spatial, C]`.
+      size: target spatial size.
     """
-    height, width = x.shape[1:3]
-    if size == (height, width):
-        return x
-    if size == (2 * height, 2 * width):  # a broadcast, cheaper than a gather
-        x = jnp.broadcast_to(
-            x[:, :, None, :, None], (x.shape[0], height, 2, width, 2, x.shape[3])
+    for axis, target in enumerate(size, start=1):
+        source = x.shape[axis]
+        if target == source:
+            continue
+        if target % source == 0:  # a broadcast, cheaper than a gather
+            shape = (*x.shape[: axis + 1], target // source, *x.shape[axis + 1 :])
+            x = jnp.broadcast_to(jnp.expand_dims(x, axis + 1), shape)
+            x = x.reshape(*shape[:axis], target, *shape[axis + 2 :])
+        else:
+            x = jnp.take(x, jnp.arange(target) * source // target, axis=axis)
+    return x
+
+
+def pixel_shuffle(x: jax.Array, factor: int) -> jax.Array:
+    """Move channels into space (Shi et al. 2016, arXiv:1609.05158, eq. 4).
+
+    Args:
+      x: `[B, h, w, C * factor^2]`, channels in PyTorch's order: C, row, column.
+      factor: upsampling factor.
+
+    Returns:
+      `[B, h * factor, w * factor, C]`.
+    """
+    b, h, w, c = x.shape
+    x = x.reshape(b, h, w, c // factor**2, factor, factor)
+    x = x.transpose(0, 1, 4, 2, 5, 3)
+    return x.reshape(b, h * factor, w * factor, c // factor**2)
+
+
+def bilinear_kernel(key: Any, shape: tuple[int, ...], dtype: Any) -> jax.Array:
+    """Initialise a transposed convolution as linear interpolation, channel by channel.
+
+    Long et al. 2015, arXiv:1411.4038, sec. 4.1.
+
+    Args:
+      key: unused.
+      shape: `[k, k, in, out]`; channels that have no partner get zeros.
+      dtype: of the kernel.
+    """
+    side = shape[0]
+    factor = (side + 1) // 2
+    centre = factor - 1 if side % 2 else factor - 0.5
+    line = 1 - jnp.abs(jnp.arange(side) - centre) / factor
+    channels = jnp.eye(shape[2], shape[3], dtype=dtype)
+    return (line[:, None] * line)[:, :, None, None].astype(dtype) * channels
+
+
+class TransposedConv(nn.Module):
+    """A transposed convolution, PyTorch's `ConvTranspose2d`, cut to an exact factor.
+
+    Attributes:
+      channels: output channels.
+      factor: stride.
+      kernel: side; None is twice the factor (even factors), which covers evenly.
+      bias: whether a bias is added.
+      kernel_init: initialiser.
+      dtype: compute type.
+    """
+
+    channels: int
+    factor: int = 2
+    kernel: int | None = None
+    bias: bool = True
+    kernel_init: nn.initializers.Initializer = nn.initializers.he_normal()
+    dtype: Any = jnp.float32
+
+    @nn.compact
+    def __call__(self, x: jax.Array) -> jax.Array:
+        """Map `[B, h, w, C]` to `[B, factor * h, factor * w, channels]`."""
+        side = self.kernel or 2 * self.factor - self.factor % 2
+        shape = (side, side, x.shape[-1], self.channels)
+        kernel = self.param("kernel", self.kernel_init, shape, jnp.float32)
+        # The full output has factor * (h - 1) + side rows.  Cut it evenly, an odd row
+        # in front: PyTorch's padding (excess + 1) // 2 and output_padding excess % 2.
+        excess = side - self.factor
+        before = max(0, (excess + 1) // 2)
+        cut = (side - 1 - before, side - 1 - (excess - before))
+        x = lax.conv_general_dilated(
+            x.astype(self.dtype),
+            jnp.flip(kernel, (0, 1)).astype(self.dtype),
+            (1, 1),
+            (cut, cut),
+            lhs_dilation=(self.factor, self.factor),
+            dimension_numbers=("NHWC", "HWIO", "NHWC"),
         )
-        return x.reshape(x.shape[0], *size, x.shape[-1])
-    x = jnp.take(x, jnp.arange(size[0]) * height // size[0], axis=1)
-    return jnp.take(x, jnp.arange(size[1]) * width // size[1], axis=2)
+        if self.bias:
+            x = x + self.param("bias", nn.initializers.zeros, (self.channels,)).astype(
+                self.dtype
+            )
+        return x
+
+
+class Upsample(nn.Module):
+    """Upsampling by a name, to any size; the number of channels stays.
+
+    The learned ones enlarge by a whole factor and cut what is too much, below and on
+    the right: features of odd sizes were rounded up there.
+
+    Attributes:
+      method: a name in `UPSAMPLINGS`.
+      dtype: compute type.
+    """
+
+    method: str = "bilinear"
+    dtype: Any = jnp.float32
+
+    @nn.compact
+    def __call__(self, x: jax.Array, size: tuple[int, int]) -> jax.Array:
+        """Map `[B, h, w, C]` to `[B, *size, C]`; size is not smaller than (h, w)."""
+        enlarge = choose("upsampling", self.method, UPSAMPLINGS)
+        return enlarge(x, size, x.shape[-1], self.dtype)
+
+
+def _then_conv(resize: Callable[..., jax.Array]) -> Callable[..., jax.Array]:
+    def enlarge(
+        x: jax.Array, size: tuple[int, int], channels: int, dtype: Any
+    ) -> jax.Array:
+        return Conv(channels, 3, bias=True, dtype=dtype, name="conv")(resize(x, size))
+
+    return enlarge
+
+
+def _factor(x: jax.Array, size: tuple[int, int]) -> int:
+    """Return the ratio of the two strides, a power of two.
+
+    The ratio of the sizes, rounded up, can be less: 9 and 3 pixels of an image of 33
+    have strides 4 and 16.  Parameters must not depend on the image's size.
+    """
+    ratio = max(-(-size[0] // x.shape[1]), -(-size[1] // x.shape[2]))
+    return 1 << (ratio - 1).bit_length()
+
+
+def _transposed(
+    x: jax.Array, size: tuple[int, int], channels: int, dtype: Any
+) -> jax.Array:
+    factor = _factor(x, size)
+    enlarge = TransposedConv(
+        channels, factor, kernel_init=bilinear_kernel, dtype=dtype, name="transposed"
+    )
+    return enlarge(x)[:, : size[0], : size[1]]
+
+
+def _shuffled(
+    x: jax.Array, size: tuple[int, int], channels: int, dtype: Any
+) -> jax.Array:
+    factor = _factor(x, size)
+    conv = Conv(channels * factor**2, 3, bias=True, dtype=dtype, name="conv")
+    return pixel_shuffle(conv(x), factor)[:, : size[0], : size[1]]
+
+
+UPSAMPLINGS: dict[str, Callable[..., jax.Array]] = {
+    "bilinear": lambda x, size, channels, dtype: resize_bilinear(x, size),
+    "nearest": lambda x, size, channels, dtype: resize_nearest(x, size),
+    "bilinear_conv": _then_conv(resize_bilinear),
+    "nearest_conv": _then_conv(resize_nearest),
+    "transposed": _transposed,
+    "pixel_shuffle": _shuffled,
+}
+"""Name -> what `Upsample` does by it."""

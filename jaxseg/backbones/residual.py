@@ -1,0 +1,157 @@
+"""The blocks of residual networks (He et al. 2016, arXiv:1512.03385, fig. 5).
+
+The arithmetic is torchvision's and timm's: the stride of a bottleneck sits on its 3x3
+convolution ("v1.5"), and a squeeze-and-excitation gate comes before the sum, its inner
+width a 16th of the channels, rounded to a multiple of 8.  Deviation in dilated stages:
+the average pooling of a shortcut whose stride is dropped takes pixels at the stage's
+first rate and counts no padding, so that dilation changes no value; timm's does not.
+"""
+
+from __future__ import annotations
+
+import functools
+from typing import Any
+
+import flax.linen as nn
+import jax
+import jax.numpy as jnp
+
+from jaxseg.backbones.entry import scaled
+from jaxseg.nn.blocks import SqueezeExcite
+from jaxseg.nn.convolution import Conv
+from jaxseg.nn.normalization import BatchNorm
+
+
+class BasicBlock(nn.Module):
+    """Two 3x3 convolutions and a shortcut (paper, fig. 5 left).
+
+    Attributes:
+      channels: the stage's width.
+      stride: of the first convolution.
+      first_rate: atrous rate of the first convolution.
+      rate: atrous rate of the second convolution.
+      project: whether the shortcut is a 1x1 convolution.
+      average: see `shortcut`.
+      squeeze_excite: whether channels are gated before the sum.
+      residual: whether there is a shortcut at all.
+      dtype: compute type.
+    """
+
+    expansion = 1
+    channels: int
+    stride: int = 1
+    first_rate: int = 1
+    rate: int = 1
+    project: bool = False
+    average: bool = False
+    squeeze_excite: bool = False
+    residual: bool = True
+    dtype: Any = jnp.float32
+
+    @nn.compact
+    def __call__(self, x: jax.Array, train: bool) -> jax.Array:
+        """Map `[B, H, W, C]` to `[B, H / stride, W / stride, channels]`."""
+        conv = functools.partial(Conv, self.channels, dtype=self.dtype)
+        norm = functools.partial(BatchNorm, dtype=self.dtype)
+        y = conv(3, self.stride, self.first_rate, name="conv1")(x)
+        y = nn.relu(norm(name="norm1")(y, train))
+        y = conv(3, 1, self.rate, name="conv2")(y)
+        y = norm(name="norm2")(y, train)
+        if self.squeeze_excite:
+            y = gate(y)
+        return nn.relu(y + shortcut(self, x, train) if self.residual else y)
+
+
+class Bottleneck(nn.Module):
+    """1x1, 3x3, 1x1 convolutions and a shortcut (paper, fig. 5 right).
+
+    Attributes:
+      channels: the stage's width; the output has four times as many.
+      stride: of the 3x3 convolution.
+      first_rate: atrous rate of the 3x3 convolution.
+      rate: that of the stage's further blocks.
+      project: whether the shortcut is a 1x1 convolution.
+      average: see `shortcut`.
+      squeeze_excite: whether channels are gated before the sum.
+      groups: channel groups of the 3x3 convolution (Xie et al. 2017, arXiv:1611.05431).
+      base_width: channels of one group, in the stage whose `channels` are 64.
+      dtype: compute type.
+    """
+
+    expansion = 4
+    channels: int
+    stride: int = 1
+    first_rate: int = 1
+    rate: int = 1
+    project: bool = False
+    average: bool = False
+    squeeze_excite: bool = False
+    groups: int = 1
+    base_width: int = 64
+    dtype: Any = jnp.float32
+
+    @nn.compact
+    def __call__(self, x: jax.Array, train: bool) -> jax.Array:
+        """Map `[B, H, W, C]` to `[B, H / stride, W / stride, 4 * channels]`."""
+        conv = functools.partial(Conv, dtype=self.dtype)
+        norm = functools.partial(BatchNorm, dtype=self.dtype)
+        inner = max(1, self.channels * self.base_width // 64) * self.groups
+        y = conv(inner, 1, name="conv1")(x)
+        y = nn.relu(norm(name="norm1")(y, train))
+        y = conv(
+            inner, 3, self.stride, self.first_rate, groups=self.groups, name="conv2"
+        )(y)
+        y = nn.relu(norm(name="norm2")(y, train))
+        y = conv(self.channels * self.expansion, 1, name="conv3")(y)
+        y = norm(name="norm3")(y, train)
+        if self.squeeze_excite:
+            y = gate(y)
+        return nn.relu(y + shortcut(self, x, train))
+
+
+def gate(y: jax.Array) -> jax.Array:
+    """Scale the channels of `[B, H, W, C]` (Hu et al. 2018, arXiv:1709.01507)."""
+    squeezed = scaled(y.shape[-1], 1 / 16)
+    return SqueezeExcite(squeezed, dtype=y.dtype, name="squeeze_excite")(y)
+
+
+def shortcut(block: BasicBlock | Bottleneck, x: jax.Array, train: bool) -> jax.Array:
+    """Bring a block's input to the shape of its output, if the block projects.
+
+    Where the stage has a stride and `block.average` is set, 2x2 pixels are averaged
+    before the 1x1 convolution, which then has no stride (He et al. 2019,
+    arXiv:1812.01187, fig. 2c).
+
+    Args:
+      block: whose submodules these are.
+      x: `[B, H, W, C]`.
+      train: use batch statistics.
+    """
+    if not block.project:
+        return x
+    stride = block.stride
+    if block.average and max(stride, block.rate) > 1:
+        x = average_pool(x, stride, block.first_rate)
+        stride = 1
+    channels = block.channels * block.expansion
+    x = Conv(channels, 1, stride, dtype=block.dtype, name="shortcut_conv")(x)
+    return BatchNorm(dtype=block.dtype, name="shortcut_norm")(x, train)
+
+
+def average_pool(x: jax.Array, stride: int, rate: int) -> jax.Array:
+    """Average 2x2 pixels, `rate` apart; those beyond the image do not count.
+
+    Args:
+      x: `[B, H, W, C]`.
+      stride: of the output.
+      rate: distance of the averaged pixels.
+
+    Returns:
+      `[B, ceil(H / stride), ceil(W / stride), C]`.
+    """
+    for axis in (1, 2):
+        size = x.shape[axis]
+        reach = min(rate, size)
+        further = [jnp.arange(reach, size), jnp.arange(size - reach, size)]
+        x = (x + jnp.take(x, jnp.concatenate(further), axis)) / 2
+    return x[:, ::stride, ::stride]

@@ -1,0 +1,310 @@
+from dataclasses import replace
+
+import flax.linen as nn
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+
+from jaxseg.backbones.efficientnet import (
+    EFFICIENTNETS,
+    LITE_SCALES,
+    EfficientNet,
+    EfficientNetTop,
+    rows,
+)
+from jaxseg.backbones.inverted_residual import (
+    TENSORFLOW,
+    Arithmetic,
+    InvertedResidual,
+    round_channels,
+)
+from jaxseg.backbones.inverted_residual_net import Row, ends_of_strides
+from jaxseg.models import Classifier, abstract_variables, count_parameters
+from jaxseg.nn.blocks import StochasticDepth
+from jaxseg.weights.families import efficientnet as names
+from jaxseg.weights.naming import prefixed, write_by_table
+
+SMALL = {"width": 0.125, "max_channels": 16}
+
+
+def classifier(name, **arguments):
+    entry = EFFICIENTNETS[name]
+    return Classifier(entry.build(**arguments), entry.top(num_classes=1000))
+
+
+def shapes(module, height=64, width=64):
+    image = jax.ShapeDtypeStruct((1, height, width, 3), jnp.float32)
+    features, _ = jax.eval_shape(module.init_with_output, jax.random.key(0), image)
+    return [feature.shape[1:] for feature in features]
+
+
+# A short network: kernels of 3 and 5 at strides, depth where a shortcut is.
+SHORT = (
+    Row(3, 1, 8, (1,)),
+    Row(3, 2, 8, (2,)),
+    Row(5, 2, 8, (2, 2)),
+    Row(3, 2, 8, (2,)),
+    Row(5, 2, 8, (2, 2)),
+)
+
+
+def short(padding="symmetric", table=SHORT, **arguments):
+    return EfficientNet(
+        rows=table,
+        stem=8,
+        activation="relu6",
+        taps=ends_of_strides(table),
+        arithmetic=Arithmetic(padding=padding),
+        **arguments,
+    )
+
+
+def random_variables(module):
+    """Variables of which no normalisation is trivial."""
+    rng = np.random.default_rng(0)
+    image = jax.ShapeDtypeStruct((1, 64, 64, 3), jnp.float32)
+    shapes = jax.eval_shape(module.init, jax.random.key(0), image)
+    return jax.tree.map(
+        lambda leaf: rng.uniform(-0.5, 1, leaf.shape).astype(np.float32) ** 2, shapes
+    )
+
+
+def called(module, kind, read):
+    """Read every submodule of one class when it is called, by path."""
+    seen = {}
+
+    def record(call, args, kwargs, context):
+        if isinstance(context.module, kind) and context.method_name == "__call__":
+            seen["/".join(context.module.path)] = read(context.module)
+        return call(*args, **kwargs)
+
+    with nn.intercept_methods(record):
+        shapes(module)
+    return seen
+
+
+@pytest.mark.parametrize("name", ["tf_efficientnet_b2", "tf_efficientnet_lite3"])
+def test_published_parameter_counts(name):
+    assert count_parameters(classifier(name)) == EFFICIENTNETS[name].parameters
+
+
+@pytest.mark.parametrize(
+    ("channels", "rounded"),
+    [(17.6, 16), (28.8, 32), (44.0, 48), (3.0, 8), (10.0, 16), (1408.0, 1408)],
+)
+def test_channels_round_to_multiples_of_8_within_10_percent(channels, rounded):
+    assert round_channels(channels) == rounded
+
+
+@pytest.mark.parametrize(
+    ("name", "channels"),
+    [
+        ("efficientnet_b0", [32, 24, 40, 112, 320]),
+        ("tf_efficientnet_b0", [16, 24, 40, 112, 320]),
+        ("smp_efficientnet_b0", [32, 24, 40, 112, 320]),
+        ("tf_efficientnet_lite4", [24, 32, 56, 160, 448]),
+    ],
+)
+def test_features_have_the_channels_of_the_encoders(name, channels):
+    found = shapes(EFFICIENTNETS[name].build(), 65, 96)
+    assert [shape[-1] for shape in found] == channels
+    assert [shape[:2] for shape in found] == [
+        (33, 48),
+        (17, 24),
+        (9, 12),
+        (5, 6),
+        (3, 3),
+    ]
+
+
+@pytest.mark.parametrize("padding", ["symmetric", "same", 50])
+@pytest.mark.parametrize(("output_stride", "last"), [(16, (5, 6)), (8, (9, 12))])
+def test_odd_sizes_round_up_at_every_output_stride(padding, output_stride, last):
+    found = shapes(short(padding, output_stride=output_stride), 65, 96)
+    assert found[-1][:2] == last
+
+
+def test_dilation_computes_the_strided_features_and_those_between():
+    image = jax.random.normal(jax.random.key(0), (1, 64, 96, 3))
+    variables = random_variables(short())
+    strided = jax.jit(short().apply)(variables, image)
+    dilated = jax.jit(short(output_stride=8).apply)(variables, image)
+    for stride, ours, theirs in zip((1, 1, 1, 2, 4), dilated, strided, strict=True):
+        assert theirs.std() > 0.1
+        np.testing.assert_allclose(
+            ours[:, ::stride, ::stride], theirs, rtol=1e-4, atol=1e-4
+        )
+
+
+def test_frozen_padding_is_tensorflows_at_its_size():
+    """Sides 50, 25, 13, 7, 4 are even and odd at the kernels of 3 and of 5."""
+    variables = random_variables(short())
+
+    def features(padding, side):
+        image = jax.random.normal(jax.random.key(0), (1, side, side, 3))
+        return jax.jit(short(padding).apply)(variables, image)
+
+    for ours, theirs in zip(features(50, 50), features("same", 50), strict=True):
+        np.testing.assert_allclose(ours, theirs, rtol=1e-4, atol=1e-4)
+    # At another size it is not: 32 is even where 25 is odd.
+    ours, theirs = features(50, 64), features("same", 64)
+    np.testing.assert_allclose(ours[0], theirs[0], rtol=1e-4, atol=1e-4)
+    assert not np.allclose(ours[1], theirs[1], atol=0.1)
+
+
+def test_smp_reads_b0_early_and_dilates_what_follows():
+    build = EFFICIENTNETS["smp_efficientnet_b0"].build
+    assert build().taps == (
+        "stem",
+        "stage2_block2",
+        "stage3_block2",
+        "stage5_block1",
+        "stage7_block1",
+    )
+    rates = called(build(output_stride=8), InvertedResidual, lambda m: m.rate)
+    assert [rates[f"stage4_block{i}"] for i in (1, 2, 3)] == [2, 2, 2]
+    assert [rates[f"stage5_block{i}"] for i in (1, 2, 3)] == [2, 4, 4]
+    assert rates["stage6_block1"] == rates["stage7_block1"] == 4
+
+
+def test_only_b0_of_smp_is_read_early():
+    build = EFFICIENTNETS["smp_efficientnet_b1"].build
+    assert build().taps[3] == "stage5_block4"
+    assert all(row.ahead == 0 for row in build().rows)
+
+
+def test_stochastic_depth_grows_linearly_over_the_blocks():
+    module = EFFICIENTNETS["efficientnet_b0"].build(**SMALL)
+    rates = called(module, StochasticDepth, lambda m: m.rate)
+    # Of 16 blocks the 3rd, 5th, 7th, ... have a shortcut.
+    expected = [0.2 * i / 16 for i in (2, 4, 6, 7, 9, 10, 12, 13, 14)]
+    at_same_width = {path: rate for path, rate in rates.items() if "block1" not in path}
+    np.testing.assert_allclose(list(at_same_width.values()), expected)
+
+
+def test_squeezed_channels_are_a_quarter_of_the_blocks_input():
+    variables = abstract_variables(classifier("efficientnet_b0"))["params"]["backbone"]
+    kernel = variables["stage3_block1"]["squeeze"]["reduce"]["kernel"]
+    assert kernel.shape == (24 * 6, 24 // 4)
+    assert "expand_conv" not in variables["stage1_block1"]
+
+
+def test_lite_has_no_squeeze_and_keeps_its_stem_and_ends():
+    table = rows(LITE_SCALES[4], lite=True)
+    assert not any(row.squeeze for row in table)
+    assert [len(row.expansions) for row in table] == [1, 4, 4, 6, 6, 8, 1]
+    top = abstract_variables(classifier("tf_efficientnet_lite2"))["params"]["head"]
+    assert top["conv"]["kernel"].shape == (1, 1, 352, 1280)
+
+
+def test_arithmetics_are_the_publishers():
+    def of(name):
+        return EFFICIENTNETS[name].build().arithmetic
+
+    assert of("efficientnet_b4") == Arithmetic(1e-5, 0.9)
+    assert of("efficientnet_b5") == Arithmetic(1e-3, 0.99)
+    assert of("timm_efficientnet_b5") == Arithmetic(1e-5, 0.9)
+    assert of("tf_efficientnet_b5") == TENSORFLOW == Arithmetic(1e-3, 0.99, "same")
+    assert of("smp_efficientnet_b5") == replace(TENSORFLOW, padding=456)
+
+
+def test_images_are_normalised_as_the_weights_expect():
+    """The authors of Lite take 127 from bytes and divide by 128."""
+    entry = EFFICIENTNETS["tf_efficientnet_lite0"]
+    np.testing.assert_allclose((255 / 255 - entry.mean[0]) / entry.std[0], 1.0)
+    np.testing.assert_allclose((0 - entry.mean[2]) / entry.std[2], -127 / 128)
+    assert EFFICIENTNETS["tf_efficientnet_b0"].mean == (0.485, 0.456, 0.406)
+
+
+def test_one_training_step_has_finite_gradients_at_batch_1():
+    table = (
+        Row(3, 1, 8, (1,), True, "silu"),
+        Row(5, 2, 8, (2, 2), True, "silu"),
+    )
+    model = Classifier(short("same", table, drop=0.2), EfficientNetTop(3, channels=8))
+    image = jax.random.normal(jax.random.key(0), (1, 35, 35, 3))
+    variables = random_variables(model)
+
+    def loss(params):
+        logits, _ = model.apply(
+            {**variables, "params": params},
+            image,
+            train=True,
+            mutable=["batch_stats"],
+            rngs={"dropout": jax.random.key(2)},
+        )
+        return jnp.mean(logits**2)
+
+    gradients = jax.jit(jax.grad(loss))(variables["params"])
+    assert all(bool(jnp.isfinite(leaf).all()) for leaf in jax.tree.leaves(gradients))
+    assert float(jnp.abs(gradients["backbone"]["stem_conv"]["kernel"]).max()) > 0
+
+
+def test_the_top_slides_over_a_larger_map():
+    features = [jax.random.normal(jax.random.key(0), (1, 3, 4, 8))]
+    top = EfficientNetTop(num_classes=5)
+    variables = jax.jit(top.init)(jax.random.key(1), features)
+    dense = EfficientNetTop(num_classes=5, window=(2, 3)).apply(variables, features)
+    assert dense.shape == (1, 2, 2, 5)
+    part = top.apply(variables, [features[0][:, 1:3, :3]])
+    np.testing.assert_allclose(dense[:, 1, 0], part[:, 0, 0], rtol=1e-4, atol=1e-6)
+
+
+@pytest.mark.parametrize(
+    ("name", "source", "examples"),
+    [
+        (
+            "efficientnet_b0",
+            "torchvision",
+            [
+                "features.0.1.running_var",
+                "features.1.0.block.1.fc2.bias",
+                "features.6.3.block.3.0.weight",
+                "features.8.0.weight",
+                "classifier.1.bias",
+            ],
+        ),
+        (
+            "tf_efficientnet_b0",
+            "timm",
+            [
+                "conv_stem.weight",
+                "blocks.0.0.conv_pw.weight",
+                "blocks.5.3.se.conv_reduce.bias",
+                "blocks.6.0.bn3.running_mean",
+                "bn2.weight",
+                "classifier.weight",
+            ],
+        ),
+        (
+            "smp_efficientnet_b0",
+            "smp",
+            [
+                "_bn0.weight",
+                "_blocks.0._se_expand.bias",
+                "_blocks.15._project_conv.weight",
+                "_blocks.9._bn0.bias",
+                "_conv_head.weight",
+            ],
+        ),
+        (
+            "tf_efficientnet_lite0",
+            "package",
+            ["_blocks.1._depthwise_conv.weight", "_bn1.running_var", "_fc.weight"],
+        ),
+    ],
+)
+def test_every_tensor_has_a_foreign_name_of_its_own(name, source, examples):
+    model = classifier(name, **SMALL)
+    table = [
+        *prefixed("", names.backbone_tables(model.backbone)[source], "backbone/"),
+        *prefixed("", names.TOP[source], "head/"),
+    ]
+    abstract = abstract_variables(model)
+    zeros = jax.tree.map(lambda leaf: np.zeros(leaf.shape, leaf.dtype), abstract)
+    tensors, unnamed = write_by_table(zeros, table)
+    tensors = {name for name in tensors if not name.endswith("num_batches_tracked")}
+    assert not unnamed
+    assert len(tensors) == len(jax.tree.leaves(abstract))
+    assert tensors.issuperset(examples)
