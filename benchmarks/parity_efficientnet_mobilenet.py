@@ -1,0 +1,263 @@
+"""EfficientNets and MobileNets beside torchvision, timm, SMP and the Lite packages.
+
+Classifiers are compared by their logits, encoders by all five features.  Sizes are odd
+where the peer takes them: SMP wants multiples of 32, and the padding of its
+EfficientNet (and of `efficientnet_lite_pytorch`) is frozen for one size, so that Lite
+is compared at the size that it is made for.
+"""
+
+from __future__ import annotations
+
+import warnings
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import flax.linen as nn
+import jax
+import jax.numpy as jnp
+import segmentation_models_pytorch as smp
+import timm
+import torch
+import torchvision
+from parity import SIZES, Case, randomize
+
+from jaxseg.backbones.efficientnet import EFFICIENTNETS
+from jaxseg.backbones.mobilenet import MOBILENETS
+from jaxseg.models import Classifier
+from jaxseg.weights.families import efficientnet, mobilenet
+from jaxseg.weights.naming import Rule, Table, prefixed
+
+ENTRIES = EFFICIENTNETS | MOBILENETS
+EVEN = ((64, 96), (128, 160))
+
+
+class Features(nn.Module):
+    """All features of a backbone in one row, each divided by its deviation."""
+
+    backbone: nn.Module
+    example: tuple[int, ...] = (64, 64, 3)
+
+    def __call__(self, image: jax.Array) -> jax.Array:  # noqa: D102
+        maps = self.backbone(image, False)
+        flat = [(x / x.std()).reshape(len(x), -1) for x in maps]
+        return jnp.concatenate(flat, axis=1)
+
+
+class TorchFeatures(torch.nn.Module):
+    """The same of an encoder of SMP, or of another that gives a list of maps."""
+
+    def __init__(self, encoder: torch.nn.Module):
+        super().__init__()
+        self.encoder = encoder
+
+    def forward(self, image: torch.Tensor) -> torch.Tensor:  # noqa: D102
+        maps = [x for x in self.encoder(image) if x.shape[1] != 3]
+        flat = [(x / x.std(correction=0)).permute(0, 2, 3, 1).flatten(1) for x in maps]
+        return torch.cat(flat, dim=1)
+
+
+class TorchvisionDilated(torch.nn.Module):
+    """What torchvision's LR-ASPP and DeepLabV3 see of MobileNetV3-Large."""
+
+    def __init__(self):
+        super().__init__()
+        network = torchvision.models.mobilenet_v3_large(weights=None, dilated=True)
+        self.features = network.features
+
+    def forward(self, image: torch.Tensor) -> list[torch.Tensor]:  # noqa: D102
+        maps, x = [], image
+        for layer in self.features:
+            x = layer(x)
+            maps.append(x)
+        return [maps[place] for place in (1, 2, 4, 7, 16)]
+
+
+@torch.no_grad()
+def settled(module: torch.nn.Module) -> torch.nn.Module:
+    """Scale every convolution so that its output has deviation 1/2.
+
+    Untrained, the signal else vanishes in torchvision's networks, whose logits then say
+    nothing of the image, and explodes in timm's, and rounding with it.
+    """
+    randomize(module)
+
+    def scale(layer: Any, inputs: Any, output: torch.Tensor) -> torch.Tensor:
+        factor = 0.5 / output.std(correction=0)
+        layer.weight.mul_(factor)
+        return output * factor
+
+    hooks = [
+        layer.register_forward_hook(scale)
+        for layer in module.modules()
+        if isinstance(layer, torch.nn.Conv2d) and layer.bias is None
+    ]
+    module.eval()(torch.randn(2, 3, 96, 128))
+    for hook in hooks:
+        hook.remove()
+    return module
+
+
+def _tables(name: str, source: str) -> tuple[Table, Table]:
+    """Return the rules of a backbone and of its top."""
+    backbone = ENTRIES[name].build()
+    if name in EFFICIENTNETS:
+        tables, top = efficientnet.backbone_tables(backbone), efficientnet.TOP
+    else:
+        tables = mobilenet.backbone_tables(backbone)
+        top = mobilenet.V2_TOP if name == "mobilenet_v2" else mobilenet.V3_TOP
+    return tables[source], top.get(source, ())
+
+
+def classifier(
+    name: str,
+    source: str,
+    peer: Callable[[], torch.nn.Module],
+    sizes: Sequence[tuple[int, int]] = SIZES,
+) -> Case:
+    entry = ENTRIES[name]
+    backbone, top = _tables(name, source)
+    table = [*prefixed("", backbone, "backbone/"), *prefixed("", top, "head/")]
+    return Case(
+        lambda: settled(peer()),
+        lambda: Classifier(entry.build(), entry.top(num_classes=1000)),
+        table,
+        sizes,
+    )
+
+
+def features(
+    name: str,
+    source: str,
+    peer: Callable[[], torch.nn.Module],
+    sizes: Sequence[tuple[int, int]] = EVEN,
+    **arguments: Any,
+) -> Case:
+    entry = ENTRIES[name]
+    backbone, _ = _tables(name, source)
+    table: list[Rule] = prefixed("encoder.", backbone, "backbone/")
+    return Case(
+        lambda: settled(TorchFeatures(peer())),
+        lambda: Features(entry.build(**arguments)),
+        table,
+        sizes,
+    )
+
+
+def _encoder(name: str, stride: int) -> torch.nn.Module:
+    """Build an encoder of SMP without what it keeps and does not use."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        encoder = smp.encoders.get_encoder(name, weights=None, output_stride=stride)
+    for unused in ("_conv_head", "_bn1", "conv_head", "bn2"):
+        if hasattr(encoder, unused):
+            setattr(encoder, unused, torch.nn.Identity())
+    return encoder
+
+
+def _encoder_case(
+    theirs: str, ours: str, stride: int = 32, uniform: bool = True
+) -> Case:
+    return features(
+        ours,
+        "smp",
+        lambda: _encoder(theirs, stride),
+        output_stride=stride,
+        uniform_dilation=uniform and stride < 32,
+    )
+
+
+def _lite_package(number: int) -> torch.nn.Module:
+    from efficientnet_lite_pytorch import EfficientNet
+
+    return EfficientNet.from_name(f"efficientnet-lite{number}")
+
+
+def _torchvision(name: str) -> Callable[[], torch.nn.Module]:
+    return lambda: torchvision.models.get_model(name, weights=None)
+
+
+def _timm(name: str) -> Callable[[], torch.nn.Module]:
+    return lambda: timm.create_model(name)
+
+
+TORCHVISION = (
+    *(f"efficientnet_b{number}" for number in range(8)),
+    "mobilenet_v2",
+    "mobilenet_v3_large",
+    "mobilenet_v3_small",
+)
+
+# Our name -> timm's.
+TIMM = {
+    **{f"tf_efficientnet_b{n}": f"tf_efficientnet_b{n}" for n in range(8)},
+    **{f"efficientnet_b{n}": f"efficientnet_b{n}" for n in range(5)},
+    **{f"timm_efficientnet_b{n}": f"efficientnet_b{n}" for n in (5, 6, 7)},
+    **{f"tf_efficientnet_lite{n}": f"tf_efficientnet_lite{n}" for n in range(5)},
+    **{f"efficientnet_lite{n}": f"efficientnet_lite{n}" for n in range(5)},
+    "mobilenet_v2": "mobilenetv2_100",
+    "mobilenetv3_large_100": "mobilenetv3_large_100",
+    "mobilenetv3_small_100": "mobilenetv3_small_100",
+    "tf_mobilenetv3_large_100": "tf_mobilenetv3_large_100",
+    "tf_mobilenetv3_small_100": "tf_mobilenetv3_small_100",
+}
+
+# SMP's encoder -> ours; those of timm dilate the first convolution of a stage late.
+SMP = {
+    **{f"efficientnet-b{n}": f"smp_efficientnet_b{n}" for n in range(8)},
+    "timm-efficientnet-b0": "efficientnet_b0",
+    "timm-efficientnet-b5": "timm_efficientnet_b5",
+    "timm-tf_efficientnet_lite0": "efficientnet_lite0",
+    "mobilenet_v2": "mobilenet_v2",
+}
+SMP_OF_TIMM = {
+    "tu-tf_efficientnet_b0": "tf_efficientnet_b0",
+    "tu-tf_efficientnet_lite0": "tf_efficientnet_lite0",
+    "tu-mobilenetv3_large_100": "mobilenetv3_large_100",
+    "tu-mobilenetv3_small_100": "mobilenetv3_small_100",
+    "timm-mobilenetv3_large_100": "tf_mobilenetv3_large_100",
+}
+
+CASES: dict[str, Case] = {
+    **{
+        f"torchvision/{name}": classifier(name, "torchvision", _torchvision(name))
+        for name in TORCHVISION
+    },
+    "torchvision/mobilenet_v3_large dilated": features(
+        "mobilenet_v3_large_dilated",
+        "torchvision",
+        TorchvisionDilated,
+        SIZES,
+        output_stride=16,
+    ),
+    **{
+        f"timm/{theirs}": classifier(ours, "timm", _timm(theirs))
+        for ours, theirs in TIMM.items()
+    },
+    **{
+        f"smp/{theirs}": _encoder_case(theirs, ours)
+        for theirs, ours in (SMP | SMP_OF_TIMM).items()
+    },
+    **{
+        f"smp/{theirs} at output stride {stride}": _encoder_case(
+            theirs, SMP[theirs], stride
+        )
+        for theirs in ("efficientnet-b0", "efficientnet-b3", "mobilenet_v2")
+        for stride in (8, 16)
+    },
+    **{
+        f"smp/{theirs} at output stride {stride}": _encoder_case(
+            theirs, SMP_OF_TIMM[theirs], stride, uniform=False
+        )
+        for theirs in ("tu-tf_efficientnet_b0", "tu-mobilenetv3_large_100")
+        for stride in (8, 16)
+    },
+    **{
+        f"package/efficientnet_lite{number}": classifier(
+            f"tf_efficientnet_lite{number}",
+            "package",
+            lambda number=number: _lite_package(number),
+            ((side, side),),
+        )
+        for number, side in enumerate((224, 240, 260))
+    },
+}

@@ -1,0 +1,117 @@
+"""VGG, GoogLeNet and DenseNet beside torchvision, timm and segmentation_models.pytorch.
+
+The peers' poolings round odd sizes down and ours round up, so no pooling must meet an
+odd map: multiples of 32 for VGG; for GoogLeNet and DenseNet odd sizes too, which their
+first convolution turns into even maps.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from functools import partial
+from typing import Any
+
+import flax.linen as nn
+import jax
+import jax.numpy as jnp
+import segmentation_models_pytorch as smp
+import timm
+import torch
+import torchvision
+from parity import Case
+
+from jaxseg.backbones.densenet import DENSENETS
+from jaxseg.backbones.entry import BackboneEntry
+from jaxseg.backbones.googlenet import GOOGLENETS
+from jaxseg.backbones.vgg import VGGS
+from jaxseg.models import Classifier
+from jaxseg.nn.upsampling import resize_nearest
+from jaxseg.weights.families import densenet, googlenet, vgg
+from jaxseg.weights.naming import Rule, prefixed
+
+VGG_SIZES = ((64, 96), (256, 288))  # maps of 2 x 3 and 8 x 9, averaged to 7 x 7
+SIZES = {"googlenet": ((64, 96), (95, 79)), "densenet": ((64, 96), (93, 127))}
+
+
+def classifier(entry: BackboneEntry) -> Classifier:
+    auxiliary = entry.auxiliary(num_classes=1000) if entry.auxiliary else None
+    return Classifier(entry.build(), entry.top(num_classes=1000), auxiliary)
+
+
+def table(backbone: Any, top: Any, auxiliary: Any = ()) -> list[Rule]:
+    return [
+        *prefixed("", backbone, "backbone/"),
+        *prefixed("", top, "head/"),
+        *prefixed("", auxiliary, "auxiliary/"),
+    ]
+
+
+class Pyramid(nn.Module):
+    """All features of a backbone, at the image's size, side by side."""
+
+    backbone: nn.Module
+    example: tuple[int, ...] = (64, 64, 3)
+
+    def __call__(self, image: jax.Array) -> jax.Array:
+        """Map `[B, H, W, 3]` to `[B, H, W, channels of all]`."""
+        size = (image.shape[1], image.shape[2])
+        features = self.backbone(image, False)
+        return jnp.concatenate([resize_nearest(f, size) for f in features], axis=-1)
+
+
+class TorchPyramid(torch.nn.Module):
+    """The same of a segmentation_models.pytorch encoder."""
+
+    def __init__(self, encoder: str):
+        super().__init__()
+        self.encoder = smp.encoders.get_encoder(encoder, weights=None)
+
+    def forward(self, image: torch.Tensor) -> torch.Tensor:
+        """Map `[B, 3, H, W]` to `[B, channels of all, H, W]`."""
+        size = image.shape[2:]
+        resize = partial(torch.nn.functional.interpolate, size=size, mode="nearest")
+        return torch.cat([resize(f) for f in self.encoder(image)[1:]], dim=1)
+
+
+def _torchvision(name: str) -> Callable[[], torch.nn.Module]:
+    arguments = {}
+    if name == "googlenet":
+        arguments = {"aux_logits": True, "init_weights": False}
+    return partial(torchvision.models.get_model, name, weights=None, **arguments)
+
+
+CASES: dict[str, Case] = {}
+for name, entry in VGGS.items():
+    module = entry.build()
+    rules = vgg.backbone(module.convolutions, module.normalized)
+    CASES[f"torchvision/{name}"] = Case(
+        _torchvision(name),
+        partial(classifier, entry),
+        table(rules, vgg.TORCHVISION_TOP),
+        VGG_SIZES,
+    )
+    CASES[f"timm/{name}"] = Case(
+        partial(timm.create_model, name),
+        partial(classifier, entry),
+        table(rules, vgg.TIMM_TOP),
+        ((224, 224),),  # elsewhere timm averages logits, torchvision features
+    )
+for name, entry in GOOGLENETS.items():
+    CASES[f"torchvision/{name}"] = Case(
+        _torchvision(name),
+        partial(classifier, entry),
+        table(googlenet.BACKBONE, googlenet.TOP, googlenet.AUXILIARY),
+        SIZES["googlenet"],
+    )
+for name, entry in DENSENETS.items():
+    named = table(densenet.BACKBONE, densenet.TOP)
+    ours = partial(classifier, entry)
+    sizes = SIZES["densenet"]
+    CASES[f"torchvision/{name}"] = Case(_torchvision(name), ours, named, sizes)
+    CASES[f"timm/{name}"] = Case(partial(timm.create_model, name), ours, named, sizes)
+    CASES[f"smp/{name}"] = Case(
+        partial(TorchPyramid, name),
+        partial(lambda entry: Pyramid(entry.build()), entry),
+        prefixed("encoder.", densenet.BACKBONE, "backbone/"),
+        sizes,
+    )

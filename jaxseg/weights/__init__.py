@@ -1,0 +1,1 @@
+"""Weights: read from other frameworks, renamed, written back."""

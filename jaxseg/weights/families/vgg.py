@@ -1,0 +1,41 @@
+"""VGGs as torchvision, timm and segmentation_models.pytorch name them."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from jaxseg.weights.naming import Rule
+
+
+def backbone(convolutions: Sequence[int], normalized: bool) -> tuple[Rule, ...]:
+    """Return the rules of one variant; all sources agree.
+
+    Elsewhere a VGG is one numbered row of layers: convolution, perhaps normalisation,
+    ReLU, and a pooling after each round.
+
+    Args:
+      convolutions: number of them in each round.
+      normalized: whether batch normalisation follows each convolution.
+    """
+    rules, place = [], 0
+    for stage, count in enumerate(convolutions, start=1):
+        for index in range(1, count + 1):
+            rules.append(Rule(f"stage{stage}_conv{index}", f"features.{place}"))
+            if normalized:
+                place += 1
+                rules.append(Rule(f"stage{stage}_norm{index}", f"features.{place}"))
+            place += 2
+        place += 1
+    return tuple(rules)
+
+
+TORCHVISION_TOP = (
+    Rule("fc6", "classifier.0", "flat"),
+    Rule("fc7", "classifier.3"),
+    Rule("classifier", "classifier.6"),
+)
+TIMM_TOP = (
+    Rule("fc6", "pre_logits.fc1"),
+    Rule("fc7", "pre_logits.fc2", "pointwise"),
+    Rule("classifier", "head.fc"),
+)

