@@ -13,7 +13,13 @@ from jaxseg.errors import UserError
 from jaxseg.evaluation.evaluate import create_evaluation_step, evaluate
 from jaxseg.predictor import Predictor
 from jaxseg.report.console import Progress
-from jaxseg.report.image_files import find_images, load_image, save_mask, save_picture
+from jaxseg.report.image_files import (
+    find_images,
+    image_size,
+    load_image,
+    save_mask,
+    save_picture,
+)
 from jaxseg.report.pictures import overlay
 from jaxseg.run import Run, scores
 from jaxseg.training.mesh import create_mesh, replicated
@@ -24,12 +30,14 @@ def _changed(
     scales: Sequence[float] | None = None,
     flip: bool | None = None,
     window: int | None = None,
+    crf: int | None = None,
 ) -> EvaluationConfig:
     """Return the run's options with those that are given in their place."""
     given = {
         "scales": tuple(scales) if scales else None,
         "flip": flip,
         "window": window,
+        "crf": crf,
     }
     kept = {name: value for name, value in given.items() if value is not None}
     return dataclasses.replace(options, **kept)
@@ -42,6 +50,7 @@ def evaluate_run(
     scales: Sequence[float] | None = None,
     flip: bool | None = None,
     window: int | None = None,
+    crf: int | None = None,
 ) -> dict[str, Any]:
     """Evaluate the best checkpoint of a run.
 
@@ -52,6 +61,7 @@ def evaluate_run(
       scales: of multi-scale evaluation; None is the run's.
       flip: add mirrored images; None is the run's.
       window: side of a sliding window; None is the run's.
+      crf: iterations of a dense CRF; None is the run's.
 
     Returns:
       The figures of `results.json`.
@@ -60,7 +70,7 @@ def evaluate_run(
       UserError: no run, no data, or classes that do not match.
     """
     run = Run.open(workdir)
-    options = _changed(run.config.evaluation, scales, flip, window)
+    options = _changed(run.config.evaluation, scales, flip, window, crf)
     data = (
         run.config.data
         if root is None
@@ -104,6 +114,7 @@ def predict_files(
     scales: Sequence[float] | None = None,
     flip: bool | None = None,
     window: int | None = None,
+    crf: int | None = None,
 ) -> int:
     """Segment image files; write `out/masks/*.png` and `out/overlays/*.png`.
 
@@ -117,6 +128,7 @@ def predict_files(
       scales: of multi-scale inference; None is the run's.
       flip: add mirrored images; None is the run's.
       window: side of a sliding window; None is the run's.
+      crf: iterations of a dense CRF; None is the run's.
 
     Returns:
       The number of images.
@@ -127,24 +139,22 @@ def predict_files(
     run, out = Run.open(workdir), Path(out)
     paths = find_images(images)
     names = _names(paths)
-    options = _changed(run.config.evaluation, scales, flip, window)
-    predictor = Predictor.from_run(workdir, options)
+    options = _changed(run.config.evaluation, scales, flip, window, crf)
+    sizes = [image_size(path) for path in paths]
+    model, variables, _ = run.best_variables()
+    predictor = Predictor.of_run(run, model, variables, options)
     for folder in (out / "masks", out / "overlays"):
         try:
             folder.mkdir(parents=True, exist_ok=True)
         except OSError as error:
             raise UserError(f"{folder}: cannot make it ({error.strerror})") from error
-    chunk = options.batch_size
+    predictions = predictor.predict_lazily(sizes, lambda i: load_image(paths[i]))
     with Progress(len(paths), name="image") as progress:
-        for start in range(0, len(paths), chunk):
-            chosen = range(start, min(start + chunk, len(paths)))
-            pictures = [load_image(paths[index]) for index in chosen]
-            masks = predictor(pictures)
-            for index, picture, mask in zip(chosen, pictures, masks, strict=True):
-                save_mask(out / "masks" / f"{names[index]}.png", mask, run.labels)
-                painted = overlay(picture, mask, run.labels, legend=True)
-                save_picture(out / "overlays" / f"{names[index]}.png", painted)
-            progress.update(chosen[-1] + 1)
+        for done, (index, picture, mask) in enumerate(predictions, start=1):
+            save_mask(out / "masks" / f"{names[index]}.png", mask, run.labels)
+            painted = overlay(picture, mask, run.labels, legend=True)
+            save_picture(out / "overlays" / f"{names[index]}.png", painted)
+            progress.update(done)
     return len(paths)
 
 

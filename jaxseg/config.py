@@ -60,6 +60,8 @@ class AugmentConfig:
     """Probability of a left-right flip."""
     rotation: float = 0.0
     """Largest angle either way, degrees."""
+    elastic: float = 0.0
+    """Standard deviation of elastic displacements, pixels; the U-Net paper's is 10."""
     photometric: bool = True
     """Random brightness, contrast, saturation and hue."""
 
@@ -69,7 +71,15 @@ class ModelConfig:
     """A backbone, a head, and the arithmetic they run in."""
 
     head: str = "deeplabv3plus"
-    backbone: str = "resnet50"
+    """A name of `main.py models`, or "classifier" for a class an image."""
+    backbone: str | None = None
+    """None is the head's usual one."""
+    preset: str = ""
+    """"smp" computes as segmentation_models.pytorch does, for its weights."""
+    weights: str = ""
+    """What to start from: a .pth, .safetensors, ... file, a run or package:NAME."""
+    freeze: str = ""
+    """Keep fixed: "statistics" (the backbone's batch norm) or the whole "backbone"."""
     width: float = 1.0
     """Factor on the backbone's channels."""
     max_channels: int | None = None
@@ -78,6 +88,12 @@ class ModelConfig:
     """The backbone's: 32, 16 or 8; None is the head's usual one."""
     channels: int | None = None
     """The head's own width; None is the paper's."""
+    uniform_dilation: bool = False
+    """Dilate as segmentation_models.pytorch does, for its weights, not torchvision."""
+    multi_grid: tuple[int, ...] = ()
+    """Factors on the atrous rates of a ResNet's last blocks; DeepLabV3 has 1 2 4."""
+    upsampling: str | None = None
+    """Of the head: bilinear, nearest, transposed, pixel_shuffle, ...; None is usual."""
     rates: tuple[int, ...] | None = None
     """Atrous rates of ASPP at output stride 16; None is the paper's."""
     separable: bool | None = None
@@ -89,9 +105,9 @@ class ModelConfig:
     """Compute type: float32 or bfloat16. Parameters and losses stay float32."""
     remat: bool = False
     """Recompute the backbone's blocks in the backward pass to save memory."""
-    mean: tuple[float, float, float] = (0.485, 0.456, 0.406)
-    std: tuple[float, float, float] = (0.229, 0.224, 0.225)
-    """Normalisation of RGB values scaled to 0..1."""
+    mean: tuple[float, float, float] | None = None
+    std: tuple[float, float, float] | None = None
+    """Normalisation of RGB values scaled to 0..1; None is the backbone's usual one."""
 
 
 @dataclass(frozen=True)
@@ -126,6 +142,8 @@ class TrainConfig:
     loss: str = "cross_entropy"
     label_smoothing: float = 0.0
     class_weights: tuple[float, ...] = ()
+    border_weight: float = 0.0
+    """w0 of the U-Net paper's weights between touching cells of class 1; its is 10."""
     auxiliary_weight: float = 0.4
     ema: float = 0.0
     """Decay of the moving average of the weights that is evaluated; 0 is none."""
@@ -143,6 +161,10 @@ class EvaluationConfig:
     """Factors of multi-scale evaluation."""
     flip: bool = False
     """Average with the prediction of the mirrored image."""
+    crf: int = 0
+    """Mean-field iterations of a dense CRF on the scores; DeepLab takes 10."""
+    crf_stride: int = 2
+    """Sampling of the CRF's pairs; 1 is exact, each step is its square times faster."""
     window: int = 0
     """Side of the sliding window, pixels; 0 takes the image whole."""
     size_multiple: int = 0

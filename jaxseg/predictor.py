@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Any, overload
 
@@ -16,7 +16,7 @@ from jaxseg.data.labels import LabelSet
 from jaxseg.data.padding import group_by_size, pad_image, size_multiple
 from jaxseg.errors import UserError
 from jaxseg.evaluation.inference import Scores, create_scores
-from jaxseg.models import SMALLEST
+from jaxseg.models import SMALLEST, Segmenter
 from jaxseg.run import Run, scores
 
 
@@ -69,8 +69,26 @@ class Predictor:
           UserError: it is no run folder, or has no checkpoint.
         """
         run = Run.open(workdir)
-        options = evaluation or run.config.evaluation
         model, variables, _ = run.best_variables()
+        return cls.of_run(run, model, variables, evaluation)
+
+    @classmethod
+    def of_run(
+        cls,
+        run: Run,
+        model: Segmenter,
+        variables: Any,
+        evaluation: EvaluationConfig | None = None,
+    ) -> Predictor:
+        """Wrap the model of an open run.
+
+        Args:
+          run: which says how an image is normalised and scored.
+          model: its model.
+          variables: parameters and statistics.
+          evaluation: scales, flip, window, ...; None takes the run's.
+        """
+        options = evaluation or run.config.evaluation
         return cls(
             scores(run.config, model, options),
             variables,
@@ -128,22 +146,43 @@ class Predictor:
         for image in images:
             _check(image)
         sizes = [(image.shape[0], image.shape[1]) for image in images]
-        multiple = size_multiple(sizes, self._multiple)
-        groups = group_by_size(sizes, multiple, SMALLEST)
         masks: list[np.ndarray] = [np.empty(0, np.int32)] * len(images)
-        for padded, indices in groups.items():
+        for index, _, mask in self.predict_lazily(sizes, images.__getitem__):
+            masks[index] = mask
+        return masks
+
+    def predict_lazily(
+        self, sizes: Sequence[tuple[int, int]], load: Callable[[int], np.ndarray]
+    ) -> Iterator[tuple[int, np.ndarray, np.ndarray]]:
+        """Predict images that are read when their turn comes, equal sizes together.
+
+        Args:
+          sizes: height and width of every image.
+          load: index -> uint8 `[H, W, 3]`.
+
+        Yields:
+          Index, image and int32 mask, in an order of their own.
+
+        Raises:
+          UserError: an image of another size than was said.
+        """
+        multiple = size_multiple(sizes, self._multiple)
+        for padded, indices in group_by_size(sizes, multiple, SMALLEST).items():
             for start in range(0, len(indices), self._batch_size):
                 chunk = indices[start : start + self._batch_size]
-                batch = np.stack([pad_image(images[index], padded) for index in chunk])
+                images = [load(index) for index in chunk]
+                for index, image in zip(chunk, images, strict=True):
+                    if image.shape[:2] != tuple(sizes[index]):
+                        raise UserError(f"image {index} changed its size while waiting")
+                batch = np.stack([pad_image(image, padded) for image in images])
                 if len(indices) > self._batch_size > len(chunk):
                     # The last chunk borrows the full chunks' compiled program.
                     extra = self._batch_size - len(chunk)
                     batch = np.concatenate([batch, np.repeat(batch[-1:], extra, 0)])
                 predicted = np.asarray(self._predict(self._variables, batch))
-                for row, index in enumerate(chunk):
+                for row, (index, image) in enumerate(zip(chunk, images, strict=True)):
                     height, width = sizes[index]
-                    masks[index] = predicted[row, :height, :width]
-        return masks
+                    yield index, image, predicted[row, :height, :width]
 
 
 def _check(image: np.ndarray) -> None:

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import json
 import os
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -16,14 +17,27 @@ from typing import Any
 import jax
 import optax
 
+from jaxseg.backbones import BACKBONES
 from jaxseg.config import Config, EvaluationConfig, flatten, from_json, to_json
 from jaxseg.data.labels import LabelSet
 from jaxseg.errors import UserError, choose
 from jaxseg.evaluation.inference import Scores, create_scores
-from jaxseg.models import SMALLEST, Segmenter, abstract_variables, create_model
+from jaxseg.models import (
+    DEFAULT_BACKBONE,
+    SMALLEST,
+    Segmenter,
+    abstract_variables,
+    create_model,
+)
+from jaxseg.nn.crf import DenseCRF
 from jaxseg.training.checkpoint import Checkpoints
 from jaxseg.training.losses import LOSSES, Loss, check_class_weights
 from jaxseg.training.optimizer import SCHEDULES, create_optimizer
+from jaxseg.weights.families.heads_smp import SMP_ARGUMENTS
+from jaxseg.weights.load import load_weights
+from jaxseg.weights.surgery import transplant
+
+Triple = tuple[float, float, float]
 
 CHANGEABLE = (
     "name",
@@ -133,6 +147,35 @@ class Run:
         return model, variables, step
 
 
+def starting_variables(
+    config: Config,
+    model: Segmenter,
+    variables: Mapping[str, Any],
+    log: Callable[[str], None],
+) -> dict[str, Any]:
+    """Put the weights that a config names in the place of freshly drawn variables.
+
+    Args:
+      config: whose `model.weights` is a weights file, a run folder or `package:NAME`.
+      model: that of the config.
+      variables: drawn from the seed; they stay where nothing fits.
+      log: is told what was taken.
+
+    Raises:
+      UserError: nothing in it fits the model, or it cannot be read.
+    """
+    weights = config.model.weights
+    if not (Path(weights) / "config.json").is_file():
+        return load_weights(model, weights, strict=False, variables=variables, log=log)
+    _, source, step = Run.open(weights).best_variables()
+    merged, taken, kept = transplant(source, variables)
+    if not taken:
+        raise UserError(f"model.weights {weights}: nothing in it fits this model")
+    drawn = f", {len(kept)} drawn anew: {', '.join(kept[:3])}" if kept else ""
+    log(f"{weights}, step {step}: {len(taken)} tensors taken{drawn}")
+    return merged
+
+
 def segmenter(config: Config, num_classes: int) -> Segmenter:
     """Build the model of a config.
 
@@ -140,20 +183,38 @@ def segmenter(config: Config, num_classes: int) -> Segmenter:
       UserError: an unknown name or an option that does not fit.
     """
     model = config.model
+    options = {
+        "output_stride": model.output_stride,
+        "channels": model.channels,
+        "rates": model.rates,
+        "separable": model.separable,
+        "dropout": model.dropout,
+        "upsampling": model.upsampling,
+        "uniform_dilation": model.uniform_dilation or None,
+    }
+    given = {name: value for name, value in options.items() if value is not None}
+    if model.preset:
+        preset = choose("preset", model.preset, {"smp": SMP_ARGUMENTS})
+        given = dict(choose("head of this preset", model.head, preset)) | given
     return create_model(
         model.head,
         model.backbone,
         num_classes,
         width=model.width,
         max_channels=model.max_channels,
-        output_stride=model.output_stride,
         auxiliary=model.auxiliary,
+        multi_grid=model.multi_grid,
+        freeze=model.freeze,
         dtype=model.dtype,
-        channels=model.channels,
-        rates=model.rates,
-        separable=model.separable,
-        dropout=model.dropout,
+        **given,
     )
+
+
+def normalization(config: Config) -> tuple[Triple, Triple]:
+    """Return mean and standard deviation of RGB values 0..1 that the model wants."""
+    model = config.model
+    entry = BACKBONES[model.backbone or DEFAULT_BACKBONE]
+    return model.mean or entry.mean, model.std or entry.std
 
 
 def scores(
@@ -173,13 +234,17 @@ def scores(
         raise UserError(
             f"evaluation.window {options.window}: at least {SMALLEST} pixels, or 0"
         )
+    mean, std = normalization(config)
     return create_scores(
         model,
-        mean=config.model.mean,
-        std=config.model.std,
+        mean=mean,
+        std=std,
         scales=options.scales,
         flip=options.flip,
         window=options.window,
+        crf=DenseCRF(iterations=options.crf, stride=options.crf_stride)
+        if options.crf
+        else None,
     )
 
 
@@ -214,6 +279,7 @@ def optimizer(config: Config, schedule: optax.Schedule) -> optax.GradientTransfo
         weight_decay=options.weight_decay,
         backbone_factor=options.backbone_factor,
         clip_norm=options.clip_norm,
+        freeze_backbone=config.model.freeze == "backbone",
     )
 
 

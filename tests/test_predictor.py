@@ -46,6 +46,28 @@ def test_a_batch_array_is_a_list_of_images(predictor):
     np.testing.assert_array_equal(masks[2], batch[2].argmax(-1))
 
 
+def test_lazy_prediction_reads_a_batch_at_a_time(predictor):
+    sizes = [(40, 50)] * 5 + [(50, 40)] * 2
+    images = [noise(*size, seed=i) for i, size in enumerate(sizes)]
+    read, seen = [], []
+
+    def load(index):
+        read.append(index)
+        return images[index]
+
+    for index, image, mask in predictor.predict_lazily(sizes, load):
+        assert len(read) - len(seen) <= 4
+        np.testing.assert_array_equal(mask, image.argmax(-1))
+        assert image is images[index]
+        seen.append(index)
+    assert sorted(seen) == list(range(7))
+
+
+def test_an_image_of_another_size_than_was_said_is_refused(predictor):
+    with pytest.raises(UserError, match="image 0 changed its size"):
+        list(predictor.predict_lazily([(40, 50)], lambda index: noise(40, 51)))
+
+
 def test_an_empty_list_gives_an_empty_list(predictor):
     assert predictor([]) == []
 

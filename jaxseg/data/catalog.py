@@ -54,6 +54,14 @@ def _open_digit_scenes(config: DataConfig) -> Dataset:
     return open_records("digit_scenes", directory)
 
 
+def _open_digits(config: DataConfig) -> Dataset:
+    from jaxseg.data.builders import digit_scenes
+
+    return open_records(
+        "digits", digit_scenes.prepare_digits(cache_folder(config.cache))
+    )
+
+
 def _open_folder(config: DataConfig) -> Dataset:
     from jaxseg.data.builders import folder
 
@@ -71,6 +79,11 @@ DATASETS: dict[str, Entry] = {
         "handwritten digits on photographs, 96x96: 11 classes, 4000 train, 500 val"
         " images; made here from scikit-learn's data, no download",
         _open_digit_scenes,
+    ),
+    "digits": Entry(
+        "one handwritten digit or none, 48x48, for classifiers: the classes of"
+        " digit_scenes, 8800 train, 1100 val images; made here, no download",
+        _open_digits,
     ),
     "folder": Entry(
         "your own images and masks: --data.root FOLDER with SPLIT/images + SPLIT/masks"

@@ -72,11 +72,12 @@ class TrainingStream:
 
         def augment(sample: dict[str, Any], rng: np.random.Generator) -> Batch:
             sample = transform(sample, rng)
-            return {
-                "image": np.ascontiguousarray(sample["image"]),
-                "label": np.ascontiguousarray(sample["label"]),
-                "valid": np.True_,
+            arrays = {
+                name: np.ascontiguousarray(sample[name])
+                for name in ("image", "label", "weight")
+                if name in sample
             }
+            return {**arrays, "valid": np.True_}
 
         # Augmented before it is sharded: a sample's randomness is that of its place in
         # the global order.  Everything is lazy, so only this process' share is read.

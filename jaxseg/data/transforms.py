@@ -105,6 +105,37 @@ class RandomRotation:
 
 
 @dataclass(frozen=True)
+class ElasticDeformation:
+    """Bend image and mask smoothly; what comes from outside is ignored.
+
+    Ronneberger et al. 2015, arXiv:1505.04597, sec. 3.1: random displacements on a grid
+    of 3 x 3 points, interpolated bicubically to every pixel.
+
+    Attributes:
+      std: of the Gaussian displacements, pixels along each axis; the paper's is 10.
+      fill: RGB of the image outside.
+    """
+
+    std: float
+    fill: tuple[int, int, int] = (0, 0, 0)
+
+    def __call__(self, sample: Sample, rng: np.random.Generator) -> Sample:
+        """Return the bent sample, of the same size."""
+        height, width = sample["label"].shape
+        grid = rng.normal(0.0, self.std, (3, 3, 2)).astype(np.float32)
+        shift = cv2.resize(grid, (width, height), interpolation=cv2.INTER_CUBIC)
+        columns = shift[..., 0] + np.arange(width, dtype=np.float32)
+        rows = shift[..., 1] + np.arange(height, dtype=np.float32)[:, None]
+
+        def bend(array: np.ndarray, flags: int, fill: Sequence[int]) -> np.ndarray:
+            return cv2.remap(array, columns, rows, flags, borderValue=fill)
+
+        image = bend(sample["image"], cv2.INTER_LINEAR, self.fill)
+        label = bend(sample["label"], cv2.INTER_NEAREST, (IGNORE,))
+        return {**sample, "image": image, "label": label}
+
+
+@dataclass(frozen=True)
 class RandomFlip:
     """Mirror left and right.
 
@@ -220,10 +251,11 @@ def training_transforms(
     max_class_share: float = 1.0,
     flip: float = 0.0,
     rotation: float = 0.0,
+    elastic: float = 0.0,
     photometric: bool = False,
     mean: Sequence[float] = (0.0, 0.0, 0.0),
 ) -> Chain:
-    """Return the usual chain: scale and crop, rotate, flip, distort, pad.
+    """Return the usual chain: scale and crop, rotate, bend, flip, distort, pad.
 
     Args:
       crop: height and width of the result, pixels.
@@ -231,6 +263,7 @@ def training_transforms(
       max_class_share: of one class in a crop.
       flip: probability of a left-right flip.
       rotation: largest angle, degrees.
+      elastic: standard deviation of the elastic displacements, pixels.
       photometric: whether colours are distorted.
       mean: colour of padding, on the scale 0..1; the normalised image is 0 there.
 
@@ -245,11 +278,15 @@ def training_transforms(
         raise UserError(f"augment.max_class_share {max_class_share}: in (0, 1]")
     if not 0 <= flip <= 1:
         raise UserError(f"augment.flip {flip}: a probability in [0, 1]")
+    if elastic < 0:
+        raise UserError(f"augment.elastic {elastic}: pixels, 0 or more")
     red, green, blue = (round(255 * value) for value in mean)
     fill = (red, green, blue)
     transforms: list[Transform] = [RandomScaleCrop(crop, scale, max_class_share)]
     if rotation:
         transforms.append(RandomRotation(rotation, fill))
+    if elastic:
+        transforms.append(ElasticDeformation(elastic, fill))
     if flip:
         transforms.append(RandomFlip(flip))
     if photometric:

@@ -1,4 +1,4 @@
-"""From an image to class scores: whole, by window, at several scales, mirrored."""
+"""From an image to class scores: whole, by window, at several scales, mirrored, CRF."""
 
 from __future__ import annotations
 
@@ -11,6 +11,7 @@ import jax
 import jax.numpy as jnp
 
 from jaxseg.models import SMALLEST
+from jaxseg.nn.crf import DenseCRF, dense_crf
 from jaxseg.nn.normalization import normalize_image
 from jaxseg.nn.upsampling import resize_bilinear
 
@@ -26,6 +27,7 @@ def create_scores(
     scales: Sequence[float] = (1.0,),
     flip: bool = False,
     window: int = 0,
+    crf: DenseCRF | None = None,
 ) -> Scores:
     """Return a pure function from images to class scores at the image's size.
 
@@ -40,11 +42,13 @@ def create_scores(
       flip: add the mirrored image at each scale.
       window: side of a sliding window, pixels, with a third of overlap; 0 takes the
         image whole.
+      crf: a dense CRF over the scores, which then are its marginals (DeepLab v1, v2).
     """
 
     def whole(variables: Any, image: jax.Array) -> jax.Array:
         logits, _ = model.apply(variables, image, method="low_resolution")
-        return resize_bilinear(logits, (image.shape[1], image.shape[2]))
+        align = getattr(model, "align_corners", False)
+        return resize_bilinear(logits, (image.shape[1], image.shape[2]), align)
 
     def windowed(variables: Any, image: jax.Array) -> jax.Array:
         batch, height, width, _ = image.shape
@@ -60,6 +64,14 @@ def create_scores(
         return total / count
 
     def scores(variables: Any, image: jax.Array) -> jax.Array:
+        result = viewed(variables, image)
+        if crf is None:
+            return result
+        views = len(scales) * (1 + flip)  # the mean of several is of probabilities
+        logits = jnp.log(result + 1e-20) if views > 1 else result
+        return dense_crf(logits, image, crf)
+
+    def viewed(variables: Any, image: jax.Array) -> jax.Array:
         image = normalize_image(image, mean, std)
         size = (image.shape[1], image.shape[2])
         run = windowed if window else whole

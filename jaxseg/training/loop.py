@@ -12,7 +12,7 @@ from jax.sharding import Mesh
 from jaxseg.config import Config
 from jaxseg.data.catalog import Dataset, open_dataset
 from jaxseg.data.pipeline import TrainingStream
-from jaxseg.data.transforms import training_transforms
+from jaxseg.data.transforms import Chain, training_transforms
 from jaxseg.errors import UserError
 from jaxseg.evaluation.evaluate import (
     Evaluation,
@@ -28,10 +28,13 @@ from jaxseg.run import (
     Run,
     learning_rate,
     loss,
+    normalization,
     optimizer,
     scores,
     segmenter,
+    starting_variables,
 )
+from jaxseg.training.border_weights import BorderWeights
 from jaxseg.training.checkpoint import Checkpoints
 from jaxseg.training.mesh import (
     check_batch_size,
@@ -47,6 +50,7 @@ from jaxseg.training.state import (
     create_state,
     fingerprint,
     require_finite,
+    with_variables,
 )
 from jaxseg.training.step import TrainStep, create_train_step
 
@@ -97,7 +101,7 @@ def train(config: Config, workdir: str | Path | None = None) -> Result:
             raise UserError(
                 f"{run.workdir} stands at step {latest}, beyond train.steps {steps}"
             )
-        state, place = training.initial_state(), None
+        state, place = training.initial_state(latest is None), None
         if latest is not None:
             state, place = checkpoints.restore(state, latest)
             note(f"{run.workdir}: going on at step {latest} of {steps}")
@@ -115,15 +119,20 @@ class _Training:
         self.mesh: Mesh = create_mesh()
         check_batch_size(config.train.batch_size, config.train.accumulate, self.mesh)
         augment = config.augment
+        self.mean, self.std = normalization(config)
         self.transform = training_transforms(
             augment.crop,
             scale=augment.scale,
             max_class_share=augment.max_class_share,
             flip=augment.flip,
             rotation=augment.rotation,
+            elastic=augment.elastic,
             photometric=augment.photometric,
-            mean=config.model.mean,
+            mean=self.mean,
         )
+        if config.train.border_weight:
+            border = BorderWeights(w0=config.train.border_weight)
+            self.transform = Chain((self.transform, border))
         self.schedule = learning_rate(config)
         self.optimizer = optimizer(config, self.schedule)
         note(f"data set {config.data.name}: preparing or opening")
@@ -143,7 +152,8 @@ class _Training:
             f" {self.parameters / 1e6:.2f} M parameters; {describe_devices(self.mesh)}"
         )
 
-    def initial_state(self) -> TrainState:
+    def initial_state(self, fresh: bool) -> TrainState:
+        """Draw the state, or where a restore follows only something of its form."""
         state = create_state(
             self.model,
             self.optimizer,
@@ -151,6 +161,10 @@ class _Training:
             self.config.augment.crop,
             ema=self.config.train.ema > 0,
         )
+        if fresh and self.config.model.weights:
+            start = {"params": state.params, "batch_stats": state.batch_stats}
+            start = starting_variables(self.config, self.model, start, note)
+            state = with_variables(state, start)
         return replicate(state, self.mesh)
 
     def train_step(self) -> TrainStep:
@@ -161,8 +175,8 @@ class _Training:
             self.schedule,
             self.loss,
             self.mesh,
-            mean=config.model.mean,
-            std=config.model.std,
+            mean=self.mean,
+            std=self.std,
             auxiliary_weight=config.train.auxiliary_weight,
             ema=config.train.ema,
             accumulate=config.train.accumulate,
@@ -293,7 +307,7 @@ class _Training:
             evaluation = self._evaluation[1]
         else:
             evaluation = self._measure(self.evaluation_step(), variables)
-        labels, options = self.dataset.labels, self.config.evaluation
+        labels = self.dataset.labels
         results = {
             "name": self.config.name,
             "step": best,
@@ -305,13 +319,7 @@ class _Training:
             "device": describe_devices(self.mesh),
             "versions": versions(),
         }
-        predictor = Predictor(
-            scores(self.config, self.model),
-            variables,
-            labels,
-            batch_size=options.batch_size,
-            multiple=options.size_multiple,
-        )
+        predictor = Predictor.of_run(run, self.model, variables)
         page = write_results(run, results, predictor, self.eval_samples)
         miou = "-" if results["miou"] is None else f"{results['miou']:.4f}"
         note(f"best: step {best}, mean IoU {miou}; report in {page}")

@@ -3,6 +3,7 @@
 A loss is a frozen dataclass with `weight(label)`, the total weight of the pixels that
 count, and `loss(logits, label)`, the sum over them.  Their quotient is the mean; split
 in two, a batch may be taken apart (micro-batches, devices) and the mean stays exact.
+Both take a factor for each pixel (a batch's `weight`), which enters sum and normaliser.
 The logits are resized to the label here, once, in training.
 """
 
@@ -17,18 +18,20 @@ import jax.numpy as jnp
 
 from jaxseg.data.labels import IGNORE
 from jaxseg.errors import UserError
-from jaxseg.nn.upsampling import resize_bilinear
+from jaxseg.nn.upsampling import resize_linear
 
 
 @runtime_checkable
 class Loss(Protocol):
     """What a training step needs of a loss."""
 
-    def weight(self, label: jax.Array) -> jax.Array:
+    def weight(self, label: jax.Array, factor: jax.Array | None = None) -> jax.Array:
         """Return the float32 total weight of int `[B, H, W]` labels."""
         ...
 
-    def __call__(self, logits: jax.Array, label: jax.Array) -> jax.Array:
+    def __call__(
+        self, logits: jax.Array, label: jax.Array, factor: jax.Array | None = None
+    ) -> jax.Array:
         """Return the float32 weighted sum of the loss over the pixels that count."""
         ...
 
@@ -49,26 +52,30 @@ class CrossEntropy:
     class_weights: tuple[float, ...] = ()
     label_smoothing: float = 0.0
 
-    def weight(self, label: jax.Array) -> jax.Array:
-        """Return the total weight: the number of pixels if no class is weighted."""
-        return self._pixel_weights(label).sum()
+    def weight(self, label: jax.Array, factor: jax.Array | None = None) -> jax.Array:
+        """Return the total weight: the number of pixels if nothing is weighted."""
+        weights = self._pixel_weights(label)
+        return jnp.sum(weights if factor is None else weights * factor)
 
-    def __call__(self, logits: jax.Array, label: jax.Array) -> jax.Array:
+    def __call__(
+        self, logits: jax.Array, label: jax.Array, factor: jax.Array | None = None
+    ) -> jax.Array:
         """Return the weighted sum over the pixels.
 
         Args:
           logits: float `[B, h, w, classes]` at the head's stride.
           label: int `[B, H, W]`, classes or `IGNORE`.
+          factor: float `[B, H, W]`, of each pixel; None is 1.
 
         Returns:
           float32 scalar.
         """
-        size = (label.shape[1], label.shape[2])
-        logits = resize_bilinear(logits.astype(jnp.float32), size)
+        logits = resize_linear(logits.astype(jnp.float32), label.shape[1:])
         log_p = jax.nn.log_softmax(logits)
         classes = logits.shape[-1]
         target = jax.nn.one_hot(label, classes, dtype=jnp.float32)
         counted = (label != IGNORE).astype(jnp.float32)
+        counted = counted if factor is None else counted * factor
         per_class = self._class_weights(classes)
         total = -jnp.sum(log_p * target * per_class, axis=-1)
         if self.label_smoothing:

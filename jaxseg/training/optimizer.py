@@ -89,6 +89,7 @@ def create_optimizer(
     weight_decay: float = 0.0,
     backbone_factor: float = 1.0,
     clip_norm: float | None = None,
+    freeze_backbone: bool = False,
 ) -> optax.GradientTransformation:
     """Build the whole update: clip, direction, schedule, the backbone's factor.
 
@@ -99,6 +100,7 @@ def create_optimizer(
       weight_decay: on parameters of more than one axis.
       backbone_factor: multiplies the updates of parameters under "backbone".
       clip_norm: largest global norm of the gradient, or None.
+      freeze_backbone: never update parameters under "backbone".
 
     Raises:
       UserError: an unknown name.
@@ -109,6 +111,8 @@ def create_optimizer(
     steps.append(optax.scale_by_learning_rate(schedule))
     if backbone_factor != 1.0:
         steps.append(optax.masked(optax.scale(backbone_factor), _is_backbone))
+    if freeze_backbone:  # without gradients the weight decay would still pull
+        steps.append(optax.masked(optax.set_to_zero(), _is_backbone))
     return optax.chain(*steps)
 
 

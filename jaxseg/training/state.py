@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import math
+from collections.abc import Mapping
 from typing import Any
 
 import jax
@@ -45,7 +46,7 @@ def create_state(
     model: nn.Module,
     optimizer: optax.GradientTransformation,
     seed: int,
-    image_size: tuple[int, int],
+    image_size: tuple[int, ...],
     ema: bool = False,
 ) -> TrainState:
     """Initialise a state, as one compiled program; a function of `seed` alone.
@@ -72,6 +73,18 @@ def create_state(
     # Hundreds of small random kernels that run once: not worth optimising.
     fast = jax.jit(init, compiler_options={"xla_backend_optimization_level": 0})
     return fast(jax.random.key(seed))
+
+
+def with_variables(state: TrainState, variables: Mapping[str, Any]) -> TrainState:
+    """Return a fresh state that starts from other parameters and statistics.
+
+    Args:
+      state: at step 0.
+      variables: `params` and `batch_stats`, of the state's shapes.
+    """
+    params, stats = variables["params"], variables.get("batch_stats", {})
+    average = None if state.ema is None else {"params": params, "batch_stats": stats}
+    return state.replace(params=params, batch_stats=stats, ema=average)
 
 
 def describe_difference(expected: Any, found: Any) -> str | None:

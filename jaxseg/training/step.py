@@ -19,7 +19,8 @@ from jaxseg.training.mesh import replicated, split
 from jaxseg.training.state import TrainState
 
 Batch = Mapping[str, jax.Array]
-"""image uint8 `[B, H, W, 3]`, label `[B, H, W]`, valid bool `[B]`."""
+"""image uint8 `[B, H, W, 3]`, label `[B, H, W]`, valid bool `[B]`; by choice
+weight float32 `[B, H, W]`, a factor of each pixel's loss."""
 
 TrainStep = Callable[[TrainState, Batch], tuple[TrainState, dict[str, jax.Array]]]
 
@@ -76,9 +77,10 @@ def create_train_step(
             rngs={"dropout": key},
             mutable=["batch_stats"],
         )
-        total = loss(logits, batch["label"])
-        if auxiliary is not None:
-            total += auxiliary_weight * loss(auxiliary, batch["label"])
+        label, factor = batch["label"], batch.get("weight")
+        total = loss(logits, label, factor)
+        for extra in auxiliary:
+            total += auxiliary_weight * loss(extra, label, factor)
         return total / weight, changed.get("batch_stats", {})
 
     if remat:
@@ -115,10 +117,12 @@ def create_train_step(
         state: TrainState, batch: Batch
     ) -> tuple[TrainState, dict[str, jax.Array]]:
         label = batch["label"].astype(jnp.int32)
-        label = jnp.where(batch["valid"][:, None, None], label, IGNORE)
-        batch = {"image": batch["image"], "label": label}
+        valid = batch["valid"].reshape(-1, *(1 for _ in label.shape[1:]))
+        label = jnp.where(valid, label, IGNORE)
+        kept = {name: batch[name] for name in ("image", "weight") if name in batch}
+        batch = {**kept, "label": label}
         # A batch without a counted pixel has loss 0, not 0 / 0.
-        weight = loss.weight(label)
+        weight = loss.weight(label, batch.get("weight"))
         weight = jnp.where(weight > 0, weight, 1.0)
         key = jax.random.fold_in(jax.random.key(seed), state.step)
         compute = gradient if accumulate == 1 else accumulated

@@ -1,8 +1,10 @@
 from __future__ import annotations
 
+import functools
 import subprocess
 import sys
 
+import numpy as np
 import pytest
 
 from jaxseg.config import DataConfig
@@ -14,6 +16,7 @@ from jaxseg.errors import UserError
 def test_the_catalog_lists_every_data_set():
     assert list(DATASETS) == [
         "digit_scenes",
+        "digits",
         "folder",
         "camvid",
         "oxford_iiit_pet",
@@ -38,6 +41,18 @@ def test_the_default_data_set_opens_without_a_download(tmp_path):
     assert dataset.splits == {"train": 4000, "val": 500}
     assert dataset.labels == digit_scenes.LABELS
     assert len(dataset.samples("val")) == 500
+
+
+def test_digits_open_without_a_download(tmp_path, monkeypatch):
+    few = functools.partial(digit_scenes.prepare_digits, train=22, val=11)
+    monkeypatch.setattr(digit_scenes, "prepare_digits", few)
+    dataset = open_dataset(DataConfig(name="digits", cache=str(tmp_path)))
+    assert dataset.splits == {"train": 22, "val": 11}
+    assert dataset.labels == digit_scenes.LABELS
+    sample = dataset.samples("val")[3]
+    image, label = digit_scenes.render_digit(0, "val", 3)
+    np.testing.assert_array_equal(sample["image"], image)
+    np.testing.assert_array_equal(sample["label"], label)
 
 
 def test_listing_imports_neither_tfds_nor_jax():

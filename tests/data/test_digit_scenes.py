@@ -131,3 +131,22 @@ def test_another_seed_is_prepared_beside_the_first(prepared):
 def test_preparing_prints_nothing(tmp_path, capfd):
     digit_scenes.prepare(tmp_path, train=2, val=1)
     assert capfd.readouterr() == ("", "")
+
+
+def test_an_image_of_one_digit_has_its_class_everywhere():
+    for index in range(33):
+        image, label = digit_scenes.render_digit(0, "train", index)
+        assert image.shape == (48, 48, 3) and image.dtype == np.uint8
+        assert (label == index % 11).all() and label.dtype == np.uint8
+        again, _ = digit_scenes.render_digit(0, "train", index)
+        np.testing.assert_array_equal(image, again)
+
+
+def test_an_image_without_a_digit_is_plain_background(monkeypatch):
+    def refuse(*_):
+        raise AssertionError("something was drawn")
+
+    monkeypatch.setattr(digit_scenes, "_paste", refuse)
+    digit_scenes.render_digit(0, "val", 22)
+    with pytest.raises(AssertionError):
+        digit_scenes.render_digit(0, "val", 23)

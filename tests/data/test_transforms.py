@@ -8,6 +8,7 @@ from hypothesis import strategies as st
 from jaxseg.data.labels import IGNORE
 from jaxseg.data.transforms import (
     Chain,
+    ElasticDeformation,
     Pad,
     PhotometricDistortion,
     RandomFlip,
@@ -42,6 +43,7 @@ TRANSFORMS = {
     "scale up": RandomScaleCrop((32, 40), (1.5, 2.0)),
     "scale down": RandomScaleCrop((32, 40), (0.4, 0.7)),
     "rotate": RandomRotation(30.0),
+    "bend": ElasticDeformation(4.0),
     "flip": RandomFlip(1.0),
     "pad": Pad((90, 100)),
     "all": training_transforms(
@@ -135,6 +137,44 @@ def test_what_a_rotation_brings_in_is_ignored():
     assert (sample["label"] != IGNORE).all()
 
 
+def test_no_displacement_is_the_identity():
+    sample = scene()
+    out = ElasticDeformation(0.0)(sample, np.random.default_rng(0))
+    np.testing.assert_array_equal(out["image"], sample["image"])
+    np.testing.assert_array_equal(out["label"], sample["label"])
+
+
+def test_what_a_deformation_brings_in_is_ignored_and_filled():
+    white = {"image": np.full((60, 80, 3), 250, np.uint8), "name": "white"}
+    white["label"] = np.ones((60, 80), np.uint8)
+    out = ElasticDeformation(10.0, fill=(1, 2, 3))(white, np.random.default_rng(1))
+    outside = out["label"] == IGNORE
+    assert 0 < outside.mean() < 0.5
+    # The image is blended with the filling over one pixel at the edge.
+    filled = (out["image"] == (1, 2, 3)).all(-1)
+    assert outside[filled].all()
+    assert filled.sum() > 0.8 * outside.sum()
+
+
+def test_a_deformation_is_smooth_and_as_large_as_asked():
+    """An image that says where its pixels are tells where they came from."""
+    columns = np.broadcast_to(np.arange(200, dtype=np.uint8), (200, 200))
+    sample = {
+        "image": np.stack([columns, columns.T, 0 * columns], -1),
+        "label": np.zeros((200, 200), np.uint8),
+    }
+    shifts = []
+    for seed in range(40):
+        out = ElasticDeformation(6.0)(sample, np.random.default_rng(seed))
+        inner = out["image"][60:140, 60:140, :2].astype(float)
+        shift = inner - sample["image"][60:140, 60:140, :2]
+        assert np.abs(np.diff(shift, axis=0)).max() <= 2
+        assert np.abs(np.diff(shift, axis=1)).max() <= 2
+        shifts.append(shift[40, 40])
+    # The middle of the grid is drawn with the standard deviation itself.
+    assert 4.5 < np.std(shifts) < 7.5
+
+
 def test_padding_is_ignored_and_filled():
     out = Pad((70, 90), fill=(1, 2, 3))(scene(), np.random.default_rng(0))
     assert (out["label"][60:] == IGNORE).all()
@@ -185,6 +225,7 @@ def test_a_chain_hands_one_generator_on():
         ({"scale": (0.0, 1.0)}, "augment.scale"),
         ({"flip": 1.5}, "augment.flip"),
         ({"max_class_share": 0.0}, "augment.max_class_share"),
+        ({"elastic": -1.0}, "augment.elastic"),
     ],
 )
 def test_a_senseless_range_is_refused(options, name):

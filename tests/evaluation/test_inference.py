@@ -8,6 +8,7 @@ import pytest
 
 from jaxseg.evaluation.inference import create_scores
 from jaxseg.models import create_model
+from jaxseg.nn.crf import DenseCRF, dense_crf
 
 MEAN, STD = (0.5, 0.5, 0.5), (0.25, 0.25, 0.25)
 
@@ -86,4 +87,17 @@ def test_a_constant_image_scores_the_same_at_every_scale():
     one = jax.nn.softmax(colour_scores()({}, image))
     np.testing.assert_allclose(
         colour_scores(scales=(0.9, 1.1))({}, image), one, atol=1e-5
+    )
+
+
+@pytest.mark.parametrize("flip", [False, True])
+def test_a_crf_sharpens_the_scores_of_all_views(flip):
+    image = jax.random.randint(jax.random.key(0), (1, 20, 24, 3), 0, 255, jnp.uint8)
+    crf = DenseCRF(iterations=2)
+    plain = colour_scores(flip=flip)({}, image)
+    logits = jnp.log(plain) if flip else plain
+    np.testing.assert_allclose(
+        colour_scores(flip=flip, crf=crf)({}, image),
+        dense_crf(logits, image, crf),
+        atol=1e-5,
     )

@@ -5,13 +5,16 @@ import json
 import os
 import signal
 
+import jax
 import numpy as np
 import pytest
 from PIL import Image
 
 from jaxseg.errors import UserError
+from jaxseg.run import Run
 from jaxseg.training import loop
 from jaxseg.training.loop import Interrupted, train
+from jaxseg.weights.load import save_weights
 
 
 @pytest.fixture(scope="module")
@@ -202,3 +205,51 @@ def test_a_run_learns_and_its_predictor_shows_it(
     image = np.asarray(Image.open(name))
     truth = np.asarray(Image.open(shapes_folder / "val" / "masks" / "0.png"))
     assert (predictor(image) == truth).mean() > 0.75
+
+
+def with_model(config, **values):
+    return dataclasses.replace(
+        config, model=dataclasses.replace(config.model, **values)
+    )
+
+
+def test_a_run_starts_from_another_run(run, tiny_config, with_train, tmp_path, capsys):
+    config = with_train(
+        with_model(tiny_config, weights=str(run), head="fcn16s"), steps=1
+    )
+    train(config, tmp_path / "next")
+    said = "".join(capsys.readouterr())
+    assert "tensors taken" in said and "drawn anew" not in said
+    # FCN-16s is FCN-8s less one score: the rest came from the other run.
+
+
+def test_a_run_starts_from_a_file(run, tiny_config, with_train, tmp_path, capsys):
+    model, variables, _ = Run.open(run).best_variables()
+    file = save_weights(model, variables, tmp_path / "w.safetensors")
+    config = with_train(with_model(tiny_config, weights=str(file)), steps=1)
+    config = dataclasses.replace(
+        config,
+        optimizer=dataclasses.replace(config.optimizer, learning_rate=1e-12),
+    )
+    train(config, tmp_path / "next")
+    _, after, _ = Run.open(tmp_path / "next").best_variables()
+    before = jax.tree.leaves(variables["params"])
+    for one, other in zip(before, jax.tree.leaves(after["params"]), strict=True):
+        np.testing.assert_allclose(one, other, atol=1e-6)
+
+
+def test_a_classifier_becomes_a_segmenter(tiny_config, with_train, tmp_path, capsys):
+    config = with_train(with_model(tiny_config, head="classifier"), steps=1)
+    train(config, tmp_path / "classifier")
+    weights = str(tmp_path / "classifier")
+    config = with_train(with_model(tiny_config, weights=weights), steps=1)
+    train(config, tmp_path / "segmenter")
+    said = "".join(capsys.readouterr())
+    assert "4 drawn anew: params/head/score16" in said
+
+
+def test_weights_that_do_not_fit_are_refused(run, tiny_config, tmp_path):
+    config = with_model(tiny_config, weights=str(run), backbone="resnet18", width=0.5)
+    config = with_model(config, max_channels=None, head="fcn")
+    with pytest.raises(UserError, match="nothing in it fits"):
+        train(config, tmp_path / "next")

@@ -72,6 +72,12 @@ def test_the_backbone_has_its_own_rate():
     np.testing.assert_allclose(update["backbone"]["conv"]["kernel"], -0.01, rtol=1e-6)
 
 
+def test_a_frozen_backbone_does_not_even_decay():
+    update = updates(ONE, name="sgd", weight_decay=0.5, freeze_backbone=True)
+    assert all((leaf == 0).all() for leaf in jax.tree.leaves(update["backbone"]))
+    assert (update["head"]["conv"]["kernel"] != 0).all()
+
+
 def test_clipping_bounds_the_global_norm():
     large = jax.tree.map(lambda leaf: 100.0 * leaf, ONE)
     update = updates(large, name="sgd", momentum=0.0, clip_norm=1.0)

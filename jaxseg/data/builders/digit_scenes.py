@@ -1,7 +1,8 @@
 """Digit scenes: handwritten digits pasted on photographs, made without a download.
 
-The set that every first run, test and notebook uses.  The digits are those of
-`sklearn.datasets.load_digits` (UCI optical recognition, 8x8 pixels), the backgrounds
+The set that every first run, test and notebook uses.  `digits` is its companion for
+classifiers: one digit, or none, in the middle of a small image.  The digits are those
+of `sklearn.datasets.load_digits` (UCI optical recognition, 8x8 pixels), the backgrounds
 crops of its two sample photographs.  A scene is a pure function of (seed, split,
 index); the builder only writes scenes down.  Writers of the `val` digits, and the part
 of the photographs behind them, never occur in `train`.
@@ -24,6 +25,9 @@ from jaxseg.errors import choose
 SIDE = 96
 """Height and width of a scene, pixels."""
 LABELS = LabelSet(names=("background", *(f"digit {digit}" for digit in range(10))))
+
+CROP = 48
+"""Height and width of an image of one digit, pixels."""
 
 _SPLITS = {"train": 0, "val": 1}
 _FIRST_VAL_DIGIT = 1415
@@ -61,6 +65,40 @@ def render(seed: int, split: str, index: int) -> tuple[np.ndarray, np.ndarray]:
         if place is not None:
             _paste(rng, image[place], label[place], ink, 1 + int(digits[chosen]))
     return np.rint(image).astype(np.uint8), label
+
+
+def render_digit(seed: int, split: str, index: int) -> tuple[np.ndarray, np.ndarray]:
+    """Draw one image with one digit, or with none, a pure function of the arguments.
+
+    Args:
+      seed: chooses the whole set; 0 is the set that `digits` stores.
+      split: `train` or `val`.
+      index: number of the image in its split; its class is `index % 11`.
+
+    Returns:
+      image: uint8 `[48, 48, 3]`, RGB.
+      label: uint8 `[48, 48]`, the image's class everywhere: 0 for no digit, else
+        1 + digit.
+
+    Raises:
+      UserError: an unknown split.
+    """
+    number = choose("split", split, _SPLITS)
+    rng = np.random.default_rng([seed, number, index, CROP])
+    image, value = _background(rng, split), index % LABELS.num_classes
+    if value:
+        glyphs, digits = _glyphs(split)
+        ink = _transform(rng, glyphs[rng.choice(np.flatnonzero(digits == value - 1))])
+        place = []
+        for extent in ink.shape:
+            slack = max(0, (CROP - extent) // 2)
+            start = (SIDE - extent) // 2 + int(rng.integers(-slack, slack + 1))
+            place.append(slice(start, start + extent))
+        label = np.zeros((SIDE, SIDE), np.uint8)
+        _paste(rng, image[tuple(place)], label[tuple(place)], ink, value)
+    middle = slice((SIDE - CROP) // 2, (SIDE + CROP) // 2)
+    image = np.rint(image[middle, middle]).astype(np.uint8)
+    return image, np.full((CROP, CROP), value, np.uint8)
 
 
 @functools.cache
@@ -157,6 +195,7 @@ class DigitScenes(base.RecordBuilder, skip_registration=True):
     """Writes scenes 0, 1, ... of each split, in order."""
 
     IN_ORDER = True
+    RENDER = staticmethod(render)
 
     def __init__(self, cache: Path, seed: int, sizes: dict[str, int]) -> None:
         self._seed, self._sizes = seed, sizes
@@ -165,9 +204,15 @@ class DigitScenes(base.RecordBuilder, skip_registration=True):
 
     def _generate_examples(self, split: str) -> Iterator[tuple[int, dict[str, Any]]]:
         for index in range(self._sizes[split]):
-            image, label = render(self._seed, split, index)
+            image, label = self.RENDER(self._seed, split, index)
             name = f"{split}_{index:05d}"
             yield index, base.record(base.encode_png(image), label, name)
+
+
+class Digits(DigitScenes, skip_registration=True):
+    """Writes images of one digit."""
+
+    RENDER = staticmethod(render_digit)
 
 
 def prepare(cache: Path, seed: int = 0, train: int = 4000, val: int = 500) -> Path:
@@ -179,5 +224,11 @@ def prepare(cache: Path, seed: int = 0, train: int = 4000, val: int = 500) -> Pa
       train: number of scenes in the `train` split.
       val: number of scenes in the `val` split.
     """
-    sizes = {"train": train, "val": val}
-    return base.prepare(DigitScenes(cache, seed, sizes))
+    return base.prepare(DigitScenes(cache, seed, {"train": train, "val": val}))
+
+
+def prepare_digits(
+    cache: Path, seed: int = 0, train: int = 8800, val: int = 1100
+) -> Path:
+    """Write the images of one digit, like `prepare`; the classes are equally many."""
+    return base.prepare(Digits(cache, seed, {"train": train, "val": val}))

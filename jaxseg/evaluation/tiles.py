@@ -1,0 +1,124 @@
+"""Overlap-tile inference: any image, tile by tile, in the memory of a batch of tiles.
+
+Ronneberger et al. 2015, arXiv:1505.04597, fig. 2.  A network without padding answers
+the inside of a tile; its margin is read from the neighbourhood, beyond the image from
+its mirror image.  Where tiles lie on the network's stride, the answer is that for the
+whole image.  Images and volumes alike: everything is said by axis.
+"""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import jax
+import numpy as np
+
+from jaxseg.errors import UserError
+from jaxseg.heads.unet_original import UNetEncoder
+from jaxseg.heads.unet_parts import mirrored
+from jaxseg.models import Segmenter
+from jaxseg.nn.normalization import normalize_image
+
+Answer = Callable[[Any, jax.Array], jax.Array]
+"""`(variables, [n, *(tile + 2 * margin), C]) -> [n, *tile, classes]`."""
+
+TiledScores = Callable[[Any, np.ndarray], np.ndarray]
+"""`(variables, image [*spatial, C]) -> float32 [*spatial, classes]`, on the host."""
+
+
+def overlap_tile(
+    answer: Answer,
+    tile: Sequence[int],
+    *,
+    margin: int,
+    stride: int = 1,
+    batch_size: int = 4,
+) -> TiledScores:
+    """Return a function that applies `answer` all over an image.
+
+    It is compiled once, whatever the images' sizes.
+
+    Args:
+      answer: of the network, which takes `margin` more on each side than it answers.
+      tile: what it answers, pixels along each axis.
+      margin: pixels.
+      stride: of the network; tiles start at multiples of it.
+      batch_size: tiles at a time.
+
+    Raises:
+      UserError: a tile smaller than the stride.
+    """
+    steps = [size // stride * stride for size in tile]
+    if min(steps) < 1:
+        raise UserError(f"a tile of {min(tile)} pixels: its smallest side is {stride}")
+    compiled = jax.jit(answer)
+
+    def read(image: np.ndarray, place: Sequence[int]) -> np.ndarray:
+        spans = [
+            mirrored(np.arange(start - margin, start + side + margin), size)
+            for start, side, size in zip(place, tile, image.shape[:-1], strict=True)
+        ]
+        return image[np.ix_(*spans)]
+
+    def scores(variables: Any, image: np.ndarray) -> np.ndarray:
+        *sizes, _ = image.shape
+        starts = [range(0, size, step) for size, step in zip(sizes, steps, strict=True)]
+        places = list(itertools.product(*starts))
+        total = np.empty(0, np.float32)
+        for first in range(0, len(places), batch_size):
+            part = places[first : first + batch_size]
+            filled = part + part[-1:] * (batch_size - len(part))
+            tiles = np.stack([read(image, place) for place in filled])
+            found = np.asarray(compiled(variables, tiles))
+            if first == 0:
+                total = np.empty((*sizes, found.shape[-1]), np.float32)
+            for place, logits in zip(part, found, strict=False):
+                inside = [
+                    slice(start, min(start + step, size))
+                    for start, step, size in zip(place, steps, sizes, strict=True)
+                ]
+                kept = tuple(slice(span.stop - span.start) for span in inside)
+                total[tuple(inside)] = logits[kept]
+        return total
+
+    return scores
+
+
+def tiled_unet(
+    model: Segmenter,
+    tile: Sequence[int],
+    *,
+    mean: Sequence[float],
+    std: Sequence[float],
+    batch_size: int = 4,
+) -> TiledScores:
+    """Return the overlap-tile form of an unpadded U-Net, for uint8 images.
+
+    Args:
+      model: with the U-Net's own, unpadded backbone.
+      tile: pixels along each axis; rounded up to what the network answers.
+      mean: normalisation, on the scale 0..1.
+      std: normalisation, on the scale 0..1.
+      batch_size: tiles at a time.
+
+    Raises:
+      UserError: another model.
+    """
+    encoder = model.backbone
+    if not isinstance(encoder, UNetEncoder) or encoder.padding != "valid":
+        raise UserError("only a U-Net without padding is tiled: head 'unet_original'")
+    # Tiles bring their margin along, the mirror image included.
+    bare = model.clone(backbone=encoder.clone(mirror=False))
+
+    def answer(variables: Any, image: jax.Array) -> jax.Array:
+        image = normalize_image(image, mean, std)
+        logits, _ = bare.apply(variables, image, method="low_resolution")
+        return logits
+
+    margin = encoder.margin
+    answered = [encoder.input_size(size) - 2 * margin for size in tile]
+    return overlap_tile(
+        answer, answered, margin=margin, stride=encoder.stride, batch_size=batch_size
+    )
