@@ -28,6 +28,7 @@ if TYPE_CHECKING:
     from jaxseg.report.image_files import load_image, save_mask
     from jaxseg.report.pictures import overlay
     from jaxseg.training.loop import train
+    from jaxseg.weights.load import load_weights, save_weights
 
 _HOMES = {
     "AugmentConfig": "jaxseg.config",
@@ -45,8 +46,10 @@ _HOMES = {
     "list_models": "jaxseg.models",
     "load_config": "jaxseg.config",
     "load_image": "jaxseg.report.image_files",
+    "load_weights": "jaxseg.weights.load",
     "overlay": "jaxseg.report.pictures",
     "save_mask": "jaxseg.report.image_files",
+    "save_weights": "jaxseg.weights.load",
     "train": "jaxseg.training.loop",
 }
 
@@ -67,8 +70,10 @@ __all__ = [
     "list_models",
     "load_config",
     "load_image",
+    "load_weights",
     "overlay",
     "save_mask",
+    "save_weights",
     "train",
 ]
 

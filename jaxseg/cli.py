@@ -3,6 +3,8 @@
     python main.py --config experiments/deeplab.py [--train.steps 200 ...]
     python main.py evaluate --run runs/deeplab
     python main.py predict --run runs/deeplab IMAGES_OR_FOLDERS --out DIR
+    python main.py compare RUNS... [--out FILE]
+    python main.py inspect --config experiments/deeplab.py [--size 480 640]
     python main.py models | datasets
 
 What the user can mend ends in one line and exit code 2; `--debug` shows the traceback.
@@ -24,7 +26,7 @@ from jaxseg.errors import UserError, choose, nearest
 from jaxseg.report.console import fail, note, say, table
 from jaxseg.version import __version__
 
-LIGHT = ("-h", "--help", "--version", "models", "datasets")
+LIGHT = ("-h", "--help", "--version", "models", "datasets", "compare", "inspect")
 """First words of commands that compute nothing heavy."""
 
 DISK = (errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EACCES)
@@ -83,6 +85,8 @@ COMMANDS = {
     "predict": lambda words: _predict(words),
     "models": lambda words: _models(words),
     "datasets": lambda words: _datasets(words),
+    "compare": lambda words: _compare(words),
+    "inspect": lambda words: _inspect(words),
 }
 
 
@@ -148,6 +152,7 @@ def _evaluate(words: list[str]) -> int:
         scales=options.scales,
         flip=options.flip,
         window=options.window,
+        crf=options.crf,
     )
     _print_classes(results)
     if options.out:
@@ -174,6 +179,7 @@ def _predict(words: list[str]) -> int:
         scales=options.scales,
         flip=options.flip,
         window=options.window,
+        crf=options.crf,
     )
     say(f"{count} masks in {options.out / 'masks'}, {options.out / 'overlays'}")
     return 0
@@ -183,32 +189,41 @@ def _add_inference_options(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--scales", nargs="+", type=float, help="default: the run's")
     parser.add_argument("--flip", action="store_true", default=None)
     parser.add_argument("--window", type=int, help="side of a sliding window, pixels")
+    parser.add_argument("--crf", type=int, help="iterations of a dense CRF; 0 is none")
 
 
 def _models(words: list[str]) -> int:
     _Parser(prog="main.py models", description="List the models.").parse_args(words)
     from jaxseg.backbones import BACKBONES
     from jaxseg.heads import HEADS
-    from jaxseg.models import count_parameters, create_classifier, create_model
+    from jaxseg.models import count_parameters, create_model
 
-    rows = [
-        (f"{count_parameters(create_classifier(name)) / 1e6:.2f}", name)
-        for name in BACKBONES
-    ]
+    def millions(count: int) -> str:
+        return f"{count / 1e6:.2f}"
+
     say("Backbones (--model.backbone), million parameters as a 1000-class classifier")
-    table([(name, size) for size, name in rows], ("backbone", "M"))
-    say("\nHeads (--model.head), million parameters on resnet50 with 21 classes")
+    table(
+        [
+            (name, millions(entry.parameters), entry.paper)
+            for name, entry in BACKBONES.items()
+        ],
+        ("backbone", "M", "paper"),
+    )
+    say(
+        "\nHeads (--model.head), million parameters with 21 classes on resnet50, or on"
+        " the backbone of their own"
+    )
     table(
         [
             (
                 name,
-                f"{count_parameters(create_model(name)) / 1e6:.2f}",
-                entry.output_stride,
-                (entry.module.__doc__ or "").splitlines()[0],
+                millions(count_parameters(create_model(name))),
+                "own" if entry.backbone else entry.output_stride,
+                entry.paper,
             )
             for name, entry in HEADS.items()
         ],
-        ("head", "M", "output stride", ""),
+        ("head", "M", "output stride", "paper"),
     )
     return 0
 
@@ -221,6 +236,47 @@ def _datasets(words: list[str]) -> int:
         [(name, entry.description) for name, entry in DATASETS.items()],
         ("data set", ""),
     )
+    return 0
+
+
+def _inspect(words: list[str]) -> int:
+    parser = _Parser(
+        prog="main.py inspect",
+        description="Show a model before it is trained: layers, sizes, cost, field.",
+    )
+    parser.add_argument("--config", required=True, help="an experiment file")
+    parser.add_argument(
+        "--size", nargs="+", type=int, help="of the image; default: the crop"
+    )
+    parser.add_argument("--classes", type=int, default=21)
+    parser.add_argument("--depth", type=int, help="of modules listed; default: all")
+    options, overrides = parser.parse_known_args(words)
+    config = load_config(options.config, overrides)
+    from jaxseg.analysis.layers import format_layer_table, layer_table
+    from jaxseg.analysis.receptive_field import theoretical
+    from jaxseg.run import segmenter
+
+    model = segmenter(config, options.classes)
+    size = tuple(options.size or config.augment.crop)
+    say(format_layer_table(layer_table(model, size), options.depth))
+    field = theoretical(model.backbone, image_level=False)
+    seen = "the whole image" if field.clipped else f"{field.size} pixels"
+    say(f"\nThe deepest features see {seen} (theoretical receptive field).")
+    return 0
+
+
+def _compare(words: list[str]) -> int:
+    parser = _Parser(prog="main.py compare", description="Compare runs on one page.")
+    parser.add_argument("runs", nargs="+", help="run folders, at most 8")
+    parser.add_argument("--out", type=Path, default=Path("runs/comparison.html"))
+    options = parser.parse_args(words)
+    from jaxseg.report.comparison import write_comparison
+
+    try:
+        options.out.parent.mkdir(parents=True, exist_ok=True)
+        say(f"{write_comparison(options.runs, options.out)}")
+    except OSError as error:
+        raise UserError(f"{options.out}: cannot write it ({error.strerror})") from error
     return 0
 
 

@@ -3,6 +3,7 @@
 import errno
 import json
 import os
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -13,6 +14,9 @@ from PIL import Image
 
 import jaxseg
 from jaxseg import cli
+from jaxseg.backbones import BACKBONES
+from jaxseg.heads import HEADS
+from jaxseg.report.events import MetricLog
 
 ROOT = Path(__file__).parents[1]
 
@@ -117,10 +121,36 @@ def test_debug_shows_the_traceback():
         cli.main(["--config", "nowhere.py", "--debug"])
 
 
-def test_models_lists_heads_and_backbones(capsys):
+def test_models_lists_each_with_parameters_and_paper(capsys):
     assert cli.main(["models"]) == 0
+    lines = capsys.readouterr().out.splitlines()
+    for name, entry in {**BACKBONES, **HEADS}.items():
+        (line,) = [line for line in lines if line.split()[:1] == [name]]
+        assert entry.paper in line
+        assert re.search(r"\d+\.\d\d", line)
+    (line,) = [line for line in lines if line.startswith("resnet50 ")]
+    assert "25.56" in line
+    (line,) = [line for line in lines if line.startswith("unet_original ")]
+    assert "own" in line
+
+
+def test_inspect_shows_layers_and_field(experiment, capsys):
+    words = ["inspect", "--config", str(experiment), "--size", "64", "96"]
+    assert cli.main([*words, "--classes", "5"]) == 0
     printed = capsys.readouterr().out
-    assert "resnet50" in printed and "25.56" in printed and "deeplabv3plus" in printed
+    (line,) = [line for line in printed.splitlines() if "head/score8 " in line]
+    assert "8x12x5" in line
+    assert "435 pixels" in printed
+
+
+def test_compare_writes_a_page(tmp_path, capsys):
+    run, page = tmp_path / "run", tmp_path / "pages" / "page.html"
+    run.mkdir()
+    with MetricLog(run, 0) as log:
+        log.write(1, "train", {"loss": 1.0})
+    assert cli.main(["compare", str(run), "--out", str(page)]) == 0
+    assert "Training loss" in page.read_text()
+    assert cli.main(["compare", str(tmp_path), "--out", str(page)]) == 2
 
 
 def test_datasets_lists_the_catalog(capsys):

@@ -30,11 +30,13 @@ class Line:
       steps: rising step numbers.
       values: one per step; None leaves a gap.
       style: CSS class: `line`, or `faint` for what lies behind it.
+      colour: CSS class `k0` to `k7`, or "" for the page's own colour.
     """
 
     steps: Sequence[float]
     values: Sequence[float | None]
     style: str = "line"
+    colour: str = ""
 
 
 def line_chart(
@@ -108,7 +110,8 @@ def _curve(line: Line, axes: _Axes, percent: bool) -> str:
             f"<title>step {step:g}: {text}</title></circle>"
         )
     few = len(points) <= _MOST_DOTS and line.style == "line"
-    return f'<path class="{line.style}" d="{"".join(words)}"/>' + "".join(dots * few)
+    curve = f'<path class="{line.style}" d="{"".join(words)}"/>' + "".join(dots * few)
+    return f'<g class="{line.colour}">{curve}</g>' if line.colour else curve
 
 
 def class_bars(

@@ -34,11 +34,11 @@ def learning_curves(records: Sequence[Mapping[str, Any]]) -> str:
       `<figure>` elements; empty where no metric was ever finite.
     """
     figures = []
-    if loss := _curve(records, "train", "loss"):
+    if loss := curve_of(records, "train", "loss"):
         figures.append(_loss_figure(*loss))
     splits = dict.fromkeys(record["split"] for record in records)
     for split in splits:
-        if split != "train" and (curve := _curve(records, split, "miou")):
+        if split != "train" and (curve := curve_of(records, split, "miou")):
             best, at = max(
                 (value, step)
                 for step, value in zip(*curve, strict=True)
@@ -46,15 +46,15 @@ def learning_curves(records: Sequence[Mapping[str, Any]]) -> str:
             )
             line = charts.Line(*curve)
             figures.append(
-                _figure(
+                figure(
                     f"Mean IoU, {split}",
                     f"best {100 * best:.1f}%, step {at:,}",
                     charts.line_chart([line], f"Mean IoU, {split}", percent=True),
                 )
             )
-    if curve := _curve(records, "train", "learning_rate"):
+    if curve := curve_of(records, "train", "learning_rate"):
         chart = charts.line_chart([charts.Line(*curve)], "Learning rate")
-        figures.append(_figure("Learning rate", "", chart))
+        figures.append(figure("Learning rate", "", chart))
     return "".join(figures)
 
 
@@ -66,17 +66,17 @@ def _loss_figure(steps: list[int], values: list[float | None]) -> str:
         remark = "not finite at the end"
     if window < 2:
         chart = charts.line_chart([charts.Line(steps, values)], "Training loss")
-        return _figure("Training loss", remark, chart)
-    smooth = _smoothed(values, 2 * window + 1)
+        return figure("Training loss", remark, chart)
+    smooth = smoothed(values, 2 * window + 1)
     lines = [charts.Line(steps, values, "faint"), charts.Line(steps, smooth)]
     # The first steps of a fresh head can be so high that nothing else would be seen.
     settled = [value for value in smooth[window:] if value is not None]
     top = max([float(np.percentile(known, 98)), *settled])
     chart = charts.line_chart(lines, "Training loss", top=top)
-    return _figure("Training loss", remark, chart)
+    return figure("Training loss", remark, chart)
 
 
-def _smoothed(values: list[float | None], window: int) -> list[float | None]:
+def smoothed(values: Sequence[float | None], window: int) -> list[float | None]:
     """Return the mean around each value, gaps not counted."""
     known = np.array([value is not None for value in values], np.float64)
     filled = np.array([value or 0.0 for value in values])
@@ -89,7 +89,7 @@ def _smoothed(values: list[float | None], window: int) -> list[float | None]:
     ]
 
 
-def _curve(
+def curve_of(
     records: Sequence[Mapping[str, Any]], split: str, name: str
 ) -> tuple[list[int], list[float | None]] | None:
     """Return steps and values of a metric, or None if it was never finite."""
@@ -103,6 +103,7 @@ def _curve(
     return [step for step, _ in chosen], [value for _, value in chosen]
 
 
-def _figure(title: str, remark: str, chart: str) -> str:
+def figure(title: str, remark: str, chart: str) -> str:
+    """Return a chart under its title, with a remark beside that."""
     caption = f"{escape(title)} <span>{escape(remark)}</span>"
     return f"<figure><figcaption>{caption}</figcaption>{chart}</figure>"

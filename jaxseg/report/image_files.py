@@ -7,14 +7,19 @@ be read back exactly.  What is drawn into a picture is `pictures.py`'s business.
 from __future__ import annotations
 
 import warnings
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from pathlib import Path
+from typing import TypeVar
 
 import numpy as np
 from PIL import Image, ImageOps
 
 from jaxseg.data.labels import LabelSet
 from jaxseg.errors import UserError
+
+Value = TypeVar("Value")
+
+_ORIENTATION = 0x0112  # the EXIF tag; 5 to 8 turn by a quarter
 
 IMAGE_SUFFIXES = (".jpg", ".jpeg", ".png", ".bmp", ".tif", ".tiff", ".webp")
 """Names of the image files that `find_images` takes from a folder."""
@@ -32,11 +37,32 @@ def load_image(path: str | Path) -> np.ndarray:
     Raises:
       UserError: the file is missing, no image, broken, or larger than Pillow's limit.
     """
+    return _read(path, lambda file: _rgb(_upright(file)))
+
+
+def image_size(path: str | Path) -> tuple[int, int]:
+    """Read height and width of the upright image; pixels are not decoded.
+
+    Raises:
+      UserError: as `load_image`.
+    """
+
+    def read(file: Image.Image) -> tuple[int, int]:
+        try:
+            turned = file.getexif().get(_ORIENTATION, 1) in (5, 6, 7, 8)
+        except (SyntaxError, ValueError, TypeError, KeyError):
+            turned = False
+        return (file.width, file.height) if turned else (file.height, file.width)
+
+    return _read(path, read)
+
+
+def _read(path: str | Path, read: Callable[[Image.Image], Value]) -> Value:
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # odd metadata, large but allowed sizes
         try:
             with Image.open(path) as file:
-                return _rgb(_upright(file))
+                return read(file)
         except FileNotFoundError as error:
             raise UserError(f"{path}: no such image") from error
         except Image.DecompressionBombError as error:

@@ -86,7 +86,17 @@ def write_report(
         _footer(summary.get("versions") or {}),
     ]
     body = "\n".join(section for section in sections if section)
-    path = Path(workdir) / FILE_NAME
+    return write_page(Path(workdir) / FILE_NAME, title, body)
+
+
+def write_page(path: Path, title: str, body: str) -> Path:
+    """Write a page in the report's frame and style, replacing an older one at once.
+
+    Args:
+      path: of the page.
+      title: as text.
+      body: as markup.
+    """
     temporary = path.with_name(path.name + ".tmp")
     page = _FRAME.format(title=escape(title), style=STYLE, body=body)
     temporary.write_text(page, encoding="utf-8")

@@ -56,6 +56,10 @@ svg .line, svg .faint { fill: none; stroke: rgb(var(--accent)); stroke-width: 1.
   stroke-linejoin: round; stroke-linecap: round }
 svg .faint { stroke-width: 1; opacity: .3 }
 svg .dot { fill: rgb(var(--accent)) }
+.k0 { --accent: 0 114 178 } .k1 { --accent: 213 94 0 } .k2 { --accent: 0 158 115 }
+.k3 { --accent: 204 121 167 } .k4 { --accent: 230 159 0 } .k5 { --accent: 86 180 233 }
+.k6 { --accent: 120 94 240 } .k7 { --accent: 150 130 90 }
+.key { background: rgb(var(--accent)) }
 
 table { border-collapse: collapse; font-size: .93rem }
 th { font-weight: 450; text-align: left }

@@ -1,0 +1,121 @@
+"""Several runs on one page: their curves over each other, their figures in a table."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping, Sequence
+from html import escape
+from pathlib import Path
+from typing import Any
+
+from jaxseg.errors import UserError
+from jaxseg.report import charts
+from jaxseg.report.curves import curve_of, figure, finite, smoothed
+from jaxseg.report.events import read_metrics
+from jaxseg.report.page import write_page
+
+COLOURS = 8
+"""Number of runs that can be told apart."""
+
+_COLUMNS = (
+    ("Mean IoU", "miou", 100),
+    ("Pixel accuracy", "pixel_accuracy", 100),
+    ("Best step", "step", 1),
+    ("Parameters, M", "parameters", 1e-6),
+)
+
+
+def write_comparison(workdirs: Sequence[str | Path], path: str | Path) -> Path:
+    """Write a page that compares runs.
+
+    Args:
+      workdirs: run folders, at most 8; a run may still be under way.
+      path: of the page.
+
+    Returns:
+      The path.
+
+    Raises:
+      UserError: no run, too many, or a folder without metrics.
+    """
+    folders = [Path(workdir) for workdir in workdirs]
+    if not 1 <= len(folders) <= COLOURS:
+        raise UserError(f"{len(folders)} runs: a page compares 1 to {COLOURS}")
+    records = {}
+    for name, folder in zip(_names(folders), folders, strict=True):
+        if not (folder / "metrics.jsonl").is_file():
+            raise UserError(f"{folder}: not a run folder, metrics.jsonl is missing")
+        records[name] = read_metrics(folder)
+    results = [_results(folder) for folder in folders]
+    body = (
+        f"<header><h1>{escape(' · '.join(records))}</h1></header>\n"
+        f"<section><h2>Results</h2>\n{_table(list(records), results)}</section>\n"
+        '<section><h2>Curves</h2>\n<div class="charts">'
+        f"{_charts(records)}</div></section>"
+    )
+    return write_page(Path(path), "Comparison", body)
+
+
+def _names(folders: Sequence[Path]) -> list[str]:
+    """Name runs by their folders, with the parent's name where two are alike."""
+    names = [folder.name for folder in folders]
+    if len(set(names)) < len(names):
+        names = [f"{folder.parent.name}/{folder.name}" for folder in folders]
+    if len(set(names)) < len(names):
+        raise UserError("the same run twice")
+    return names
+
+
+def _results(folder: Path) -> Mapping[str, Any]:
+    path = folder / "results.json"
+    return json.loads(path.read_text()) if path.is_file() else {}
+
+
+def _table(names: Sequence[str], results: Sequence[Mapping[str, Any]]) -> str:
+    head = "".join(f"<th>{title}</th>" for title, _, _ in _COLUMNS)
+    rows = []
+    for index, (name, result) in enumerate(zip(names, results, strict=True)):
+        cells = []
+        for _, key, factor in _COLUMNS:
+            value = finite(result.get(key))
+            digits = 0 if factor == 1 else 2
+            text = "&ndash;" if value is None else f"{factor * value:.{digits}f}"
+            cells.append(f"<td>{text}</td>")
+        rows.append(
+            f'<tr><th scope="row">{_key(index, name)}</th>{"".join(cells)}</tr>'
+        )
+    return (
+        f'<table class="classes"><thead><tr><th>Run</th>{head}</tr></thead>'
+        f"<tbody>{''.join(rows)}</tbody></table>"
+    )
+
+
+def _key(index: int, name: str) -> str:
+    return f'<div class="name k{index}"><i class="key"></i>{escape(name)}</div>'
+
+
+def _charts(records: Mapping[str, Sequence[Mapping[str, Any]]]) -> str:
+    """Draw every metric that any run has: loss, then mean IoU and accuracy by split."""
+    splits = dict.fromkeys(
+        record["split"] for run in records.values() for record in run
+    )
+    wanted = [("Training loss", "train", "loss")]
+    for split in splits:
+        if split != "train":
+            wanted.append((f"Mean IoU, {split}", split, "miou"))
+            wanted.append((f"Pixel accuracy, {split}", split, "pixel_accuracy"))
+    figures = []
+    for title, split, metric in wanted:
+        lines = []
+        for index, run in enumerate(records.values()):
+            curve = curve_of(run, split, metric)
+            if curve is None:
+                continue
+            steps, values = curve
+            window = 2 * (len(values) // 25) + 1
+            values = smoothed(values, window) if window > 1 else values
+            lines.append(charts.Line(steps, values, colour=f"k{index}"))
+        if lines:
+            chart = charts.line_chart(lines, title, percent=metric != "loss")
+            figures.append(figure(title, "", chart))
+    return "".join(figures)

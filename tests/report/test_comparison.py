@@ -1,0 +1,56 @@
+"""Several runs on one page."""
+
+import json
+
+import pytest
+
+from jaxseg.errors import UserError
+from jaxseg.report.comparison import write_comparison
+from jaxseg.report.events import MetricLog
+
+
+def make_run(folder, losses, miou=None):
+    folder.mkdir(parents=True)
+    with MetricLog(folder, 0) as log:
+        for step, loss in enumerate(losses, start=1):
+            log.write(step, "train", {"loss": loss})
+        if miou is not None:
+            log.write(len(losses), "val", {"miou": miou, "pixel_accuracy": 0.9})
+    if miou is not None:
+        results = {"miou": miou, "pixel_accuracy": 0.9, "step": 3, "parameters": 2e6}
+        (folder / "results.json").write_text(json.dumps(results))
+    return folder
+
+
+def test_every_run_has_its_colour_its_curve_and_its_figures(tmp_path):
+    one = make_run(tmp_path / "plain<18>", [3.0, 2.0, 1.0], 0.625)
+    two = make_run(tmp_path / "plain34", [3.0, 2.5, 2.0])  # still under way
+    page = write_comparison([one, two], tmp_path / "out.html").read_text()
+    assert "plain&lt;18&gt;" in page and "plain<18>" not in page
+    assert "62.50" in page and page.count("&ndash;") == 4
+    assert page.count('<g class="k0">') == 3  # loss, mean IoU, accuracy
+    assert page.count('<g class="k1">') == 1
+    for title in ("Training loss", "Mean IoU, val", "Pixel accuracy, val"):
+        assert title in page
+
+
+def test_runs_of_one_name_show_their_parents(tmp_path):
+    runs = [make_run(tmp_path / name / "run", [1.0]) for name in "ab"]
+    page = write_comparison(runs, tmp_path / "out.html").read_text()
+    assert "a/run" in page and "b/run" in page
+
+
+def test_what_is_no_run_is_refused(tmp_path):
+    with pytest.raises(UserError, match="not a run folder"):
+        write_comparison([tmp_path], tmp_path / "out.html")
+
+
+def test_more_runs_than_colours_are_refused(tmp_path):
+    with pytest.raises(UserError, match="9 runs"):
+        write_comparison([tmp_path] * 9, tmp_path / "out.html")
+
+
+def test_the_same_run_twice_is_refused(tmp_path):
+    run = make_run(tmp_path / "run", [1.0])
+    with pytest.raises(UserError, match="twice"):
+        write_comparison([run, run], tmp_path / "out.html")
