@@ -98,7 +98,7 @@ def features_of(backbone, output_stride, size):
 
 
 @pytest.mark.parametrize(
-    ("output_stride", "size"), zip(STRIDES, SIZES, strict=True), ids=str
+    ("output_stride", "size"), list(zip(STRIDES, SIZES, strict=True)), ids=str
 )
 @pytest.mark.parametrize("backbone", FAMILIES)
 def test_every_family_works_under_every_head(backbone, output_stride, size):
