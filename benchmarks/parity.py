@@ -1,8 +1,9 @@
 """Equal to PyTorch: the same weights and image give the same logits.
 
 For each model the peer's random initialisation, with batch-normalisation statistics
-that matter, is read here, and both compute the same images, one of an odd size.  The
-figure is the largest absolute difference of the logits over their standard deviation.
+that matter, is saved by torch and read here, and both compute the same images, one of
+an odd size.  The figure is the largest absolute difference of the logits over their
+standard deviation.
 
 Needs an environment with torch, torchvision, timm and segmentation_models_pytorch
 beside jaxseg's requirements:
@@ -13,59 +14,47 @@ beside jaxseg's requirements:
 from __future__ import annotations
 
 import argparse
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+import tempfile
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 import jax
 import numpy as np
 import torch
+import torch_peers  # noqa: F401  (before the peers)
+from parity_case import Case, randomize
 
 from jaxseg.models import abstract_variables
+from jaxseg.weights.names import unused
 from jaxseg.weights.naming import Rule, leaves, nested, read_by_table, write_by_table
-
-SIZES = ((64, 96), (97, 75))
+from jaxseg.weights.readers import read_tensors
 
 LIMIT = 1e-4
 """Largest difference that is passed, of float32 logits over their deviation."""
 
-
-@dataclass(frozen=True)
-class Case:
-    """A model on both sides.
-
-    Attributes:
-      peer: builds the torch module; logits `[B, classes]` or `[B, classes, H, W]`, or
-        a dict with them as "out".
-      ours: builds the jaxseg model.
-      table: rules for all of our paths, `backbone/...`, `head/...`, `auxiliary/...`.
-      sizes: of the images.
-    """
-
-    peer: Callable[[], torch.nn.Module]
-    ours: Callable[[], Any]
-    table: Sequence[Rule]
-    sizes: Sequence[tuple[int, int]] = SIZES
+TITLE = "## Differences"
+"""The line of the document under which the table stands."""
 
 
-def randomize(module: torch.nn.Module, seed: int = 0) -> None:
-    """Give batch normalisations statistics, scales and shifts that are not trivial."""
-    generator = torch.Generator().manual_seed(seed)
-    for layer in module.modules():
-        if isinstance(layer, torch.nn.modules.batchnorm._BatchNorm):
-            shape = layer.running_mean.shape
-            layer.running_mean.copy_(0.1 * torch.randn(shape, generator=generator))
-            layer.running_var.copy_(0.5 + torch.rand(shape, generator=generator))
-            layer.weight.data.copy_(0.5 + torch.rand(shape, generator=generator))
-            layer.bias.data.copy_(0.1 * torch.randn(shape, generator=generator))
+def saved_and_read(module: torch.nn.Module) -> dict[str, np.ndarray]:
+    """Return the module's tensors from a file that torch wrote, read without torch."""
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(folder) / "peer.pth"
+        torch.save(module.state_dict(), path)
+        return dict(read_tensors(path))
 
 
 def convert(
     module: torch.nn.Module, model: Any, table: Sequence[Rule]
 ) -> dict[str, Any]:
     """Return the peer's weights as our variables; every tensor of both must be used."""
-    tensors = {name: tensor.numpy() for name, tensor in module.state_dict().items()}
+    idle = unused(model, "smp")
+    tensors = {
+        name: tensor
+        for name, tensor in saved_and_read(module).items()
+        if name not in idle
+    }
     abstract = abstract_variables(model)
     found, extra = read_by_table(tensors, abstract, table)
     shapes = {path: leaf.shape for path, leaf in leaves(abstract).items()}
@@ -133,31 +122,32 @@ def main() -> None:
     """Compare the cases whose names hold one of the words; print or write the table."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("words", nargs="*", help="parts of names; none takes all")
-    parser.add_argument("--write", type=Path, help="file for the table")
+    parser.add_argument("--write", type=Path, help="document that ends in the table")
     options = parser.parse_args()
     chosen = {
         name: case
         for name, case in cases().items()
         if not options.words or any(word in name for word in options.words)
     }
-    rows, worst = [], 0.0
+    differences: dict[str, float] = {}
     for name, case in chosen.items():
-        value = difference(case)
-        worst = max(worst, value)
-        rows.append(f"| {name} | {value:.1e} |")
-        print(rows[-1], flush=True)
+        differences[name] = difference(case)
+        print(f"{differences[name]:.1e} {name}", flush=True)
         jax.clear_caches()
         if options.write:
-            _write(options.write, rows)
-    if worst > LIMIT:
-        raise SystemExit(f"{worst:.1e} is above {LIMIT}")
+            _write(options.write, differences)
+    if max(differences.values()) > LIMIT:
+        raise SystemExit(f"a difference is above {LIMIT}")
 
 
-def _write(path: Path, rows: Sequence[str]) -> None:
+def _write(path: Path, differences: dict[str, float]) -> None:
     """Put the table in the place of the one that the file ends with."""
-    text = path.read_text() if path.is_file() else ""
-    table = "\n".join(["| model | difference |", "|---|---|", *sorted(rows)])
-    path.write_text(text.split("| model |")[0] + table + "\n")
+    text = path.read_text().split(TITLE)[0]
+    rows = [f"| {name} | {value:.1e} |" for name, value in sorted(differences.items())]
+    worst = max(differences.values())
+    summary = f"{len(rows)} models, the worst {worst:.1e}."
+    table = "\n".join(["| model | difference |", "|---|---|", *rows])
+    path.write_text(f"{text}{TITLE}\n\n{summary}\n\n{table}\n")
 
 
 if __name__ == "__main__":

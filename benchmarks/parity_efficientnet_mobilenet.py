@@ -12,14 +12,11 @@ import warnings
 from collections.abc import Callable, Sequence
 from typing import Any
 
-import flax.linen as nn
-import jax
-import jax.numpy as jnp
 import segmentation_models_pytorch as smp
 import timm
 import torch
 import torchvision
-from parity import SIZES, Case, randomize
+from parity_case import SIZES, Case, Features, TorchFeatures, randomize
 
 from jaxseg.backbones.efficientnet import EFFICIENTNETS
 from jaxseg.backbones.mobilenet import MOBILENETS
@@ -29,31 +26,6 @@ from jaxseg.weights.naming import Rule, Table, prefixed
 
 ENTRIES = EFFICIENTNETS | MOBILENETS
 EVEN = ((64, 96), (128, 160))
-
-
-class Features(nn.Module):
-    """All features of a backbone in one row, each divided by its deviation."""
-
-    backbone: nn.Module
-    example: tuple[int, ...] = (64, 64, 3)
-
-    def __call__(self, image: jax.Array) -> jax.Array:  # noqa: D102
-        maps = self.backbone(image, False)
-        flat = [(x / x.std()).reshape(len(x), -1) for x in maps]
-        return jnp.concatenate(flat, axis=1)
-
-
-class TorchFeatures(torch.nn.Module):
-    """The same of an encoder of SMP, or of another that gives a list of maps."""
-
-    def __init__(self, encoder: torch.nn.Module):
-        super().__init__()
-        self.encoder = encoder
-
-    def forward(self, image: torch.Tensor) -> torch.Tensor:  # noqa: D102
-        maps = [x for x in self.encoder(image) if x.shape[1] != 3]
-        flat = [(x / x.std(correction=0)).permute(0, 2, 3, 1).flatten(1) for x in maps]
-        return torch.cat(flat, dim=1)
 
 
 class TorchvisionDilated(torch.nn.Module):
@@ -144,14 +116,9 @@ def features(
 
 
 def _encoder(name: str, stride: int) -> torch.nn.Module:
-    """Build an encoder of SMP without what it keeps and does not use."""
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
-        encoder = smp.encoders.get_encoder(name, weights=None, output_stride=stride)
-    for unused in ("_conv_head", "_bn1", "conv_head", "bn2"):
-        if hasattr(encoder, unused):
-            setattr(encoder, unused, torch.nn.Identity())
-    return encoder
+        return smp.encoders.get_encoder(name, weights=None, output_stride=stride)
 
 
 def _encoder_case(

@@ -8,7 +8,7 @@ from typing import Any
 
 import segmentation_models_pytorch as smp
 import torch
-from parity import SIZES, Case
+from parity_case import SIZES, Case
 from torchvision.models import segmentation
 
 from jaxseg.backbones import BACKBONES
@@ -159,7 +159,7 @@ CASES |= {
         efficientnet.backbone_tables(EFFICIENTNET)["smp"],
         ours="smp_efficientnet_b0",
     )
-    for head in ("unet", "deeplabv3plus", "upernet")
+    for head in SMP_DECODERS
 }
 CASES |= {
     f"torchvision/{head}_{backbone}": torchvision_case(head, backbone)

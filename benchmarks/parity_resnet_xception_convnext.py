@@ -10,14 +10,11 @@ from collections.abc import Callable, Sequence
 from functools import partial
 from typing import Any
 
-import flax.linen as nn
-import jax
-import jax.numpy as jnp
 import segmentation_models_pytorch as smp
 import timm
 import torch
 import torchvision
-from parity import SIZES, Case
+from parity_case import SIZES, Case, Features, TorchFeatures
 from torchvision.models.resnet import BasicBlock, ResNet
 
 from jaxseg.backbones.convnext import CONVNEXTS
@@ -26,7 +23,6 @@ from jaxseg.backbones.resnet import RESNETS
 from jaxseg.backbones.xception import XCEPTIONS
 from jaxseg.backbones.xception_aligned import ALIGNED_XCEPTIONS
 from jaxseg.models import Classifier
-from jaxseg.nn.upsampling import resize_nearest
 from jaxseg.weights.families import convnext, resnet, xception
 from jaxseg.weights.naming import Rule, prefixed
 
@@ -35,35 +31,6 @@ EVEN = ((64, 96), (96, 160))
 
 def classifier(entry: BackboneEntry, **arguments: Any) -> Classifier:
     return Classifier(entry.build(**arguments), entry.top(num_classes=1000))
-
-
-class Pyramid(nn.Module):
-    """All features of a backbone, at the image's size, side by side."""
-
-    backbone: nn.Module
-
-    def __call__(self, image: jax.Array) -> jax.Array:
-        """Map `[B, H, W, 3]` to `[B, H, W, C]`."""
-        size = (image.shape[1], image.shape[2])
-        features = self.backbone(image, False)
-        maps = [resize_nearest(f, size) for f in features if f.shape[-1]]
-        return jnp.concatenate(maps, axis=-1)
-
-
-class TorchPyramid(torch.nn.Module):
-    """The same of a torch module that gives a list of features."""
-
-    def __init__(self, encoder: torch.nn.Module, finish: Any = lambda x: x):
-        super().__init__()
-        self.encoder, self.finish = encoder, finish
-
-    def forward(self, image: torch.Tensor) -> torch.Tensor:
-        """Map `[B, 3, H, W]` to `[B, C, H, W]`."""
-        size = image.shape[2:]
-        resize = partial(torch.nn.functional.interpolate, size=size, mode="nearest")
-        features = self.encoder(image)
-        maps = [f for f in features if f.shape[1] not in (0, 3)]
-        return torch.cat([resize(self.finish(f)) for f in maps], dim=1)
 
 
 class TorchvisionFeatures(torch.nn.Module):
@@ -139,8 +106,8 @@ def features(
 ) -> Case:
     """Compare all features; `theirs` comes before the peer's names in the rules."""
     return Case(
-        lambda: TorchPyramid(peer(), finish),
-        lambda: Pyramid(entry.build(**arguments)),
+        lambda: TorchFeatures(peer(), finish),
+        lambda: Features(entry.build(**arguments)),
         prefixed(f"encoder.{theirs}", rules, "backbone/"),
         sizes,
     )

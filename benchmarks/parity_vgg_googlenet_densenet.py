@@ -11,21 +11,17 @@ from collections.abc import Callable
 from functools import partial
 from typing import Any
 
-import flax.linen as nn
-import jax
-import jax.numpy as jnp
 import segmentation_models_pytorch as smp
 import timm
 import torch
 import torchvision
-from parity import Case
+from parity_case import Case, Features, TorchFeatures
 
 from jaxseg.backbones.densenet import DENSENETS
 from jaxseg.backbones.entry import BackboneEntry
 from jaxseg.backbones.googlenet import GOOGLENETS
 from jaxseg.backbones.vgg import VGGS
 from jaxseg.models import Classifier
-from jaxseg.nn.upsampling import resize_nearest
 from jaxseg.weights.families import densenet, googlenet, vgg
 from jaxseg.weights.naming import Rule, prefixed
 
@@ -46,31 +42,8 @@ def table(backbone: Any, top: Any, auxiliary: Any = ()) -> list[Rule]:
     ]
 
 
-class Pyramid(nn.Module):
-    """All features of a backbone, at the image's size, side by side."""
-
-    backbone: nn.Module
-    example: tuple[int, ...] = (64, 64, 3)
-
-    def __call__(self, image: jax.Array) -> jax.Array:
-        """Map `[B, H, W, 3]` to `[B, H, W, channels of all]`."""
-        size = (image.shape[1], image.shape[2])
-        features = self.backbone(image, False)
-        return jnp.concatenate([resize_nearest(f, size) for f in features], axis=-1)
-
-
-class TorchPyramid(torch.nn.Module):
-    """The same of a segmentation_models.pytorch encoder."""
-
-    def __init__(self, encoder: str):
-        super().__init__()
-        self.encoder = smp.encoders.get_encoder(encoder, weights=None)
-
-    def forward(self, image: torch.Tensor) -> torch.Tensor:
-        """Map `[B, 3, H, W]` to `[B, channels of all, H, W]`."""
-        size = image.shape[2:]
-        resize = partial(torch.nn.functional.interpolate, size=size, mode="nearest")
-        return torch.cat([resize(f) for f in self.encoder(image)[1:]], dim=1)
+def encoder(name: str) -> TorchFeatures:
+    return TorchFeatures(smp.encoders.get_encoder(name, weights=None))
 
 
 def _torchvision(name: str) -> Callable[[], torch.nn.Module]:
@@ -110,8 +83,8 @@ for name, entry in DENSENETS.items():
     CASES[f"torchvision/{name}"] = Case(_torchvision(name), ours, named, sizes)
     CASES[f"timm/{name}"] = Case(partial(timm.create_model, name), ours, named, sizes)
     CASES[f"smp/{name}"] = Case(
-        partial(TorchPyramid, name),
-        partial(lambda entry: Pyramid(entry.build()), entry),
+        partial(encoder, name),
+        partial(lambda entry: Features(entry.build()), entry),
         prefixed("encoder.", densenet.BACKBONE, "backbone/"),
         sizes,
     )

@@ -13,6 +13,8 @@ from jaxseg.backbones.top import PooledClassifier
 
 IMAGENET_MEAN = (0.485, 0.456, 0.406)
 IMAGENET_STD = (0.229, 0.224, 0.225)
+HALF = (0.5, 0.5, 0.5)
+"""Mean and deviation that bring values to -1..1, as Inception's kin expect."""
 
 OUTPUT_STRIDES = (8, 16, 32)
 """The output strides that every backbone has."""

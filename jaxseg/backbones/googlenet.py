@@ -25,7 +25,7 @@ import flax.linen as nn
 import jax
 import jax.numpy as jnp
 
-from jaxseg.backbones.entry import BackboneEntry, plan_stages, scaled
+from jaxseg.backbones.entry import HALF, BackboneEntry, plan_stages, scaled
 from jaxseg.backbones.top import PooledClassifier
 from jaxseg.nn.convolution import Conv, ConvNorm
 from jaxseg.nn.pooling import adaptive_average, max_pool
@@ -211,6 +211,8 @@ GOOGLENETS = {
         6_624_904,
         top=functools.partial(PooledClassifier, dropout=0.2),
         auxiliary=GoogLeNetAuxiliary,
+        mean=HALF,
+        std=HALF,
     )
 }
 """Name -> entry."""

@@ -25,7 +25,7 @@ import flax.linen as nn
 import jax
 import jax.numpy as jnp
 
-from jaxseg.backbones.entry import BackboneEntry
+from jaxseg.backbones.entry import HALF, BackboneEntry
 from jaxseg.backbones.inverted_residual import TENSORFLOW, Arithmetic
 from jaxseg.backbones.inverted_residual_net import (
     InvertedResidualNet,
@@ -130,7 +130,7 @@ def _v3(
     paper = "Howard et al. 2019, arXiv:1905.02244"
     entry = BackboneEntry(module, paper, 2_542_856 if small else 5_483_032, top)
     if arithmetic == TENSORFLOW:
-        return replace(entry, mean=(0.5, 0.5, 0.5), std=(0.5, 0.5, 0.5))
+        return replace(entry, mean=HALF, std=HALF)
     return entry
 
 

@@ -20,7 +20,7 @@ import flax.linen as nn
 import jax
 import jax.numpy as jnp
 
-from jaxseg.backbones.entry import BackboneEntry, plan_stages, registry, scaled
+from jaxseg.backbones.entry import HALF, BackboneEntry, plan_stages, registry, scaled
 from jaxseg.backbones.top import PooledClassifier
 from jaxseg.nn.convolution import Conv
 from jaxseg.nn.normalization import BatchNorm
@@ -141,6 +141,8 @@ XCEPTIONS: dict[str, BackboneEntry] = {
     name: replace(
         entry,
         crop=299,
+        mean=HALF,
+        std=HALF,
         top=functools.partial(PooledClassifier, dropout=0.5),
         classifier={"padded_stem": False},
     )

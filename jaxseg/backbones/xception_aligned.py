@@ -19,7 +19,7 @@ import flax.linen as nn
 import jax
 import jax.numpy as jnp
 
-from jaxseg.backbones.entry import BackboneEntry, plan_stages, registry, scaled
+from jaxseg.backbones.entry import HALF, BackboneEntry, plan_stages, registry, scaled
 from jaxseg.nn.convolution import ConvNorm
 from jaxseg.nn.remat import block_output
 
@@ -124,7 +124,7 @@ class AlignedXception(nn.Module):
 
 
 ALIGNED_XCEPTIONS: dict[str, BackboneEntry] = {
-    name: replace(entry, crop=299)
+    name: replace(entry, crop=299, mean=HALF, std=HALF)
     for name, entry in registry(
         AlignedXception,
         "Chen et al. 2018, arXiv:1802.02611",

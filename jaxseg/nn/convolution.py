@@ -79,7 +79,8 @@ def convolve(
         if max(rhs_dilation) > 1 and max(strides) == 1:
             return atrous(image, kernel, padding, rhs_dilation)
     if special and groups == channels == kernel.shape[-1]:
-        return depthwise(image, kernel, strides, padding, rhs_dilation)
+        geometry = (tuple(strides), tuple(padding), tuple(rhs_dilation))
+        return depthwise(image, kernel, *geometry)
     return lax.conv_general_dilated(
         image,
         kernel,
@@ -154,6 +155,7 @@ def atrous(
     return total.astype(image.dtype)
 
 
+@functools.partial(jax.custom_vjp, nondiff_argnums=(2, 3, 4))
 def depthwise(
     image: jax.Array,
     kernel: jax.Array,
@@ -161,24 +163,127 @@ def depthwise(
     padding: Sequence[tuple[int, int]],
     rates: Sequence[int],
 ) -> jax.Array:
-    """Convolve each channel by itself as a sum of shifted images, which XLA fuses."""
+    """Convolve each channel by itself as a sum of shifted images, which XLA fuses.
+
+    The gradients are written the same way: autodiff would scatter the image's, and take
+    the kernel's in a pass over the image for each tap.
+    """
+    taps = _taps(image, kernel.shape[:2], strides, padding, rates)
+    total = jnp.zeros((), jnp.float32)
+    for row, column, part in taps:
+        total = total + part.astype(jnp.float32) * kernel[row, column, 0]
+    return total.astype(image.dtype)
+
+
+def _taps(
+    image: jax.Array,
+    taps: Sequence[int],
+    strides: Sequence[int],
+    padding: Sequence[tuple[int, int]],
+    rates: Sequence[int],
+) -> list[tuple[int, int, jax.Array]]:
+    """Return row and column of each tap and the part of the image that it meets."""
     image = jnp.pad(image, ((0, 0), *padding, (0, 0)))
-    taps = kernel.shape[:2]
-    outs = [
-        (image.shape[1 + a] - (taps[a] - 1) * rates[a] - 1) // strides[a] + 1
+    spans = [
+        ((image.shape[1 + a] - (taps[a] - 1) * rates[a] - 1) // strides[a]) * strides[a]
         for a in (0, 1)
     ]
-    total = jnp.zeros((), jnp.float32)
+    found = []
     for row in range(taps[0]):
         for column in range(taps[1]):
             top, left = row * rates[0], column * rates[1]
             part = image[
                 :,
-                top : top + (outs[0] - 1) * strides[0] + 1 : strides[0],
-                left : left + (outs[1] - 1) * strides[1] + 1 : strides[1],
+                top : top + spans[0] + 1 : strides[0],
+                left : left + spans[1] + 1 : strides[1],
             ]
-            total = total + part.astype(jnp.float32) * kernel[row, column, 0]
-    return total.astype(image.dtype)
+            found.append((row, column, part))
+    return found
+
+
+def _depthwise_forward(
+    image: jax.Array, kernel: jax.Array, *geometry: Any
+) -> tuple[jax.Array, tuple[jax.Array, jax.Array]]:
+    return depthwise(image, kernel, *geometry), (image, kernel)
+
+
+def _depthwise_backward(
+    strides: Sequence[int],
+    padding: Sequence[tuple[int, int]],
+    rates: Sequence[int],
+    saved: tuple[jax.Array, jax.Array],
+    gradient: jax.Array,
+) -> tuple[jax.Array, jax.Array]:
+    image, kernel = saved
+    taps = _taps(image, kernel.shape[:2], strides, padding, rates)
+    wide = gradient.astype(jnp.float32)
+    # One reduction of as many operands as taps reads image and gradient once.
+    sums = lax.reduce(
+        [part.astype(jnp.float32) * wide for _, _, part in taps],
+        [jnp.zeros((), jnp.float32)] * len(taps),
+        lambda ones, others: [a + b for a, b in zip(ones, others, strict=True)],
+        (0, 1, 2),
+    )
+    for_kernel = jnp.stack(sums).reshape(kernel.shape).astype(kernel.dtype)
+    sizes = (image.shape[1], image.shape[2])
+    return _spread(gradient, kernel, sizes, strides, padding, rates), for_kernel
+
+
+def _spread(
+    gradient: jax.Array,
+    kernel: jax.Array,
+    sizes: Sequence[int],
+    strides: Sequence[int],
+    padding: Sequence[tuple[int, int]],
+    rates: Sequence[int],
+) -> jax.Array:
+    """Return the gradient of a depthwise convolution's image `[B, *sizes, C]`.
+
+    Pixels at the same place between strides meet the same taps, so each such phase is
+    a convolution of the gradient of stride 1; the phases are then interleaved.
+    """
+    lengths = [-(-sizes[a] // strides[a]) for a in (0, 1)]
+    plans = []  # axis -> phase -> (tap, offset in the gradient)
+    for a in (0, 1):
+        plans.append([])
+        for phase in range(strides[a]):
+            starts = [
+                (tap, phase + padding[a][0] - tap * rates[a])
+                for tap in range(kernel.shape[a])
+            ]
+            plans[a].append(
+                [
+                    (t, start // strides[a])
+                    for t, start in starts
+                    if not start % strides[a]
+                ]
+            )
+    margins = []
+    for a in (0, 1):
+        offsets = [offset for plan in plans[a] for _, offset in plan]
+        over = max(offsets) + lengths[a] - gradient.shape[1 + a]
+        margins.append((max(0, -min(offsets)), max(0, over)))
+    gradient = jnp.pad(gradient, ((0, 0), *margins, (0, 0)))
+    shape = (gradient.shape[0], *lengths, gradient.shape[-1])
+    rows = []
+    for row_plan in plans[0]:
+        columns = []
+        for column_plan in plans[1]:
+            total = jnp.zeros(shape, jnp.float32)
+            for row, above in row_plan:
+                for column, before in column_plan:
+                    top, left = above + margins[0][0], before + margins[1][0]
+                    part = gradient[:, top : top + lengths[0], left : left + lengths[1]]
+                    total = total + part.astype(jnp.float32) * kernel[row, column, 0]
+            columns.append(total.astype(gradient.dtype))
+        rows.append(jnp.stack(columns, axis=3))
+    whole = jnp.stack(rows, axis=2)  # [B, h, phases, w, phases, C]
+    sides = [lengths[a] * strides[a] for a in (0, 1)]
+    whole = whole.reshape(shape[0], *sides, shape[-1])
+    return whole[:, : sizes[0], : sizes[1]]
+
+
+depthwise.defvjp(_depthwise_forward, _depthwise_backward)
 
 
 def Conv(  # noqa: N802 - stands where a module class would

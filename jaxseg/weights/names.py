@@ -181,3 +181,14 @@ def _head(source: str, head: nn.Module) -> Table:
     name = HEADS.get(source, {}).get(type(head), "")
     library = heads_torchvision if source == "torchvision" else heads_smp
     return library.HEADS.get(name, ())
+
+
+def unused(model: Segmenter, source: str) -> dict[str, tuple[int, ...]]:
+    """Return tensors of a source's model that compute nothing there: name -> shape.
+
+    They are not missed when read, and written so that the source finds all it expects.
+    """
+    if source != "smp" or not isinstance(model.backbone, EfficientNet):
+        return {}
+    tensors = efficientnet.unused_by_smp(model.backbone)
+    return {f"{SEGMENTERS[source]}{name}": shape for name, shape in tensors.items()}

@@ -67,6 +67,32 @@ def test_depthwise_equals_lax(stride, rate):
     assert_twins((2, 9, 8, 6), (3, 3, 1, 6), stride, rate, rate, 6)
 
 
+@settings(max_examples=12, deadline=None)
+@given(
+    size=st.tuples(st.integers(1, 9), st.integers(1, 9)),
+    kernel=st.sampled_from([2, 3, 5]),
+    rate=st.integers(1, 3),
+    stride=st.integers(1, 3),
+    before=st.integers(0, 3),
+    after=st.integers(0, 3),
+)
+def test_depthwise_of_any_geometry_equals_lax(
+    size, kernel, rate, stride, before, after
+):
+    field = (kernel - 1) * rate + 1
+    before = max(before, field - min(size))  # else there is no output
+    rng = np.random.default_rng(0)
+    image = jnp.asarray(rng.normal(size=(2, *size, 3)), jnp.float32)
+    weights = jnp.asarray(rng.normal(size=(kernel, kernel, 1, 3)), jnp.float32)
+    settings = ((stride, stride), ((before, after), (before, after)), (rate, rate), 3)
+    expected, pull = jax.vjp(lambda *x: reference(*x, *settings), image, weights)
+    got, ours_pull = jax.vjp(lambda *x: ours(*x, *settings), image, weights)
+    np.testing.assert_allclose(got, expected, rtol=1e-4, atol=1e-4)
+    gradient = jnp.asarray(rng.normal(size=got.shape), jnp.float32)
+    for mine, theirs in zip(ours_pull(gradient), pull(gradient), strict=True):
+        np.testing.assert_allclose(mine, theirs, rtol=1e-4, atol=1e-4)
+
+
 @settings(max_examples=6, deadline=None)
 @given(
     size=st.tuples(st.integers(1, 9), st.integers(1, 9)),

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from jaxseg.backbones.entry import scaled
 from jaxseg.backbones.inverted_residual_net import InvertedResidualNet, Row
 from jaxseg.weights.naming import Rule, Table, prefixed
 
@@ -81,8 +82,6 @@ NUMBERED_THROUGH_TOP = (
     Rule("norm", "_bn1"),
     Rule("pooled/classifier", "_fc"),
 )
-"""SMP's encoder keeps the first two, unused, and has no classifier."""
-
 TOP: dict[str, Table] = {
     "torchvision": TORCHVISION_TOP,
     "timm": TIMM_TOP,
@@ -109,3 +108,21 @@ def backbone_tables(backbone: InvertedResidualNet) -> dict[str, Table]:
         smp = tuple(prefixed("model.", TIMM_BACKBONE))
         return {"timm": TIMM_BACKBONE, "smp": smp, "package": numbered}
     return {"smp": numbered}
+
+
+def unused_by_smp(backbone: InvertedResidualNet) -> dict[str, tuple[int, ...]]:
+    """Return the tensors that SMP's encoders keep and never use: name -> shape."""
+    padding = backbone.arithmetic.padding
+    if padding == "same":
+        return {}
+    conv, norm = (
+        ("conv_head", "bn2") if padding == "symmetric" else ("_conv_head", "_bn1")
+    )
+    channels = scaled(backbone.rows[-1].channels, backbone.width, backbone.max_channels)
+    outputs = 1280 if backbone.activation == "relu6" else 4 * channels
+    statistics = ("weight", "bias", "running_mean", "running_var")
+    return {
+        f"{conv}.weight": (outputs, channels, 1, 1),
+        **{f"{norm}.{leaf}": (outputs,) for leaf in statistics},
+        f"{norm}.num_batches_tracked": (),
+    }

@@ -1,0 +1,83 @@
+"""What a parity case is: a model of a peer, the same here, and the names of both."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import flax.linen as nn
+import jax
+import jax.numpy as jnp
+import torch
+
+from jaxseg.weights.naming import Rule
+
+SIZES = ((64, 96), (97, 75))
+
+
+@dataclass(frozen=True)
+class Case:
+    """A model on both sides.
+
+    Attributes:
+      peer: builds the torch module; logits `[B, classes]` or `[B, classes, H, W]`, or
+        a dict with them as "out".
+      ours: builds the jaxseg model.
+      table: rules for all of our paths, `backbone/...`, `head/...`, `auxiliary/...`.
+      sizes: of the images.
+    """
+
+    peer: Callable[[], torch.nn.Module]
+    ours: Callable[[], Any]
+    table: Sequence[Rule]
+    sizes: Sequence[tuple[int, int]] = SIZES
+
+
+def randomize(module: torch.nn.Module, seed: int = 0) -> None:
+    """Give batch normalisations statistics, scales and shifts that are not trivial."""
+    generator = torch.Generator().manual_seed(seed)
+    for layer in module.modules():
+        if isinstance(layer, torch.nn.modules.batchnorm._BatchNorm):
+            shape = layer.running_mean.shape
+            layer.running_mean.copy_(0.1 * torch.randn(shape, generator=generator))
+            layer.running_var.copy_(0.5 + torch.rand(shape, generator=generator))
+            layer.weight.data.copy_(0.5 + torch.rand(shape, generator=generator))
+            layer.bias.data.copy_(0.1 * torch.randn(shape, generator=generator))
+
+
+class Features(nn.Module):
+    """All features of a backbone in one row, each divided by its deviation.
+
+    Attributes:
+      backbone: maps `[B, H, W, 3]` to its features, shallow to deep.
+      example: shape of an image that tells the shapes of the parameters.
+    """
+
+    backbone: nn.Module
+    example: tuple[int, ...] = (64, 64, 3)
+
+    def __call__(self, image: jax.Array) -> jax.Array:
+        """Map `[B, H, W, 3]` to `[B, N]`."""
+        maps = [x for x in self.backbone(image, False) if x.shape[-1]]
+        flat = [(x / x.std()).reshape(len(x), -1) for x in maps]
+        return jnp.concatenate(flat, axis=1)
+
+
+class TorchFeatures(torch.nn.Module):
+    """The same of a torch module that gives a list of maps, the image among them.
+
+    Args:
+      encoder: the module; its tensors are named `encoder.`.
+      finish: applied to each map.
+    """
+
+    def __init__(self, encoder: torch.nn.Module, finish: Any = lambda x: x):
+        super().__init__()
+        self.encoder, self.finish = encoder, finish
+
+    def forward(self, image: torch.Tensor) -> torch.Tensor:
+        """Map `[B, 3, H, W]` to `[B, N]`."""
+        maps = [self.finish(x) for x in self.encoder(image) if x.shape[1] not in (0, 3)]
+        flat = [(x / x.std(correction=0)).permute(0, 2, 3, 1).flatten(1) for x in maps]
+        return torch.cat(flat, dim=1)
