@@ -8,7 +8,8 @@ standard deviation.
 Needs an environment with torch, torchvision, timm and segmentation_models_pytorch
 beside jaxseg's requirements:
 
-    python benchmarks/parity.py [NAME...] [--write docs/parity.md]
+    python benchmarks/parity.py [NAME...]
+    python benchmarks/parity.py --write docs/parity.md
 """
 
 from __future__ import annotations
@@ -99,6 +100,8 @@ def difference(case: Case) -> float:
         logits = np.asarray(jax.jit(model.apply)(variables, image))
         if logits.shape != theirs.shape:
             raise SystemExit(f"shapes {logits.shape} and {theirs.shape}")
+        if not (np.isfinite(logits).all() and np.isfinite(theirs).all()):
+            raise SystemExit("logits that are not finite")
         worst = max(worst, float(np.abs(logits - theirs).max() / theirs.std()))
     return worst
 
@@ -124,6 +127,8 @@ def main() -> None:
     parser.add_argument("words", nargs="*", help="parts of names; none takes all")
     parser.add_argument("--write", type=Path, help="document that ends in the table")
     options = parser.parse_args()
+    if options.words and options.write:
+        parser.error("the table holds all models: leave NAME out")
     chosen = {
         name: case
         for name, case in cases().items()

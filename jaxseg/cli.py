@@ -257,8 +257,15 @@ def _inspect(words: list[str]) -> int:
     from jaxseg.run import segmenter
 
     model = segmenter(config, options.classes)
-    size = tuple(options.size or config.augment.crop)
-    say(format_layer_table(layer_table(model, size), options.depth))
+    *sides, channels = model.example
+    images = len(sides) == 2
+    size = tuple(options.size or (config.augment.crop if images else sides))
+    if len(size) != len(sides) or min(size) < 1:
+        raise UserError(f"--size takes {len(sides)} positive numbers, not {size}")
+    rows = layer_table(model, size, channels=channels)
+    say(format_layer_table(rows, options.depth))
+    if not images:
+        return 0
     field = theoretical(model.backbone, image_level=False)
     seen = "the whole image" if field.clipped else f"{field.size} pixels"
     say(f"\nThe deepest features see {seen} (theoretical receptive field).")

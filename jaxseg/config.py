@@ -78,6 +78,8 @@ class ModelConfig:
     """"smp" computes as segmentation_models.pytorch does, for its weights."""
     weights: str = ""
     """What to start from: a .pth, .safetensors, ... file, a run or package:NAME."""
+    bgr: bool = False
+    """The weights' first convolution wants blue first; it is turned round."""
     freeze: str = ""
     """Keep fixed: "statistics" (the backbone's batch norm) or the whole "backbone"."""
     width: float = 1.0

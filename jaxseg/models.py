@@ -15,10 +15,11 @@ import jax
 import jax.numpy as jnp
 
 from jaxseg.backbones import BACKBONES
-from jaxseg.backbones.entry import OUTPUT_STRIDES
+from jaxseg.backbones.entry import IMAGENET_MEAN, IMAGENET_STD, OUTPUT_STRIDES
 from jaxseg.errors import UserError, choose
 from jaxseg.heads import HEADS
 from jaxseg.heads.fcn import FCN
+from jaxseg.heads.unet_original import UPSAMPLINGS_OF_VOLUMES
 from jaxseg.nn.upsampling import UPSAMPLINGS, resize_linear
 
 DTYPES = {"float32": jnp.float32, "bfloat16": jnp.bfloat16}
@@ -53,6 +54,9 @@ class Segmenter(nn.Module):
       align_corners: how the logits are resized to the image's size, see
         `resize_linear`; most models of segmentation_models.pytorch want True.
       example: shape of an image that the parameters can be traced with.
+      mean: of the RGB values 0..1, which the backbone's published weights expect
+        subtracted from an image.
+      std: of the RGB values 0..1, which they expect it divided by.
     """
 
     backbone: nn.Module
@@ -61,6 +65,8 @@ class Segmenter(nn.Module):
     freeze: str = ""
     align_corners: bool = False
     example: tuple[int, ...] = (64, 64, 3)
+    mean: tuple[float, ...] = IMAGENET_MEAN
+    std: tuple[float, ...] = IMAGENET_STD
 
     def __call__(self, image: jax.Array, train: bool = False) -> jax.Array:
         """Return float32 logits at the image's size.
@@ -98,7 +104,9 @@ class Segmenter(nn.Module):
 
     def features(self, image: jax.Array, train: bool = False) -> tuple[jax.Array, ...]:
         """Return the backbone's features, through what `freeze` leaves of training."""
-        features = self.backbone(image, train and not self.freeze)
+        return self._frozen(self.backbone(image, train and not self.freeze))
+
+    def _frozen(self, features: Any) -> Any:
         if self.freeze == "backbone":
             features = jax.tree.map(jax.lax.stop_gradient, features)
         return features
@@ -124,7 +132,8 @@ class Classifier(Segmenter):
         if self.auxiliary is None:
             features = self.features(image, train)
         else:
-            features, taps = self.backbone.with_taps(image, train)
+            found = self.backbone.with_taps(image, train and not self.freeze)
+            features, taps = self._frozen(found)
             if train or self.is_initializing():
                 auxiliary = self.auxiliary(taps, train)
         return self.head(features, train).astype(jnp.float32), auxiliary
@@ -188,7 +197,8 @@ def create_model(
     given = {name: value for name, value in options.items() if value is not None}
     choose("freeze", freeze, FREEZES)
     if head == "classifier":
-        if given or output_stride not in (None, 32):
+        dilated = uniform_dilation or multi_grid or output_stride not in (None, 32)
+        if given or dilated or align_corners:
             raise UserError("head 'classifier' has no options and output stride 32")
         return create_classifier(
             backbone or DEFAULT_BACKBONE,
@@ -204,10 +214,11 @@ def create_model(
     stride = entry.output_stride if output_stride is None else output_stride
     body: dict[str, Any] = dict(width=width, max_channels=max_channels, dtype=compute)
     if entry.backbone is not None:
-        if backbone or output_stride is not None or auxiliary:
+        dilated = uniform_dilation or multi_grid or output_stride is not None
+        if backbone or dilated or auxiliary:
             raise UserError(
                 f"head {head!r} has a backbone of its own: leave backbone,"
-                " output_stride and auxiliary unset"
+                " output_stride, uniform_dilation, multi_grid and auxiliary unset"
             )
     known, of_backbone = _fields(entry.module), _fields(entry.backbone)
     offered = (known | of_backbone) - set(entry.arguments) - set(body)
@@ -218,7 +229,10 @@ def create_model(
             f" it has {', '.join(sorted(offered)) or 'none'}"
         )
     if "upsampling" in given:
-        choose("upsampling", given["upsampling"], UPSAMPLINGS)
+        known_methods = UPSAMPLINGS if entry.axes == 2 else UPSAMPLINGS_OF_VOLUMES
+        choose("upsampling", given["upsampling"], known_methods)
+    if "rates" in given:
+        _check_rates(head, given["rates"])
     given |= entry.arguments
     if align_corners is not None and "align_corners" in known:
         given["align_corners"] = align_corners
@@ -236,15 +250,26 @@ def create_model(
         given = {name: given[name] for name in known & set(given)}
     if "output_stride" in known:
         given["output_stride"] = stride
-    level = BACKBONES[backbone or DEFAULT_BACKBONE].auxiliary_level
+    named = BACKBONES[backbone or DEFAULT_BACKBONE]
     return Segmenter(
         backbone=module,
         head=entry.module(num_classes=num_classes, dtype=compute, **given),
-        auxiliary=FCN(num_classes, level=level, dtype=compute) if auxiliary else None,
+        auxiliary=FCN(num_classes, level=named.auxiliary_level, dtype=compute)
+        if auxiliary
+        else None,
         freeze=freeze,
         align_corners=bool(align_corners),
         example=(*(64,) * entry.axes, image_channels),
+        mean=IMAGENET_MEAN if entry.backbone else named.mean,
+        std=IMAGENET_STD if entry.backbone else named.std,
     )
+
+
+def _check_rates(head: str, rates: Sequence[int]) -> None:
+    if not rates or min(rates) < 1:
+        raise UserError(f"rates {tuple(rates)}: positive numbers, at least one")
+    if head == "deeplabv1" and len(rates) != 1:
+        raise UserError(f"rates {tuple(rates)}: head 'deeplabv1' has one branch")
 
 
 def _fields(kind: Any) -> set[str]:
@@ -292,6 +317,8 @@ def create_backbone(
     )
     if not multi_grid:
         return module
+    if min(multi_grid) < 1:
+        raise UserError(f"multi_grid {tuple(multi_grid)}: positive factors, please")
     if "multi_grid" not in _fields(type(module)):
         raise UserError(f"backbone {name!r} has no multi-grid; the ResNets have")
     return module.clone(multi_grid=tuple(multi_grid))
@@ -335,6 +362,8 @@ def create_classifier(
         auxiliary=entry.auxiliary(num_classes=num_classes, dtype=compute)
         if auxiliary and entry.auxiliary
         else None,
+        mean=entry.mean,
+        std=entry.std,
     )
 
 

@@ -6,7 +6,6 @@ from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Any, overload
 
-import flax.linen as nn
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -100,12 +99,12 @@ class Predictor:
     @classmethod
     def from_model(
         cls,
-        model: nn.Module,
+        model: Segmenter,
         variables: Any,
         labels: LabelSet,
         *,
-        mean: Sequence[float] = (0.485, 0.456, 0.406),
-        std: Sequence[float] = (0.229, 0.224, 0.225),
+        mean: Sequence[float] | None = None,
+        std: Sequence[float] | None = None,
     ) -> Predictor:
         """Wrap a model that you built and trained yourself.
 
@@ -113,10 +112,11 @@ class Predictor:
           model: from `create_model`.
           variables: its parameters and statistics.
           labels: the classes.
-          mean: normalisation of RGB on the scale 0..1.
+          mean: normalisation of RGB on the scale 0..1; None is the backbone's.
           std: likewise.
         """
-        return cls(create_scores(model, mean=mean, std=std), variables, labels)
+        scores_of = create_scores(model, mean=mean or model.mean, std=std or model.std)
+        return cls(scores_of, variables, labels)
 
     @overload
     def __call__(self, images: np.ndarray) -> np.ndarray: ...

@@ -166,8 +166,22 @@ def starting_variables(
     """
     weights = config.model.weights
     if not (Path(weights) / "config.json").is_file():
-        return load_weights(model, weights, strict=False, variables=variables, log=log)
-    _, source, step = Run.open(weights).best_variables()
+        return load_weights(
+            model,
+            weights,
+            strict=False,
+            variables=variables,
+            bgr=config.model.bgr,
+            log=log,
+        )
+    run = Run.open(weights)
+    if (theirs := normalization(run.config)) != normalization(config):
+        mean, std = (" ".join(str(value) for value in values) for values in theirs)
+        raise UserError(
+            f"model.weights {weights}: its images were normalised otherwise; give"
+            f" --model.mean {mean} --model.std {std}"
+        )
+    _, source, step = run.best_variables()
     merged, taken, kept = transplant(source, variables)
     if not taken:
         raise UserError(f"model.weights {weights}: nothing in it fits this model")
@@ -213,7 +227,7 @@ def segmenter(config: Config, num_classes: int) -> Segmenter:
 def normalization(config: Config) -> tuple[Triple, Triple]:
     """Return mean and standard deviation of RGB values 0..1 that the model wants."""
     model = config.model
-    entry = BACKBONES[model.backbone or DEFAULT_BACKBONE]
+    entry = choose("backbone", model.backbone or DEFAULT_BACKBONE, BACKBONES)
     return model.mean or entry.mean, model.std or entry.std
 
 

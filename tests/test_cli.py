@@ -134,6 +134,12 @@ def test_models_lists_each_with_parameters_and_paper(capsys):
     assert "own" in line
 
 
+def test_inspect_wants_as_many_sizes_as_axes(experiment, capsys):
+    words = ["inspect", "--config", str(experiment), "--size", "64"]
+    assert cli.main(words) == 2
+    assert "--size takes 2 positive numbers" in capsys.readouterr().err
+
+
 def test_inspect_shows_layers_and_field(experiment, capsys):
     words = ["inspect", "--config", str(experiment), "--size", "64", "96"]
     assert cli.main([*words, "--classes", "5"]) == 0

@@ -16,14 +16,14 @@ import flax.linen as nn
 import jax
 import jax.numpy as jnp
 
-from jaxseg.nn.upsampling import TransposedConv
+from jaxseg.nn.upsampling import TransposedConv, UpConv
 
 Shape = tuple[int, ...]
 
 
 @dataclass(frozen=True)
 class LayerRow:
-    """One call of one module.
+    """One call of one module, or a part of the model that only training calls.
 
     Attributes:
       path: names from the model to the module, joined by `/`; empty for the model.
@@ -52,6 +52,9 @@ def layer_table(
 ) -> list[LayerRow]:
     """List every layer of a model in the order of its calls, containers first.
 
+    Parts that were not called, such as an auxiliary head, follow with their parameters
+    and no shapes.
+
     Args:
       model: maps an image `[1, *image_size, channels]`.
       image_size: pixels along each spatial axis.
@@ -61,15 +64,19 @@ def layer_table(
     image = jax.ShapeDtypeStruct((1, *image_size, channels), jnp.float32)
     rows: list[LayerRow | None] = []
     seen: set[str] = set()
+    running: list[str] = []  # paths of the modules that are being called
 
     def record(call: Any, args: Any, kwargs: Any, context: Any) -> Any:
         module = context.module
-        if context.method_name not in ("__call__", method):
+        path = "/".join(module.path)
+        # A module's methods that call each other are one call of it.
+        if context.method_name == "setup" or running[-1:] == [path]:
             return call(*args, **kwargs)
         place = len(rows)
         rows.append(None)  # before those of the modules that it calls
+        running.append(path)
         result = call(*args, **kwargs)
-        path = "/".join(module.path)
+        running.pop()
         own = _own_parameters(module) if path not in seen else {}
         seen.add(path)
         inputs, outputs = _shapes((args, kwargs)), _shapes(result)
@@ -90,7 +97,25 @@ def layer_table(
     key = jax.random.key(0)
     variables = jax.eval_shape(lambda x: model.init(key, x, method=method), image)
     jax.eval_shape(run, variables, image)
-    return [row for row in rows if row is not None]
+    called = [row for row in rows if row is not None]
+    return called + _idle(variables["params"], called)
+
+
+def _idle(params: Any, rows: Sequence[LayerRow]) -> list[LayerRow]:
+    """Return a row for each part of the model of which no layer was called."""
+    parts = {row.path.split("/")[0] for row in rows}
+    return [
+        LayerRow(
+            name,
+            "(training only)",
+            (),
+            (),
+            sum(leaf.size for leaf in jax.tree.leaves(params[name])),
+            0,
+        )
+        for name in params
+        if name not in parts
+    ]
 
 
 def format_layer_table(rows: Sequence[LayerRow], depth: int | None = None) -> str:
@@ -168,7 +193,7 @@ def _multiply_adds(
     kernel = _own_parameters(module).get("kernel")
     if kernel is None:
         return 0
-    enlarges = isinstance(module, nn.ConvTranspose | TransposedConv)
+    enlarges = isinstance(module, nn.ConvTranspose | TransposedConv | UpConv)
     places = _size((inputs if enlarges else outputs)[0])
     channels = kernel.shape[-2] if enlarges else _features(module, kernel)
     return places // channels * kernel.size

@@ -24,10 +24,16 @@ import jax
 import jax.numpy as jnp
 
 from jaxseg.errors import UserError, choose
-from jaxseg.heads.unet_parts import ConvReLU, UpConv, mirrored
+from jaxseg.heads.unet_parts import ConvReLU, mirrored
 from jaxseg.nn.convolution import LINEAR
 from jaxseg.nn.remat import block_output
-from jaxseg.nn.upsampling import resize_linear, resize_nearest
+from jaxseg.nn.upsampling import (
+    UPSAMPLINGS,
+    UpConv,
+    Upsample,
+    resize_linear,
+    resize_nearest,
+)
 
 IMAGE_CHANNELS = ((64, 64), (128, 128), (256, 256), (512, 512), (1024, 1024))
 """Widths of the two convolutions of each level (U-Net, fig. 1)."""
@@ -162,8 +168,9 @@ class UNetDecoder(nn.Module):
       num_classes: number of classes.
       padding: "valid" or "same", the encoder's.
       norm: batch normalisation before each ReLU.
-      upsampling: "transposed", the paper's; "bilinear" (of volumes trilinear) or
-        "nearest".  Tiles join exactly by all but "bilinear", which sees their ends.
+      upsampling: "transposed", the paper's, or another name in `UPSAMPLINGS`; of
+        volumes "transposed", "nearest" or "trilinear".  Tiles join exactly by
+        "transposed" and "nearest"; the others see their ends.
       dtype: compute type.
     """
 
@@ -175,8 +182,15 @@ class UNetDecoder(nn.Module):
 
     @nn.compact
     def __call__(self, features: Sequence[jax.Array], train: bool = False) -> jax.Array:
-        """Map features to logits `[B, *spatial, classes]` at the image's size."""
-        enlarge = choose("upsampling", self.upsampling, _ENLARGE)
+        """Map features to logits `[B, *spatial, classes]` at the image's size.
+
+        Raises:
+          UserError: an upsampling that volumes do not have.
+        """
+        volume = features[0].ndim == 5
+        known = UPSAMPLINGS_OF_VOLUMES if volume else UPSAMPLINGS
+        choose("upsampling", self.upsampling, known)
+        enlarge = UPSAMPLINGS_OF_VOLUMES.get(self.upsampling, self._upsample)
         x, *skips = features[::-1]
         for level, skip in zip(range(len(skips), 0, -1), skips, strict=True):
             channels = skip.shape[-1]
@@ -193,6 +207,12 @@ class UNetDecoder(nn.Module):
             self.num_classes, kernel_init=LINEAR, dtype=self.dtype, name="classifier"
         )(x)
 
+    def _upsample(
+        self, x: jax.Array, channels: int, dtype: Any, name: str
+    ) -> jax.Array:
+        height, width = _doubled(x)
+        return Upsample(self.upsampling, dtype, name=name)(x, (height, width))
+
 
 def _doubled(x: jax.Array) -> tuple[int, ...]:
     return tuple(2 * size for size in x.shape[1:-1])
@@ -204,8 +224,9 @@ def _up_conv(x: jax.Array, channels: int, dtype: Any, name: str) -> jax.Array:
     return UpConv(channels, bias=not volume, dtype=dtype, name=name)(x)
 
 
-_ENLARGE: dict[str, Callable[..., jax.Array]] = {
+UPSAMPLINGS_OF_VOLUMES: dict[str, Callable[..., jax.Array]] = {
     "transposed": _up_conv,
-    "bilinear": lambda x, channels, dtype, name: resize_linear(x, _doubled(x)),
+    "trilinear": lambda x, channels, dtype, name: resize_linear(x, _doubled(x)),
     "nearest": lambda x, channels, dtype, name: resize_nearest(x, _doubled(x)),
 }
+"""Name -> `(x, channels, dtype, name)` doubled along each axis."""

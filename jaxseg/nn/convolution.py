@@ -166,7 +166,8 @@ def depthwise(
     """Convolve each channel by itself as a sum of shifted images, which XLA fuses.
 
     The gradients are written the same way: autodiff would scatter the image's, and take
-    the kernel's in a pass over the image for each tap.
+    the kernel's in a pass over the image for each tap.  (So there is no forward mode,
+    `jax.jvp`, through it.)
     """
     taps = _taps(image, kernel.shape[:2], strides, padding, rates)
     total = jnp.zeros((), jnp.float32)

@@ -165,6 +165,41 @@ class TransposedConv(nn.Module):
         return x
 
 
+class UpConv(nn.Module):
+    """A 2x2 (2x2x2) transposed convolution of stride 2.
+
+    Its taps do not overlap, so it is one matrix product and a change of order.
+
+    Attributes:
+      channels: output channels.
+      bias: whether a bias is added.
+      dtype: compute type.
+    """
+
+    channels: int
+    bias: bool = True
+    dtype: Any = jnp.float32
+
+    @nn.compact
+    def __call__(self, x: jax.Array) -> jax.Array:
+        """Map `[B, *spatial, C]` to `[B, *(2 * spatial), channels]`."""
+        batch, *spatial, channels = x.shape
+        taps = (2,) * len(spatial)
+        init = nn.initializers.variance_scaling(
+            2.0, "fan_in", "normal", batch_axis=tuple(range(len(taps)))
+        )
+        kernel = self.param("kernel", init, (*taps, channels, self.channels))
+        x, kernel = x.astype(self.dtype), kernel.astype(self.dtype)
+        x = jnp.tensordot(x, kernel, (-1, len(taps)))
+        pairs = [(axis, axis + len(taps)) for axis in range(1, len(taps) + 1)]
+        x = x.transpose(0, *(axis for pair in pairs for axis in pair), -1)
+        x = x.reshape(batch, *(2 * size for size in spatial), self.channels)
+        if self.bias:
+            bias = self.param("bias", nn.initializers.zeros, (self.channels,))
+            x = x + bias.astype(self.dtype)
+        return x
+
+
 class Upsample(nn.Module):
     """Upsampling by a name, to any size; the number of channels stays.
 

@@ -94,6 +94,9 @@ def train(config: Config, workdir: str | Path | None = None) -> Result:
     _check(config)
     training = _Training(config)
     workdir = Path("runs") / (config.name or "run") if workdir is None else workdir
+    state = None
+    if not (Path(workdir) / "checkpoints").exists():
+        state = training.initial_state(True)  # its errors come before the folder
     run = Run.create(config, training.dataset.labels, workdir)
     with Checkpoints(run.checkpoints) as checkpoints:
         latest, steps = checkpoints.latest_step(), config.train.steps
@@ -101,7 +104,9 @@ def train(config: Config, workdir: str | Path | None = None) -> Result:
             raise UserError(
                 f"{run.workdir} stands at step {latest}, beyond train.steps {steps}"
             )
-        state, place = training.initial_state(latest is None), None
+        if state is None:
+            state = training.initial_state(latest is None)
+        place = None
         if latest is not None:
             state, place = checkpoints.restore(state, latest)
             note(f"{run.workdir}: going on at step {latest} of {steps}")
@@ -142,6 +147,11 @@ class _Training:
         self.eval_sizes = self.eval_samples.sizes()
         self.num_classes = self.dataset.labels.num_classes
         self.model: Segmenter = segmenter(config, self.num_classes)
+        if len(self.model.example) != 3:
+            raise UserError(
+                f"head {config.model.head!r} takes volumes and data sets hold images:"
+                " train it from Python, with jaxseg.create_model"
+            )
         self.loss = loss(config, self.num_classes)
         self.parameters = count_parameters(self.model)
         self._evaluation: tuple[int, Evaluation] | None = None

@@ -30,7 +30,11 @@ class Loss(Protocol):
         ...
 
     def __call__(
-        self, logits: jax.Array, label: jax.Array, factor: jax.Array | None = None
+        self,
+        logits: jax.Array,
+        label: jax.Array,
+        factor: jax.Array | None = None,
+        align_corners: bool = False,
     ) -> jax.Array:
         """Return the float32 weighted sum of the loss over the pixels that count."""
         ...
@@ -58,7 +62,11 @@ class CrossEntropy:
         return jnp.sum(weights if factor is None else weights * factor)
 
     def __call__(
-        self, logits: jax.Array, label: jax.Array, factor: jax.Array | None = None
+        self,
+        logits: jax.Array,
+        label: jax.Array,
+        factor: jax.Array | None = None,
+        align_corners: bool = False,
     ) -> jax.Array:
         """Return the weighted sum over the pixels.
 
@@ -66,11 +74,13 @@ class CrossEntropy:
           logits: float `[B, h, w, classes]` at the head's stride.
           label: int `[B, H, W]`, classes or `IGNORE`.
           factor: float `[B, H, W]`, of each pixel; None is 1.
+          align_corners: how the logits are resized, see `resize_linear`.
 
         Returns:
           float32 scalar.
         """
-        logits = resize_linear(logits.astype(jnp.float32), label.shape[1:])
+        logits = logits.astype(jnp.float32)
+        logits = resize_linear(logits, label.shape[1:], align_corners)
         log_p = jax.nn.log_softmax(logits)
         classes = logits.shape[-1]
         target = jax.nn.one_hot(label, classes, dtype=jnp.float32)

@@ -83,7 +83,9 @@ def with_variables(state: TrainState, variables: Mapping[str, Any]) -> TrainStat
       variables: `params` and `batch_stats`, of the state's shapes.
     """
     params, stats = variables["params"], variables.get("batch_stats", {})
-    average = None if state.ema is None else {"params": params, "batch_stats": stats}
+    average = None
+    if state.ema is not None:  # arrays of its own: the step donates each once
+        average = jax.tree.map(np.array, {"params": params, "batch_stats": stats})
     return state.replace(params=params, batch_stats=stats, ema=average)
 
 

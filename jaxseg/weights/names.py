@@ -162,7 +162,10 @@ def tables(model: Segmenter) -> dict[str, list[Rule]]:
             rules += prefixed("", googlenet.AUXILIARY, "auxiliary/")
         return classifiers
     found = {}
-    for source, prefix in SEGMENTERS.items():
+    sources = dict(SEGMENTERS)
+    if model.align_corners:  # of sources that fit alike, the one that computes alike
+        sources = {"smp": sources["smp"], **sources}
+    for source, prefix in sources.items():
         for variant in (source, f"{source} universal"):
             if variant in backbone:
                 table = backbone[variant]
@@ -177,8 +180,17 @@ def tables(model: Segmenter) -> dict[str, list[Rule]]:
     return found | named
 
 
+def names_of_heads(head: nn.Module) -> dict[str, str]:
+    """Return source -> the name in its tables of a head that it knows."""
+    return {
+        source: known[type(head)]
+        for source, known in HEADS.items()
+        if type(head) in known
+    }
+
+
 def _head(source: str, head: nn.Module) -> Table:
-    name = HEADS.get(source, {}).get(type(head), "")
+    name = names_of_heads(head).get(source, "")
     library = heads_torchvision if source == "torchvision" else heads_smp
     return library.HEADS.get(name, ())
 

@@ -20,7 +20,7 @@ from jaxseg.weights.arrays import (
 # The header is the text of a Python dict; these three keys, and no more, are looked up.
 _DESCR = re.compile(r"""['"]descr['"]\s*:\s*['"]([<>|=])(\w+)['"]""")
 _ORDER = re.compile(r"""['"]fortran_order['"]\s*:\s*(True|False)""")
-_SHAPE = re.compile(r"""['"]shape['"]\s*:\s*\(([0-9, ]*)\)""")
+_SHAPE = re.compile(r"""['"]shape['"]\s*:\s*\(((?:\d{1,30}(?:, ?|(?=\))))*)\)""")
 
 _CODES = {f"{d.kind}{d.itemsize}": d for d in DTYPES.values() if d.kind != "V"}
 

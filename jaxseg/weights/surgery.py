@@ -13,14 +13,17 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
+import jax
+import jax.numpy as jnp
 import numpy as np
 
+from jaxseg.backbones.entry import OUTPUT_STRIDES
 from jaxseg.errors import UserError
 from jaxseg.models import Classifier, Segmenter
 from jaxseg.weights.naming import Path, leaves, nested
 
-SCORES = ("score32", "classifier")
-"""Names under which heads score the deepest features."""
+SCORES = ("score32", "score4")
+"""Names of the layers of FCN and Hypercolumns that score the deepest feature."""
 
 
 def to_dense(
@@ -28,11 +31,16 @@ def to_dense(
 ) -> Segmenter:
     """Build the network that slides a classifier over an image, feature by feature.
 
-    It takes the classifier's own variables.  On an image of the size `crop` its one
-    output equals the classifier's logits.  On a larger one, output (i, j) is what the
-    classifier's head says of the features under the window that starts at feature
-    (i, j); it equals the classifier on that cut-out of the image as far as its zero
-    padding does not enter, hence exactly where no layer pads.
+    It takes the classifier's own variables.  On an image of the size `crop`, at output
+    stride 32, its one output equals the classifier's logits.  On a larger one, output
+    (i, j) is what the classifier's head says of the features under the window that
+    starts at feature (i, j); it equals the classifier on that cut-out of the image as
+    far as its zero padding does not enter, hence exactly where no layer pads.
+
+    Two kinds of networks see more than the cut-out, so that their outputs on a larger
+    image are near the classifier's and not equal: those whose gates pool the whole map
+    (SE-ResNet, EfficientNet, MobileNetV3), and those whose padding depends on the
+    image's size (`tf_...`, `smp_...`).
 
     Args:
       classifier: trained, or to be.
@@ -43,11 +51,18 @@ def to_dense(
       A model whose `low_resolution` logits are `[B, h, w, classes]`.
 
     Raises:
-      UserError: a crop smaller than the deepest stride.
+      UserError: a crop on which the classifier has no features, or another stride.
     """
     if min(crop) < 32:
         raise UserError(f"crop {crop}: a classifier sees at least 32 pixels a side")
-    window = tuple(-(-side // 32) for side in crop)
+    if output_stride not in OUTPUT_STRIDES:
+        raise UserError(f"output stride {output_stride}: a backbone has 8, 16 or 32")
+    image = jax.ShapeDtypeStruct((1, *crop, classifier.example[-1]), jnp.float32)
+    key = jax.random.key(0)
+    features, _ = jax.eval_shape(classifier.backbone.init_with_output, key, image)
+    window = features[-1].shape[1:3]
+    if not min(window):
+        raise UserError(f"crop {crop}: this classifier has no features of it")
     rate = 32 // output_stride
     return Segmenter(
         backbone=classifier.backbone.clone(output_stride=output_stride),
@@ -62,9 +77,9 @@ def transplant(
 
     The backbone goes path by path.  Fully connected layers go to the head's layers of
     the same name (fc6, fc7), and the classifier to the layer that scores the deepest
-    feature if the classes are equally many: a dense kernel `[C, O]` becomes a 1x1
-    convolution's `[1, 1, C, O]`, and fc6 is thinned out if the head's is smaller
-    (DeepLab v1, arXiv:1412.7062, sec. 3.1).
+    feature, if the head has one (`SCORES`) and the classes are equally many: a dense
+    kernel `[C, O]` becomes a 1x1 convolution's `[1, 1, C, O]`, and fc6 is thinned out
+    if the head's is smaller (DeepLab v1, arXiv:1412.7062, sec. 3.1).
 
     Args:
       source: the classifier's variables (or another segmenter's).
@@ -74,6 +89,7 @@ def transplant(
       The segmenter's variables, and the paths that were and were not replaced.
     """
     given, result = leaves(source), leaves(target)
+    given = {_renamed(path, given): leaf for path, leaf in given.items()}
     taken, kept = [], []
     for path, leaf in result.items():
         value = _find(given, path, tuple(leaf.shape))
@@ -86,24 +102,31 @@ def transplant(
     return nested(result), taken, kept
 
 
+def _renamed(path: Path, given: Mapping[Path, Any]) -> Path:
+    """Return where the leaf of a dense classifier goes; others keep their path.
+
+    A layer called classifier in a segmenter's head reads other features.
+    """
+    dense = path[-2] == "classifier" and path[1] == "head"
+    if not dense or np.ndim(given.get((*path[:-1], "kernel"), 0)) != 2:
+        return path
+    return (*path[:2], "a classifier", path[-1])
+
+
 def _find(
     given: Mapping[Path, Any], path: Path, shape: tuple[int, ...]
 ) -> np.ndarray | None:
     """Return what serves as the leaf at `path`, or None."""
-    candidates = [path]
-    if path[1] == "head" and path[2] in SCORES:
-        candidates.append((*path[:2], "classifier", *path[3:]))
-    for candidate in candidates:
-        if candidate not in given:
-            continue
-        value = np.asarray(given[candidate])
-        if value.ndim == 2 and len(shape) == 4:
-            value = value[None, None]
-        if path[-2] in ("fc6", "fc7") and value.shape != shape:
-            value = _thin_out(value, shape)
-        if value.shape == shape:
-            return value
-    return None
+    if path[1] == "head" and path[2] in SCORES and path not in given:
+        path = (*path[:2], "a classifier", path[-1])
+    if path not in given:
+        return None
+    value = np.asarray(given[path])
+    if value.ndim == 2 and len(shape) == 4:
+        value = value[None, None]
+    if path[-2] in ("fc6", "fc7") and value.shape != shape:
+        value = _thin_out(value, shape)
+    return value if value.shape == shape else None
 
 
 def _thin_out(value: np.ndarray, shape: tuple[int, ...]) -> np.ndarray:

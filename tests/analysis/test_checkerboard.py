@@ -108,6 +108,16 @@ def test_training_lowers_the_pattern_and_divisible_kernels_end_lowest():
     assert after[4].max() < 0.2 * after[3].min()
 
 
+@pytest.mark.parametrize("name", [*UPSAMPLINGS, "transposed, kernel 4"])
+def test_after_training_a_kernel_that_the_stride_does_not_divide_is_worst(name):
+    other = Enlarge(name) if name in UPSAMPLINGS else TransposedConv(4, 2, 4)
+    scores = [
+        measure(module, 2, seeds=6, steps=200).constant.mean()
+        for module in (TransposedConv(4, 2, 3), other)
+    ]
+    assert scores[0] > 1.5 * scores[1]
+
+
 def test_training_needs_as_many_channels_out_as_in():
     with pytest.raises(ValueError, match="not"):
         measure(TransposedConv(3, 2), 2, channels=4, seeds=1, steps=1)

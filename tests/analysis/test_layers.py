@@ -7,7 +7,7 @@ import pytest
 from jaxseg.analysis.layers import LayerRow, format_layer_table, layer_table
 from jaxseg.heads import HEADS
 from jaxseg.models import count_parameters, create_classifier, create_model
-from jaxseg.nn.upsampling import TransposedConv
+from jaxseg.nn.upsampling import TransposedConv, UpConv
 
 SMALL = {"width": 0.125, "max_channels": 16}
 
@@ -32,6 +32,16 @@ def test_parameters_of_the_layers_add_up(head):
     assert sum(row.parameters for row in rows) == count_parameters(model)
     assert rows[0].path == ""
     assert rows[0].outputs == ((1, *size, 3),)
+
+
+@pytest.mark.parametrize("backbone", ["googlenet", "resnet18"])
+def test_auxiliary_heads_are_listed_and_counted(backbone):
+    head = "classifier" if backbone == "googlenet" else "fcn"
+    model = create_model(head, backbone, 3, auxiliary=True, **SMALL)
+    rows = layer_table(model, (64, 64))
+    assert sum(row.parameters for row in rows) == count_parameters(model)
+    assert rows[-1].path == "auxiliary" and rows[-1].kind == "(training only)"
+    assert {"backbone", "head"} <= {row.path for row in rows}
 
 
 def test_a_table_says_what_goes_in_and_comes_out():
@@ -61,7 +71,9 @@ class Mixed(nn.Module):
         x = nn.Conv(6, (3, 3), feature_group_count=3, name="depthwise")(x)
         x = TransposedConv(4, 2, 3, name="transposed")(x)
         x = nn.ConvTranspose(5, (2, 2), (2, 2), name="linen_transposed")(x)
-        return nn.DenseGeneral((2, 7), name="heads")(x)
+        x = nn.DenseGeneral((2, 7), name="heads")(x)
+        x = x.reshape(*x.shape[:3], 14)
+        return UpConv(3, name="up")(x)
 
 
 def test_each_kind_of_kernel_is_counted():
@@ -74,10 +86,12 @@ def test_each_kind_of_kernel_is_counted():
         "transposed": 32 * 9 * 6 * 4,
         "linen_transposed": 4 * 32 * 4 * 4 * 5,
         "heads": 16 * 32 * 5 * 14,
+        "up": 16 * 32 * 14 * 4 * 3,
     }
     shared = [row for row in rows if row.path == "shared"]
     assert [row.parameters for row in shared] == [12, 0]
-    assert rows[-1].outputs == ((1, 32, 16, 2, 7),)
+    assert rows[-2].outputs == ((1, 32, 16, 2, 7),)
+    assert rows[-1].outputs == ((1, 64, 32, 3),)
 
 
 def test_a_method_and_an_image_of_one_channel():

@@ -15,9 +15,9 @@ from jaxseg.heads.unet_original import (
     UNetDecoder,
     UNetEncoder,
 )
-from jaxseg.heads.unet_parts import ConvReLU, UpConv, mirrored
+from jaxseg.heads.unet_parts import ConvReLU, mirrored
 from jaxseg.models import Segmenter
-from jaxseg.nn.upsampling import TransposedConv
+from jaxseg.nn.upsampling import UPSAMPLINGS, TransposedConv, UpConv
 
 KEY = jax.random.key(0)
 SMALL = ((8, 8), (8, 8), (16, 16))
@@ -116,7 +116,7 @@ def test_a_tile_of_a_wrong_size_is_refused(size):
 
 @pytest.mark.parametrize("size", [(33, 33), (34, 47), (388, 65)])
 @pytest.mark.parametrize("padding", ["valid", "same"])
-@pytest.mark.parametrize("upsampling", ["transposed", "bilinear", "nearest"])
+@pytest.mark.parametrize("upsampling", UPSAMPLINGS)
 def test_low_resolution_logits_have_the_images_size(size, padding, upsampling):
     model = unet(padding, 3, upsampling, width=0.125)
     (logits, _), _ = shapes(model, *size, method="low_resolution")
@@ -132,7 +132,7 @@ def test_a_volume_of_odd_sizes_gives_logits_of_its_size(padding):
 
 def test_a_volume_net_may_upsample_trilinearly():
     encoder = UNetEncoder(((4, 8), (8, 16)), "same", norm=True)
-    model = Segmenter(encoder, UNetDecoder(2, "same", True, "bilinear"))
+    model = Segmenter(encoder, UNetDecoder(2, "same", True, "trilinear"))
     logits, variables = shapes(model, 33, 34, 36)
     assert logits.shape == (1, 33, 34, 36, 2)
     assert "level1_up" not in variables["params"]["head"]

@@ -154,7 +154,10 @@ def test_a_loss_that_is_no_number_stops_and_keeps_the_last_checkpoint(
         ("train", {"class_weights": (1.0, 2.0)}, "2 values for 3 classes"),
         ("train", {"ema": 1.0}, "train.ema 1.0"),
         ("model", {"head": "unett"}, "'unet'"),
+        ("model", {"backbone": "resnett18"}, "'resnet18'"),
         ("model", {"rates": (1, 2)}, "no option rates"),
+        ("model", {"weights": "typo.pth"}, "typo.pth"),
+        ("model", {"head": "unet3d", "backbone": None}, "takes volumes"),
         ("optimizer", {"schedule": "polly"}, "'poly'"),
         ("optimizer", {"warmup_steps": 6}, "warmup_steps 6"),
         ("optimizer", {"learning_rate": -1.0}, "learning_rate -1.0"),
@@ -246,6 +249,24 @@ def test_a_classifier_becomes_a_segmenter(tiny_config, with_train, tmp_path, cap
     train(config, tmp_path / "segmenter")
     said = "".join(capsys.readouterr())
     assert "4 drawn anew: params/head/score16" in said
+
+
+def test_an_average_starts_from_weights_that_fit_in_part(
+    run, tiny_config, with_train, tmp_path
+):
+    model, variables, _ = Run.open(run).best_variables()
+    file = save_weights(model, variables, tmp_path / "w.safetensors")
+    config = with_model(tiny_config, weights=str(file), head="hypercolumns")
+    config = with_train(config, steps=2, eval_every=2, ema=0.5)
+    assert train(config, tmp_path / "next").miou is not None
+
+
+def test_weights_of_a_run_that_was_normalised_otherwise_are_refused(
+    run, tiny_config, tmp_path
+):
+    config = with_model(tiny_config, weights=str(run), mean=(0.1, 0.2, 0.3))
+    with pytest.raises(UserError, match="--model.mean 0.485 0.456 0.406 --model.std"):
+        train(config, tmp_path / "next")
 
 
 def test_weights_that_do_not_fit_are_refused(run, tiny_config, tmp_path):

@@ -67,14 +67,15 @@ def difference(a, b):
     return max(float(np.abs(np.asarray(x) - np.asarray(y)).max()) for x, y in pairs)
 
 
-def test_the_first_loss_is_the_models_cross_entropy(one_device):
-    harness, batch = Harness(one_device), make_batch()
+@pytest.mark.parametrize("align_corners", [False, True])
+def test_the_first_loss_is_the_models_cross_entropy(one_device, align_corners):
+    harness = Harness(one_device, model={"align_corners": align_corners})
+    batch = make_batch()
     image = normalize_image(jnp.asarray(batch["image"]), MEAN, STD)
-    (logits, _), _ = harness.model.apply(
+    logits, _ = harness.model.apply(
         {"params": harness.state.params, "batch_stats": harness.state.batch_stats},
         image,
         train=True,
-        method="low_resolution",
         mutable=["batch_stats"],
         rngs={"dropout": jax.random.key(0)},
     )

