@@ -97,7 +97,7 @@ FAMILIES = [
     "mit_b0",
 ]
 STRIDES = [8, 16, 32]
-SIZES = [(33, 33), (64, 96), (65, 47)]
+SIZES = [(33, 33), (49, 97), (65, 47)]
 OF_ANY_BACKBONE = [name for name, entry in HEADS.items() if entry.backbone is None]
 OF_IMAGES = [name for name, entry in HEADS.items() if entry.axes == 2]
 
