@@ -22,7 +22,7 @@ from parity import cases
 TESTS = Path(__file__).resolve().parents[1] / "tests/weights"
 sys.path.insert(0, str(TESTS))
 
-from peer_tensors import image_of, tensor_of  # noqa: E402
+from peer_tensors import STEP, image_of, tensor_of  # noqa: E402
 
 CLASSIFIERS = {
     "torchvision/vgg11_bn": "vgg11_bn",
@@ -53,8 +53,6 @@ SEGMENTERS = {
     "smp/segformer_mit_b0": ("segformer", "mit_b0"),
 }
 """Case -> our head and backbone."""
-
-STEP = 8  # of the stored logits, in rows and columns
 
 
 @torch.no_grad()

@@ -11,7 +11,9 @@ import jax
 import jax.numpy as jnp
 import torch
 
-from jaxseg.weights.naming import Rule
+from jaxseg.backbones.entry import BackboneEntry
+from jaxseg.models import Classifier
+from jaxseg.weights.naming import Rule, Table, prefixed
 
 SIZES = ((64, 96), (97, 75))
 
@@ -44,6 +46,21 @@ def randomize(module: torch.nn.Module, seed: int = 0) -> None:
             layer.running_var.copy_(0.5 + torch.rand(shape, generator=generator))
             layer.weight.data.copy_(0.5 + torch.rand(shape, generator=generator))
             layer.bias.data.copy_(0.1 * torch.randn(shape, generator=generator))
+
+
+def classifier(entry: BackboneEntry, **arguments: Any) -> Classifier:
+    """Return our classifier of 1000 classes, with its auxiliary ones if it has any."""
+    auxiliary = entry.auxiliary(num_classes=1000) if entry.auxiliary else None
+    return Classifier(entry.build(**arguments), entry.top(num_classes=1000), auxiliary)
+
+
+def table(backbone: Table, top: Table, auxiliary: Table = ()) -> list[Rule]:
+    """Return the rules of a whole classifier."""
+    return [
+        *prefixed("", backbone, "backbone/"),
+        *prefixed("", top, "head/"),
+        *prefixed("", auxiliary, "auxiliary/"),
+    ]
 
 
 class Features(nn.Module):

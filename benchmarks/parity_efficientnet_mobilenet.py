@@ -12,6 +12,7 @@ import warnings
 from collections.abc import Callable, Sequence
 from typing import Any
 
+import parity_case
 import segmentation_models_pytorch as smp
 import timm
 import torch
@@ -20,7 +21,6 @@ from parity_case import SIZES, Case, Features, TorchFeatures, randomize
 
 from jaxseg.backbones.efficientnet import EFFICIENTNETS
 from jaxseg.backbones.mobilenet import MOBILENETS
-from jaxseg.models import Classifier
 from jaxseg.weights.families import efficientnet, mobilenet
 from jaxseg.weights.naming import Rule, Table, prefixed
 
@@ -88,11 +88,10 @@ def classifier(
 ) -> Case:
     entry = ENTRIES[name]
     backbone, top = _tables(name, source)
-    table = [*prefixed("", backbone, "backbone/"), *prefixed("", top, "head/")]
     return Case(
         lambda: settled(peer()),
-        lambda: Classifier(entry.build(), entry.top(num_classes=1000)),
-        table,
+        lambda: parity_case.classifier(entry),
+        parity_case.table(backbone, top),
         sizes,
     )
 

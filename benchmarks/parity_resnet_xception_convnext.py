@@ -14,7 +14,7 @@ import segmentation_models_pytorch as smp
 import timm
 import torch
 import torchvision
-from parity_case import SIZES, Case, Features, TorchFeatures
+from parity_case import SIZES, Case, Features, TorchFeatures, classifier, table
 from torchvision.models.resnet import BasicBlock, ResNet
 
 from jaxseg.backbones.convnext import CONVNEXTS
@@ -22,15 +22,10 @@ from jaxseg.backbones.entry import BackboneEntry
 from jaxseg.backbones.resnet import RESNETS
 from jaxseg.backbones.xception import XCEPTIONS
 from jaxseg.backbones.xception_aligned import ALIGNED_XCEPTIONS
-from jaxseg.models import Classifier
 from jaxseg.weights.families import convnext, resnet, xception
-from jaxseg.weights.naming import Rule, prefixed
+from jaxseg.weights.naming import prefixed
 
 EVEN = ((64, 96), (96, 160))
-
-
-def classifier(entry: BackboneEntry, **arguments: Any) -> Classifier:
-    return Classifier(entry.build(**arguments), entry.top(num_classes=1000))
 
 
 class TorchvisionFeatures(torch.nn.Module):
@@ -89,10 +84,6 @@ def calm(build: Callable[[], torch.nn.Module]) -> torch.nn.Module:
         if name.endswith("conv3.weight"):
             tensor.data.mul_(0.25)
     return module
-
-
-def table(backbone: Any, top: Any) -> list[Rule]:
-    return [*prefixed("", backbone, "backbone/"), *prefixed("", top, "head/")]
 
 
 def features(

@@ -9,37 +9,21 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from functools import partial
-from typing import Any
 
 import segmentation_models_pytorch as smp
 import timm
 import torch
 import torchvision
-from parity_case import Case, Features, TorchFeatures
+from parity_case import Case, Features, TorchFeatures, classifier, table
 
 from jaxseg.backbones.densenet import DENSENETS
-from jaxseg.backbones.entry import BackboneEntry
 from jaxseg.backbones.googlenet import GOOGLENETS
 from jaxseg.backbones.vgg import VGGS
-from jaxseg.models import Classifier
 from jaxseg.weights.families import densenet, googlenet, vgg
-from jaxseg.weights.naming import Rule, prefixed
+from jaxseg.weights.naming import prefixed
 
 VGG_SIZES = ((64, 96), (256, 288))  # maps of 2 x 3 and 8 x 9, averaged to 7 x 7
 SIZES = {"googlenet": ((64, 96), (95, 79)), "densenet": ((64, 96), (93, 127))}
-
-
-def classifier(entry: BackboneEntry) -> Classifier:
-    auxiliary = entry.auxiliary(num_classes=1000) if entry.auxiliary else None
-    return Classifier(entry.build(), entry.top(num_classes=1000), auxiliary)
-
-
-def table(backbone: Any, top: Any, auxiliary: Any = ()) -> list[Rule]:
-    return [
-        *prefixed("", backbone, "backbone/"),
-        *prefixed("", top, "head/"),
-        *prefixed("", auxiliary, "auxiliary/"),
-    ]
 
 
 def encoder(name: str) -> TorchFeatures:

@@ -304,38 +304,9 @@ def test_an_image_smaller_than_the_stride_is_refused():
         model.init(jax.random.key(0), jnp.zeros((1, 32, 64, 3)))
 
 
-def trained(freeze):
-    """Return the gradient and the changed statistics of one step."""
-    model = create_model("fcn", "resnet18", 3, freeze=freeze, **SMALL)
-    image = jax.random.normal(jax.random.key(0), (2, 40, 40, 3))
-    variables = jax.jit(model.init)(jax.random.key(1), image)
-
-    def loss(params):
-        (logits, _), changed = model.apply(
-            {**variables, "params": params},
-            image,
-            train=True,
-            method="low_resolution",
-            mutable=["batch_stats"],
-            rngs={"dropout": jax.random.key(2)},
-        )
-        return jnp.mean(logits**2), changed["batch_stats"]
-
-    gradient, stats = jax.jit(jax.grad(loss, has_aux=True))(variables["params"])
-    return gradient, variables["batch_stats"], stats
-
-
-def some_differ(one, other):
-    pairs = zip(jax.tree.leaves(one), jax.tree.leaves(other), strict=True)
-    return any(bool((a != b).any()) for a, b in pairs)
-
-
-@pytest.mark.parametrize("freeze", ["", "statistics", "backbone"])
-def test_freezing_holds_under_auxiliary_classifiers_too(freeze):
-    model = create_model(
-        "classifier", "googlenet", 3, auxiliary=True, freeze=freeze, **SMALL
-    )
-    image = jax.random.normal(jax.random.key(0), (2, 64, 64, 3))
+def trained(model, size):
+    """Return the gradient, and the statistics before and after one step."""
+    image = jax.random.normal(jax.random.key(0), (2, size, size, 3))
     init = jax.jit(model.init, compiler_options=QUICK)
     variables = init(jax.random.key(1), image)
 
@@ -352,8 +323,21 @@ def test_freezing_holds_under_auxiliary_classifiers_too(freeze):
         return total, changed["batch_stats"]
 
     step = jax.jit(jax.grad(loss, has_aux=True), compiler_options=QUICK)
-    gradient, after = step(variables["params"])
-    before = variables["batch_stats"]
+    gradient, stats = step(variables["params"])
+    return gradient, variables["batch_stats"], stats
+
+
+def some_differ(one, other):
+    pairs = zip(jax.tree.leaves(one), jax.tree.leaves(other), strict=True)
+    return any(bool((a != b).any()) for a, b in pairs)
+
+
+@pytest.mark.parametrize("freeze", ["", "statistics", "backbone"])
+def test_freezing_holds_under_auxiliary_classifiers_too(freeze):
+    model = create_model(
+        "classifier", "googlenet", 3, auxiliary=True, freeze=freeze, **SMALL
+    )
+    gradient, before, after = trained(model, 64)
     assert some_differ(before["backbone"], after["backbone"]) == (freeze == "")
     zero = jax.tree.map(jnp.zeros_like, gradient["backbone"])
     assert some_differ(zero, gradient["backbone"]) == (freeze != "backbone")
@@ -361,7 +345,8 @@ def test_freezing_holds_under_auxiliary_classifiers_too(freeze):
 
 @pytest.mark.parametrize("freeze", ["", "statistics", "backbone"])
 def test_freezing_keeps_statistics_or_the_whole_backbone(freeze):
-    gradient, before, after = trained(freeze)
+    model = create_model("fcn", "resnet18", 3, freeze=freeze, **SMALL)
+    gradient, before, after = trained(model, 40)
     assert some_differ(before["head"], after["head"])
     assert some_differ(before["backbone"], after["backbone"]) == (freeze == "")
     zero = jax.tree.map(jnp.zeros_like, gradient["backbone"])

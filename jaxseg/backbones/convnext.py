@@ -21,19 +21,15 @@ import flax.linen as nn
 import jax
 import jax.numpy as jnp
 
-from jaxseg.backbones.entry import BackboneEntry, plan_stages, scaled
+from jaxseg.backbones.entry import BackboneEntry, plan_stages
 from jaxseg.backbones.top import pool_window
-from jaxseg.nn.blocks import ACTIVATIONS, StochasticDepth
+from jaxseg.nn.blocks import ACTIVATIONS, StochasticDepth, scaled
 from jaxseg.nn.convolution import Conv
+from jaxseg.nn.normalization import LayerNorm
 from jaxseg.nn.remat import block_output
 
 INITIAL = nn.initializers.truncated_normal(0.02)
 """Of every kernel (paper, table 5)."""
-
-
-def LayerNorm(dtype: Any, name: str) -> nn.LayerNorm:  # noqa: N802
-    """Return a normalisation over the channels of each pixel, statistics float32."""
-    return nn.LayerNorm(1e-6, dtype=dtype, use_fast_variance=False, name=name)
 
 
 class ConvNeXtBlock(nn.Module):

@@ -25,22 +25,13 @@ import flax.linen as nn
 import jax
 import jax.numpy as jnp
 
-from jaxseg.backbones.entry import plan_stages, registry, scaled
+from jaxseg.backbones.entry import plan_stages, registry
 from jaxseg.backbones.top import PooledClassifier
+from jaxseg.nn.blocks import scaled
 from jaxseg.nn.convolution import Conv
 from jaxseg.nn.normalization import BatchNorm
-from jaxseg.nn.pooling import max_pool, window_taps
+from jaxseg.nn.pooling import average_pool, max_pool
 from jaxseg.nn.remat import block_output
-
-
-def _average_pool(x: jax.Array, stride: int, rate: int) -> jax.Array:
-    """Average 2 x 2 pixels at a distance, as many as lie inside; sizes round up."""
-    for axis in (1, 2):
-        near, far = window_taps(x, axis, 2, stride, rate)
-        inside = jnp.arange(near.shape[axis]) * stride + rate < x.shape[axis]
-        count = jnp.expand_dims(1 + inside, range(1, 4 - axis))
-        x = (near + far) / count.astype(x.dtype)
-    return x
 
 
 class DenseLayer(nn.Module):
@@ -105,7 +96,7 @@ class DenseNet(nn.Module):
             if number > 0:
                 passed = scaled(x.shape[-1] // 2, 1.0, self.max_channels)
                 x = conv(passed, 1, name=f"transition{number}_conv")(x)
-                x = block_output(_average_pool(x, stage.stride, stage.first_rate))
+                x = block_output(average_pool(x, stage.stride, stage.first_rate))
             for index in range(count):
                 new = DenseLayer(
                     growth,

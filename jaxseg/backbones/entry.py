@@ -92,19 +92,6 @@ def plan_stages(
     return stages
 
 
-def scaled(channels: int, width: float = 1.0, max_channels: int | None = None) -> int:
-    """Scale and cap a number of channels; multiples of 8 keep matrix units busy.
-
-    Args:
-      channels: the paper's.
-      width: factor; 1 leaves the number as it is.
-      max_channels: upper bound, or None.
-    """
-    if width != 1.0:
-        channels = max(8, round(channels * width / 8) * 8)
-    return min(channels, max_channels or channels)
-
-
 def registry(
     module: Callable[..., nn.Module], paper: str, **variants: tuple[int, dict[str, Any]]
 ) -> dict[str, BackboneEntry]:

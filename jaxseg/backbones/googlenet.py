@@ -25,8 +25,9 @@ import flax.linen as nn
 import jax
 import jax.numpy as jnp
 
-from jaxseg.backbones.entry import HALF, BackboneEntry, plan_stages, scaled
+from jaxseg.backbones.entry import HALF, BackboneEntry, plan_stages
 from jaxseg.backbones.top import PooledClassifier
+from jaxseg.nn.blocks import scaled
 from jaxseg.nn.convolution import Conv, ConvNorm
 from jaxseg.nn.pooling import adaptive_average, max_pool
 from jaxseg.nn.remat import block_output

@@ -13,14 +13,14 @@ import flax.linen as nn
 import jax
 import jax.numpy as jnp
 
-from jaxseg.backbones.entry import plan_stages, scaled
+from jaxseg.backbones.entry import plan_stages
 from jaxseg.backbones.inverted_residual import (
     Arithmetic,
     InvertedResidual,
     pad,
     round_channels,
 )
-from jaxseg.nn.blocks import ACTIVATIONS
+from jaxseg.nn.blocks import ACTIVATIONS, scaled
 from jaxseg.nn.convolution import Conv
 from jaxseg.nn.remat import block_output
 

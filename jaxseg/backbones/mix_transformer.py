@@ -29,16 +29,16 @@ import flax.linen as nn
 import jax
 import jax.numpy as jnp
 
-from jaxseg.backbones.entry import Stage, plan_stages, registry, scaled
-from jaxseg.nn.blocks import StochasticDepth
+from jaxseg.backbones.entry import Stage, plan_stages, registry
+from jaxseg.nn.blocks import StochasticDepth, scaled
 from jaxseg.nn.convolution import Conv
+from jaxseg.nn.normalization import LayerNorm
 from jaxseg.nn.remat import block_output
 
-EPSILON = 1e-6
-"""Of the blocks' and stages' normalisations; the others have PyTorch's 1e-5."""
+EPSILON = 1e-5
+"""PyTorch's, of all normalisations but the blocks' and stages'."""
 
 Dense = functools.partial(nn.Dense, kernel_init=nn.initializers.truncated_normal(0.02))
-LayerNorm = functools.partial(nn.LayerNorm, epsilon=1e-5, use_fast_variance=False)
 
 # Variance 2 / fan_out; a depthwise convolution's fan-out is its 9 taps.
 _DEPTHWISE = nn.initializers.normal((2 / 9) ** 0.5)
@@ -76,7 +76,7 @@ class Attention(nn.Module):
                 dtype=self.dtype,
                 name="reduction_conv",
             )(source)
-            source = LayerNorm(dtype=self.dtype, name="reduction_norm")(source)
+            source = LayerNorm(self.dtype, "reduction_norm", EPSILON)(source)
         key, value = jnp.split(dense(2 * c, name="key_value")(source), 2, axis=-1)
         split = (b, -1, self.heads, c // self.heads)
         x = jax.nn.dot_product_attention(
@@ -142,7 +142,7 @@ class Block(nn.Module):
     @nn.compact
     def __call__(self, x: jax.Array, train: bool = False) -> jax.Array:
         """Map `[B, h, w, C]` to the same shape."""
-        norm = functools.partial(LayerNorm, epsilon=EPSILON, dtype=self.dtype)
+        norm = functools.partial(LayerNorm, self.dtype)
         y = Attention(
             self.heads, self.reduction, self.step, self.dtype, name="attention"
         )(norm(name="norm1")(x))
@@ -207,7 +207,7 @@ class MixTransformer(nn.Module):
             dtype=dtype,
             name=f"{name}_embedding_conv",
         )(x)
-        x = LayerNorm(dtype=dtype, name=f"{name}_embedding_norm")(x)
+        x = LayerNorm(dtype, f"{name}_embedding_norm", EPSILON)(x)
         heads = _heads(channels, self.channels[index] // self.heads[index])
         before, last = sum(self.blocks[:index]), max(1, sum(self.blocks) - 1)
         for number in range(self.blocks[index]):
@@ -221,7 +221,7 @@ class MixTransformer(nn.Module):
                 name=f"{name}_block{number + 1}",
             )(x, train)
             x = block_output(x)
-        return LayerNorm(epsilon=EPSILON, dtype=dtype, name=f"{name}_norm")(x)
+        return LayerNorm(dtype, f"{name}_norm")(x)
 
 
 def _heads(channels: int, width: int) -> int:

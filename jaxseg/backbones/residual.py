@@ -16,10 +16,10 @@ import flax.linen as nn
 import jax
 import jax.numpy as jnp
 
-from jaxseg.backbones.entry import scaled
-from jaxseg.nn.blocks import SqueezeExcite
+from jaxseg.nn.blocks import SqueezeExcite, scaled
 from jaxseg.nn.convolution import Conv
 from jaxseg.nn.normalization import BatchNorm
+from jaxseg.nn.pooling import average_pool
 
 
 class BasicBlock(nn.Module):
@@ -136,22 +136,3 @@ def shortcut(block: BasicBlock | Bottleneck, x: jax.Array, train: bool) -> jax.A
     channels = block.channels * block.expansion
     x = Conv(channels, 1, stride, dtype=block.dtype, name="shortcut_conv")(x)
     return BatchNorm(dtype=block.dtype, name="shortcut_norm")(x, train)
-
-
-def average_pool(x: jax.Array, stride: int, rate: int) -> jax.Array:
-    """Average 2x2 pixels, `rate` apart; those beyond the image do not count.
-
-    Args:
-      x: `[B, H, W, C]`.
-      stride: of the output.
-      rate: distance of the averaged pixels.
-
-    Returns:
-      `[B, ceil(H / stride), ceil(W / stride), C]`.
-    """
-    for axis in (1, 2):
-        size = x.shape[axis]
-        reach = min(rate, size)
-        further = [jnp.arange(reach, size), jnp.arange(size - reach, size)]
-        x = (x + jnp.take(x, jnp.concatenate(further), axis)) / 2
-    return x[:, ::stride, ::stride]

@@ -25,8 +25,9 @@ import flax.linen as nn
 import jax
 import jax.numpy as jnp
 
-from jaxseg.backbones.entry import plan_stages, registry, scaled
+from jaxseg.backbones.entry import plan_stages, registry
 from jaxseg.errors import UserError
+from jaxseg.nn.blocks import scaled
 from jaxseg.nn.convolution import Conv
 from jaxseg.nn.normalization import BatchNorm
 from jaxseg.nn.pooling import adaptive_average, max_pool

@@ -20,8 +20,9 @@ import flax.linen as nn
 import jax
 import jax.numpy as jnp
 
-from jaxseg.backbones.entry import HALF, BackboneEntry, plan_stages, registry, scaled
+from jaxseg.backbones.entry import HALF, BackboneEntry, plan_stages, registry
 from jaxseg.backbones.top import PooledClassifier
+from jaxseg.nn.blocks import scaled
 from jaxseg.nn.convolution import Conv
 from jaxseg.nn.normalization import BatchNorm
 from jaxseg.nn.pooling import max_pool

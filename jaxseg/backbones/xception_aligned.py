@@ -19,7 +19,8 @@ import flax.linen as nn
 import jax
 import jax.numpy as jnp
 
-from jaxseg.backbones.entry import HALF, BackboneEntry, plan_stages, registry, scaled
+from jaxseg.backbones.entry import HALF, BackboneEntry, plan_stages, registry
+from jaxseg.nn.blocks import scaled
 from jaxseg.nn.convolution import ConvNorm
 from jaxseg.nn.remat import block_output
 

@@ -25,6 +25,7 @@ import jax.numpy as jnp
 
 from jaxseg.errors import UserError, choose
 from jaxseg.heads.unet_parts import ConvReLU, mirrored
+from jaxseg.nn.blocks import scaled
 from jaxseg.nn.convolution import LINEAR
 from jaxseg.nn.remat import block_output
 from jaxseg.nn.upsampling import (
@@ -109,7 +110,11 @@ class UNetEncoder(nn.Module):
             for index, width in enumerate(widths, start=1):
                 name = f"level{level + 1}_conv{index}"
                 x = ConvReLU(
-                    self._scaled(width), self.padding, self.norm, self.dtype, name=name
+                    scaled(width, self.width, self.max_channels),
+                    self.padding,
+                    self.norm,
+                    self.dtype,
+                    name=name,
                 )(x, train)
             if level >= len(self.channels) - 2:
                 name = f"level{level + 1}_dropout"
@@ -152,11 +157,6 @@ class UNetEncoder(nn.Module):
             window = tuple(slice(border, stop) for stop in stops)
             cropped.append(feature[:, *window])
         return cropped
-
-    def _scaled(self, channels: int) -> int:
-        if self.width != 1.0:
-            channels = max(8, round(channels * self.width / 8) * 8)
-        return min(channels, self.max_channels or channels)
 
 
 class UNetDecoder(nn.Module):

@@ -21,6 +21,7 @@ import jax.numpy as jnp
 
 from jaxseg.heads.pspnet import BINS, PyramidPooling
 from jaxseg.nn.convolution import ConvNorm, ScoreConv
+from jaxseg.nn.normalization import LayerNorm
 from jaxseg.nn.upsampling import Upsample, resize_bilinear
 
 
@@ -45,12 +46,7 @@ class UPerNet(nn.Module):
     def __call__(self, features: Sequence[jax.Array], train: bool = False) -> jax.Array:
         """Map features to logits `[B, h, w, classes]` at stride 4."""
         *shallow, deepest = (
-            nn.LayerNorm(
-                epsilon=1e-6,
-                use_fast_variance=False,
-                dtype=self.dtype,
-                name=f"norm{number}",
-            )(feature)
+            LayerNorm(self.dtype, f"norm{number}")(feature)
             for number, feature in enumerate(features[1:], start=1)
         )
         x = self._pool(deepest, train)

@@ -1,4 +1,4 @@
-"""Small parts that several networks share: activations, gates, random depth."""
+"""Small parts that several networks share: activations, widths, gates, random depth."""
 
 from __future__ import annotations
 
@@ -17,6 +17,19 @@ ACTIVATIONS: dict[str, Callable[[jax.Array], jax.Array]] = {
     "gelu": lambda x: nn.gelu(x, approximate=False),
 }
 """Name -> function."""
+
+
+def scaled(channels: int, width: float = 1.0, max_channels: int | None = None) -> int:
+    """Scale and cap a number of channels; multiples of 8 keep matrix units busy.
+
+    Args:
+      channels: the paper's.
+      width: factor; 1 leaves the number as it is.
+      max_channels: upper bound, or None.
+    """
+    if width != 1.0:
+        channels = max(8, round(channels * width / 8) * 8)
+    return min(channels, max_channels or channels)
 
 
 class SqueezeExcite(nn.Module):

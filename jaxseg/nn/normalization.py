@@ -59,3 +59,14 @@ class BatchNorm(nn.Module):
             dtype=self.dtype,
             name="bn",
         )(x)
+
+
+def LayerNorm(dtype: Any, name: str, epsilon: float = 1e-6) -> nn.LayerNorm:  # noqa: N802
+    """Return a normalisation over the channels of each pixel, statistics float32.
+
+    Args:
+      dtype: compute type.
+      name: the submodule's name.
+      epsilon: added to the variance.
+    """
+    return nn.LayerNorm(epsilon, dtype=dtype, use_fast_variance=False, name=name)

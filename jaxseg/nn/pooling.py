@@ -55,6 +55,25 @@ def max_pool(
     return x
 
 
+def average_pool(x: jax.Array, stride: int, rate: int) -> jax.Array:
+    """Average 2x2 pixels, `rate` apart, as many as lie inside the map.
+
+    Args:
+      x: `[B, H, W, C]`.
+      stride: of the output.
+      rate: distance of the averaged pixels.
+
+    Returns:
+      `[B, ceil(H / stride), ceil(W / stride), C]`.
+    """
+    for axis in (1, 2):
+        near, far = window_taps(x, axis, 2, stride, rate)
+        inside = jnp.arange(near.shape[axis]) * stride + rate < x.shape[axis]
+        count = jnp.expand_dims(1 + inside, range(1, 4 - axis))
+        x = (near + far) / count.astype(x.dtype)
+    return x
+
+
 def adaptive_average(x: jax.Array, size: tuple[int, int]) -> jax.Array:
     """Average to a fixed size, over windows that may overlap, as PyTorch does.
 

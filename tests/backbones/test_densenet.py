@@ -4,12 +4,12 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
+from backbone_checks import shapes_of, variables_of
 
 from jaxseg.backbones.densenet import (
     DENSENETS,
     DenseNet,
     RectifiedClassifier,
-    _average_pool,
 )
 from jaxseg.models import Classifier, count_parameters
 from jaxseg.weights.families import densenet
@@ -27,27 +27,6 @@ PUBLISHED = {
 def tiny(**arguments):
     """Two layers a block, 8 channels each."""
     return DenseNet((2, 2, 2, 2), growth=8, **arguments)
-
-
-def shapes_of(module):
-    """Variables by shape and type."""
-    image = jax.ShapeDtypeStruct((1, 64, 64, 3), jnp.float32)
-    return jax.eval_shape(module.init, jax.random.key(0), image)
-
-
-def variables_of(module):
-    """Random variables, statistics too, without compiling an initialiser."""
-    rng = np.random.default_rng(0)
-
-    def draw(path, leaf):
-        if path[-1].key == "kernel":
-            values = rng.normal(0, np.sqrt(2 / np.prod(leaf.shape[:-1])), leaf.shape)
-        else:
-            positive = path[-1].key in ("scale", "var")
-            values = rng.uniform(*(0.5, 1.5) if positive else (-0.2, 0.2), leaf.shape)
-        return jnp.asarray(values, jnp.float32)
-
-    return jax.tree_util.tree_map_with_path(draw, shapes_of(module))
 
 
 @pytest.fixture(scope="module")
@@ -116,14 +95,6 @@ def test_one_image_trains():
     gradients = jax.jit(jax.grad(loss))(variables["params"])
     assert all(bool(jnp.isfinite(leaf).all()) for leaf in jax.tree.leaves(gradients))
     assert float(jnp.abs(gradients["stem_conv"]["kernel"]).max()) > 0
-
-
-def test_average_pool_counts_only_what_lies_inside():
-    row = jnp.asarray([1.0, 3, 5, 9, 4]).reshape(1, 1, 5, 1)
-    assert _average_pool(row, 2, 1).ravel().tolist() == [2, 7, 4]
-    assert _average_pool(row, 1, 2).ravel().tolist() == [3, 6, 4.5, 9, 4]
-    column = row.reshape(1, 5, 1, 1)
-    assert _average_pool(column, 2, 1).ravel().tolist() == [2, 7, 4]
 
 
 def test_the_last_feature_is_signed_and_the_classifier_rectifies_it(strided):

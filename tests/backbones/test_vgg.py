@@ -4,6 +4,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
+from backbone_checks import shapes_of, variables_of
 
 from jaxseg.backbones.vgg import VGGS, VGGTop
 from jaxseg.errors import UserError
@@ -24,27 +25,6 @@ PUBLISHED = {
     "vgg19": 143_667_240,
     "vgg19_bn": 143_678_248,
 }
-
-
-def shapes_of(module):
-    """Variables by shape and type."""
-    image = jax.ShapeDtypeStruct((1, 64, 64, 3), jnp.float32)
-    return jax.eval_shape(module.init, jax.random.key(0), image)
-
-
-def variables_of(module):
-    """Random variables, statistics too, without compiling an initialiser."""
-    rng = np.random.default_rng(0)
-
-    def draw(path, leaf):
-        if path[-1].key == "kernel":
-            values = rng.normal(0, np.sqrt(2 / np.prod(leaf.shape[:-1])), leaf.shape)
-        else:
-            positive = path[-1].key in ("scale", "var")
-            values = rng.uniform(*(0.5, 1.5) if positive else (-0.2, 0.2), leaf.shape)
-        return jnp.asarray(values, jnp.float32)
-
-    return jax.tree_util.tree_map_with_path(draw, shapes_of(module))
 
 
 @pytest.mark.parametrize("name", VGGS)

@@ -4,14 +4,18 @@ import functools
 
 import jax
 import jax.numpy as jnp
-import numpy as np
 import pytest
+from backbone_checks import (
+    assert_a_batch_of_one_trains,
+    assert_dilation_changes_no_value,
+    named_tensors,
+    shapes_of,
+)
 
 from jaxseg.backbones.xception import XCEPTIONS, Xception
 from jaxseg.backbones.xception_aligned import ALIGNED_XCEPTIONS, AlignedXception
 from jaxseg.models import Classifier, count_parameters
 from jaxseg.weights.families import xception as names
-from jaxseg.weights.naming import write_by_table
 
 ENTRIES = XCEPTIONS | ALIGNED_XCEPTIONS
 
@@ -67,32 +71,13 @@ def test_the_original_stem_is_not_padded():
 def test_dilation_changes_no_value(build):
     image = jax.random.normal(jax.random.key(2), (1, 65, 96, 3))
     variables = noisy(build(), image)
-
-    def features(stride):
-        return jax.jit(build(output_stride=stride).apply)(variables, image)
-
-    for dense, strided in zip(features(8), features(32), strict=True):
-        step = dense.shape[2] // strided.shape[2]
-        np.testing.assert_allclose(
-            dense[:, ::step, ::step], strided, rtol=1e-4, atol=1e-4
-        )
+    assert_dilation_changes_no_value(build, variables, image)
 
 
 @pytest.mark.parametrize("build", TINY)
 def test_a_batch_of_one_trains_dilated(build):
     module = build(output_stride=8)
-    image = jax.random.normal(jax.random.key(0), (1, 40, 40, 3))
-    variables = jax.jit(module.init)(jax.random.key(1), image)
-
-    def loss(params):
-        features, _ = module.apply(
-            {**variables, "params": params}, image, train=True, mutable=["batch_stats"]
-        )
-        return sum(jnp.mean(feature**2) for feature in features)
-
-    gradients = jax.tree.leaves(jax.jit(jax.grad(loss))(variables["params"]))
-    assert all(bool(jnp.isfinite(leaf).all()) for leaf in gradients)
-    assert sum(bool(leaf.any()) for leaf in gradients) > len(gradients) / 2
+    assert_a_batch_of_one_trains(module, 40)
 
 
 @pytest.mark.parametrize(
@@ -124,12 +109,5 @@ def test_a_batch_of_one_trains_dilated(build):
     ],
 )
 def test_every_tensor_has_a_name_elsewhere(name, table, samples):
-    module = ENTRIES[name].build()
-    image = jax.ShapeDtypeStruct((1, 64, 64, 3), jnp.float32)
-    shapes = jax.eval_shape(module.init, jax.random.key(0), image)
-    arrays = jax.tree.map(lambda leaf: np.zeros(leaf.shape, leaf.dtype), dict(shapes))
-    tensors, unnamed = write_by_table(arrays, table)
-    assert not unnamed
-    named = [key for key in tensors if not key.endswith("num_batches_tracked")]
-    assert len(named) == len(jax.tree.leaves(arrays))
+    tensors = named_tensors(shapes_of(ENTRIES[name].build()), table)
     assert {key: tensors[key].shape for key in samples} == samples

@@ -5,7 +5,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from jaxseg.nn.pooling import adaptive_average, max_pool
+from jaxseg.nn.pooling import adaptive_average, average_pool, max_pool
 
 
 def test_max_pool_reads_a_dilated_window_from_its_first_pixel_on():
@@ -73,3 +73,19 @@ def test_max_pool_equals_xlas_own_with_its_gradient():
         jax.grad(lambda x: theirs(x).sum())(x),
         atol=1e-6,
     )
+
+
+def test_average_pool_counts_only_what_lies_inside():
+    row = jnp.asarray([1.0, 3, 5, 9, 4]).reshape(1, 1, 5, 1)
+    assert average_pool(row, 2, 1).ravel().tolist() == [2, 7, 4]
+    assert average_pool(row, 1, 2).ravel().tolist() == [3, 6, 4.5, 9, 4]
+    column = row.reshape(1, 5, 1, 1)
+    assert average_pool(column, 2, 1).ravel().tolist() == [2, 7, 4]
+
+
+def test_average_pool_counts_no_padding():
+    x = jnp.arange(1.0, 10.0).reshape(1, 3, 3, 1)
+    halved = average_pool(x, 2, 1)[0, :, :, 0]
+    np.testing.assert_array_equal(halved, [[3, 4.5], [7.5, 9]])
+    apart = average_pool(x, 1, 2)[0, :, :, 0]
+    np.testing.assert_array_equal(apart[0], [(1 + 3 + 7 + 9) / 4, (2 + 8) / 2, 6])

@@ -11,6 +11,9 @@ import numpy as np
 # RandomState's stream is frozen.  The length is prime, so that no kernel repeats.
 NUMBERS = np.random.RandomState(0).uniform(-1, 1, 65521).astype(np.float32)
 
+STEP = 8
+"""Rows and columns from one logit of a segmenter that is kept to the next."""
+
 ONES = ("running_var", "gamma", "layer_scale")
 
 

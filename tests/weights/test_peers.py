@@ -6,7 +6,7 @@ from pathlib import Path
 import jax
 import numpy as np
 import pytest
-from peer_tensors import image_of, tensor_of
+from peer_tensors import STEP, image_of, tensor_of
 
 from jaxseg.models import create_classifier, create_model
 from jaxseg.weights.families.heads_smp import SMP_ARGUMENTS
@@ -17,7 +17,6 @@ from jaxseg.weights.readers import read_tensors
 
 GOLDEN = Path(__file__).parent / "golden/peers"
 QUICK = {"xla_backend_optimization_level": 0}
-STEP = 8
 CLASSES = 5
 
 

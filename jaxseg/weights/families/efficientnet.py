@@ -9,8 +9,8 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from jaxseg.backbones.entry import scaled
 from jaxseg.backbones.inverted_residual_net import InvertedResidualNet, Row
+from jaxseg.nn.blocks import scaled
 from jaxseg.weights.naming import Rule, Table, prefixed
 
 
