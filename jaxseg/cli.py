@@ -15,6 +15,7 @@ from __future__ import annotations
 import argparse
 import errno
 import json
+import logging
 import os
 import sys
 from collections.abc import Sequence
@@ -326,7 +327,12 @@ def _use_huge_pages() -> None:
 
 def _set_up() -> None:
     """Prepare the process, before jax is imported."""
+    import absl.logging
+
     from jaxseg.data.records import cache_folder
 
     compiled = cache_folder(DataConfig().cache) / "compiled"
     os.environ.setdefault("JAX_COMPILATION_CACHE_DIR", str(compiled))
+    # A save that fails is one line here; Orbax logs a traceback for each tensor too.
+    absl.logging.set_verbosity(absl.logging.FATAL)
+    logging.getLogger("asyncio").setLevel(logging.CRITICAL)

@@ -30,6 +30,7 @@ from jaxseg.models import (
     create_model,
 )
 from jaxseg.nn.crf import DenseCRF
+from jaxseg.report.console import warn
 from jaxseg.training.checkpoint import Checkpoints
 from jaxseg.training.losses import LOSSES, Loss, check_class_weights
 from jaxseg.training.optimizer import SCHEDULES, create_optimizer
@@ -137,7 +138,7 @@ class Run:
         model = segmenter(self.config, self.labels.num_classes)
         if not self.checkpoints.is_dir():
             raise UserError(f"{self.workdir}: no checkpoint yet; train it first")
-        with Checkpoints(self.checkpoints) as checkpoints:
+        with Checkpoints(self.checkpoints, warn, read_only=True) as checkpoints:
             step = checkpoints.best_step()
             if step is None:
                 raise UserError(f"{self.workdir}: no checkpoint yet; train it first")

@@ -29,6 +29,7 @@ FLOORS = {
     "analysis": 5,
     "evaluation.inference": 5,
     "report": 6,
+    "training.manifest": 5,
     "training.checkpoint": 6,
     "evaluation.evaluate": 6,
     "run": 7,

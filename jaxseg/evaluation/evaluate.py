@@ -104,6 +104,7 @@ def evaluate(
     batch_size: int = 8,
     multiple: int = 0,
     threads: int = 4,
+    between: Callable[[], None] = lambda: None,
 ) -> Evaluation:
     """Count every image of a split once.
 
@@ -117,6 +118,7 @@ def evaluate(
       batch_size: global.
       multiple: pads sizes to a multiple; 0 decides by the number of distinct sizes.
       threads: that read.
+      between: called before each batch; what it raises ends the evaluation.
     """
     start = time.perf_counter()
     multiple = size_multiple(sizes, multiple)
@@ -133,6 +135,7 @@ def evaluate(
         unit=mesh.size,
     )
     for batch in batches:
+        between()
         counts = step(variables, shard_batch(batch.arrays, mesh))
         if pending is not None:  # one behind, so that the device never waits
             total += np.asarray(pending)

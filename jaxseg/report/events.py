@@ -96,13 +96,16 @@ class MetricLog:
 def read_metrics(workdir: str | Path) -> list[dict[str, Any]]:
     """Return the records of a run in the order in which they were written.
 
-    A line that a running or killed process has not finished is left out.
+    A line that a running or killed process has not finished is left out; of two lines
+    for the same step and split, the second of which a resume measured again, the later
+    one counts.
 
     Returns:
       One dict a line, `{"step": int, "split": str, name: float or None, ...}`; empty if
       the run has no metrics yet.
     """
-    return [record for _, record in _lines(Path(workdir) / FILE_NAME)]
+    records = [record for _, record in _lines(Path(workdir) / FILE_NAME)]
+    return list({(each["step"], each["split"]): each for each in records}.values())
 
 
 def _lines(path: Path) -> list[tuple[str, dict[str, Any]]]:

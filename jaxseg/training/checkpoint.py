@@ -1,97 +1,130 @@
-"""Checkpoints by Orbax: asynchronous, the latest and the best kept.
+"""Checkpoints by Orbax: asynchronous, proven by sums, the latest two and the best.
 
 A checkpoint holds the training state and where the data stream stands, so a resumed run
-continues as if it had not been interrupted.
+continues as if it had not been interrupted.  In the folder lie `<step>/`, written by
+Orbax, and `<step>.json`, its manifest (`training.manifest`).  Older steps are deleted
+only when a newer one is complete.
 """
 
 from __future__ import annotations
 
-import math
-from collections.abc import Iterator
-from contextlib import contextmanager
+import shutil
+from collections.abc import Callable, Iterator
+from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
 import orbax.checkpoint as ocp
-from orbax.checkpoint.checkpoint_managers import (
-    AnyPreservationPolicy,
-    BestN,
-    LatestN,
-)
 
 from jaxseg.errors import UserError
+from jaxseg.training.manifest import Manifest
 from jaxseg.training.state import TrainState, describe_difference
 
-METRIC = "miou"
-"""The figure by which a checkpoint is the best."""
+LATEST = 2
+"""How many of the newest steps are kept: if one is damaged there is one before."""
+
+DAMAGED, OLD, UNFINISHED = ".damaged", ".old", ".orbax-checkpoint-tmp"
+"""Marks in names of folders: set aside; about to be deleted; cut short by a kill."""
 
 
 class Checkpoints:
     """The checkpoints of one run; a context manager that waits for pending saves."""
 
-    def __init__(self, directory: str | Path):
-        """Open `directory`, creating it if it is missing.
+    def __init__(
+        self,
+        directory: str | Path,
+        warn: Callable[[str], None] = lambda text: None,
+        read_only: bool = False,
+    ):
+        """Open `directory`; to write, create it and remove what kills left behind.
+
+        Args:
+          directory: the folder.
+          warn: is told of damaged steps.
+          read_only: change nothing; another process may be writing.
 
         Raises:
-          UserError: the directory cannot be written.
+          UserError: the directory cannot be written, or all its steps are damaged.
         """
         # Orbax takes absolute paths only.
         self.directory = Path(directory).resolve()
-        policy = AnyPreservationPolicy([LatestN(1), BestN(get_metric_fn=_rank, n=1)])
-        options = ocp.CheckpointManagerOptions(
-            create=True, best_fn=_rank, preservation_policy=policy
-        )
-        with _disk_errors(self.directory):
-            self._manager = ocp.CheckpointManager(
-                self.directory,
-                options=options,
-                item_handlers={
-                    "state": ocp.PyTreeCheckpointHandler(),
-                    "stream": ocp.JsonCheckpointHandler(),
-                },
+        self._warn, self._read_only = warn, read_only
+        self._sealing: Future[None] | None = None
+        self._thread = ThreadPoolExecutor(1, "seal")
+        if not read_only:
+            with _disk_errors(self.directory):
+                self.directory.mkdir(parents=True, exist_ok=True)
+                for path in self.directory.iterdir():
+                    if UNFINISHED in path.name or path.name.endswith(OLD):
+                        shutil.rmtree(path)
+        self._manifests = self._find_intact()
+        self._orbax = ocp.AsyncCheckpointer(
+            ocp.CompositeCheckpointHandler(
+                state=ocp.PyTreeCheckpointHandler(), stream=ocp.JsonCheckpointHandler()
             )
+        )
 
     def __enter__(self) -> Checkpoints:
         """Return itself."""
         return self
 
-    def __exit__(self, *_: object) -> None:
-        """Wait for pending saves and close."""
-        self._manager.close()
+    def __exit__(self, kind: type[BaseException] | None, *_: object) -> None:
+        """Wait for pending saves and close; an error on its way is not replaced."""
+        try:
+            self.wait()
+        except Exception:
+            if kind is None:
+                raise
+        finally:
+            self._thread.shutdown()
+            with suppress(Exception):  # `wait` has told it
+                self._orbax.close()
 
     def latest_step(self) -> int | None:
-        """Return the newest step saved, or None."""
-        return self._manager.latest_step()
+        """Return the newest intact step, or None."""
+        return max(self._manifests, default=None)
 
     def best_step(self) -> int | None:
-        """Return the step with the highest mean IoU, the newest of equals, or None."""
-        return self._manager.best_step()
+        """Return the intact step with the highest mean IoU, the newest of equals."""
+        best = max(self._manifests.values(), key=lambda each: each.rank, default=None)
+        return best.step if best else None
 
-    def save(
-        self, state: TrainState, stream: dict[str, Any], miou: float | None = None
-    ) -> None:
+    def miou(self, step: int) -> float | None:
+        """Return what `rate` noted of an intact step, or None."""
+        return self._manifests[step].miou
+
+    def save(self, state: TrainState, stream: dict[str, Any]) -> None:
         """Begin to save; `wait` says whether it succeeded.
 
         Args:
           state: named by its step.
           stream: where the data stream stands, JSON-able.
-          miou: of this state, if it was evaluated.
 
         Raises:
           UserError: an earlier save failed, for want of disk space for example.
         """
+        self.wait()
         step = int(state.step)
+        args = ocp.args.Composite(
+            state=ocp.args.PyTreeSave(state), stream=ocp.args.JsonSave(stream)
+        )
         with _disk_errors(self.directory):
-            saved = self._manager.save(
-                step,
-                args=ocp.args.Composite(
-                    state=ocp.args.PyTreeSave(state), stream=ocp.args.JsonSave(stream)
-                ),
-                metrics={METRIC: math.nan if miou is None else miou},
-                force=True,
-            )
-        if not saved:
-            raise RuntimeError(f"Orbax skipped the checkpoint of step {step}")
+            self._orbax.save(self._path(step), args=args)
+        self._sealing = self._thread.submit(self._seal, step)
+
+    def rate(self, step: int, miou: float) -> None:
+        """Note the mean IoU of a step that was saved.
+
+        Raises:
+          UserError: the save failed.
+        """
+        self.wait()
+        rated = Manifest(step, miou, self._manifests[step].files)
+        with _disk_errors(self.directory):
+            rated.write(self._manifest(step))
+            self._manifests[step] = rated
+            self._prune()
 
     def wait(self) -> None:
         """Wait until what was saved is on disk.
@@ -99,8 +132,10 @@ class Checkpoints:
         Raises:
           UserError: it could not be written; earlier checkpoints are intact.
         """
+        sealing, self._sealing = self._sealing, None
         with _disk_errors(self.directory):
-            self._manager.wait_until_finished()
+            if sealing is not None:
+                sealing.result()
 
     def restore(
         self, target: TrainState, step: int
@@ -120,12 +155,8 @@ class Checkpoints:
         """
         expected = {"params": target.params, "batch_stats": target.batch_stats}
         self._require_fit(expected, step)
-        read = self._manager.restore(
-            step,
-            args=ocp.args.Composite(
-                state=_restore(target), stream=ocp.args.JsonRestore()
-            ),
-        )
+        args = ocp.args.Composite(state=_restore(target), stream=ocp.args.JsonRestore())
+        read = self._orbax.restore(self._path(step), args=args)
         return read["state"], read["stream"]
 
     def restore_variables(
@@ -145,19 +176,74 @@ class Checkpoints:
         self._require_fit(target, step)
         item = {"ema": target} if average else target
         args = ocp.args.Composite(state=_restore(item, partial=True))
-        read = self._manager.restore(step, args=args)["state"]
+        read = self._orbax.restore(self._path(step), args=args)["state"]
         return read["ema"] if average else read
 
     def _require_fit(self, expected: dict[str, Any], step: int) -> None:
         """Compare names and shapes first: Orbax casts silently or prints pages."""
-        stored = self._manager.item_metadata(step)["state"]
-        if stored is None:
-            raise UserError(f"{self.directory / str(step)}: not a jaxseg checkpoint")
-        found = {name: stored.tree[name] or {} for name in expected}
+        metadata: Any = self._orbax.metadata(self._path(step))
+        stored = metadata.item_metadata["state"].tree
+        found = {name: stored.get(name) or {} for name in expected}
         if difference := describe_difference(expected, found):
+            raise UserError(f"{self._path(step)} does not fit this model: {difference}")
+
+    def _path(self, step: int) -> Path:
+        return self.directory / str(step)
+
+    def _manifest(self, step: int) -> Path:
+        return self.directory / f"{step}.json"
+
+    def _find_intact(self) -> dict[int, Manifest]:
+        """Read every file, set aside what is damaged so that its number is free."""
+        intact, damaged = {}, {}
+        paths = self.directory.iterdir() if self.directory.is_dir() else ()
+        for path in [path for path in paths if path.name.isdecimal()]:
+            step = int(path.name)
+            manifest = Manifest.read(self._manifest(step))
+            problem = "its manifest is missing or damaged"
+            if manifest is not None:
+                problem = manifest.difference(path)
+            if manifest is not None and not problem:
+                intact[step] = manifest
+            elif path.exists():  # else the run has just deleted it
+                damaged[step] = problem
+        for step, problem in damaged.items():
+            aside = "" if self._read_only else f"; set aside as {step}{DAMAGED}"
+            self._warn(f"{self._path(step)}: {problem}; not used{aside}")
+        # A step without a manifest is what a kill leaves between the two.
+        if not intact and any(self._manifest(step).exists() for step in damaged):
             raise UserError(
-                f"{self.directory / str(step)} does not fit this model: {difference}"
+                f"{self.directory}: every checkpoint is damaged; restore the folder"
+                " from a copy, or delete the run folder to begin anew"
             )
+        if not self._read_only:
+            with _disk_errors(self.directory):
+                for step in damaged:
+                    aside = self.directory / f"{step}{DAMAGED}"
+                    shutil.rmtree(aside, ignore_errors=True)
+                    self._path(step).rename(aside)
+                    self._manifest(step).unlink(missing_ok=True)
+        return intact
+
+    def _seal(self, step: int) -> None:
+        """Wait for Orbax, prove the step by a manifest, delete what it replaces."""
+        self._orbax.wait_until_finished()
+        if not self._path(step).is_dir():
+            raise RuntimeError(f"Orbax skipped the checkpoint of step {step}")
+        manifest = Manifest.of(self._path(step), step)
+        manifest.write(self._manifest(step))
+        self._manifests[step] = manifest
+        self._prune()
+
+    def _prune(self) -> None:
+        """Delete all but the best and the latest; a kill at any point harms nothing."""
+        kept = {*sorted(self._manifests)[-LATEST:], self.best_step()}
+        for step in set(self._manifests) - kept:
+            old = self.directory / f"{step}{OLD}"
+            self._path(step).rename(old)
+            self._manifest(step).unlink()
+            shutil.rmtree(old)
+            del self._manifests[step]
 
 
 def _restore(target: Any, partial: bool = False) -> ocp.args.PyTreeRestore:
@@ -169,12 +255,6 @@ def _restore(target: Any, partial: bool = False) -> ocp.args.PyTreeRestore:
     )
 
 
-def _rank(metrics: dict[str, float]) -> float:
-    """Order checkpoints, those without a figure last; Orbax would rank a NaN best."""
-    value = metrics[METRIC]
-    return value if math.isfinite(value) else -math.inf
-
-
 @contextmanager
 def _disk_errors(directory: Path) -> Iterator[None]:
     """Turn a full or read-only disk into a line for the user."""
@@ -182,9 +262,16 @@ def _disk_errors(directory: Path) -> Iterator[None]:
         yield
     except (OSError, ValueError) as error:
         text = str(error)
-        known = ("No space left", "Read-only", "Permission denied", "Not a directory")
+        known = (
+            "No space left",
+            "Disk quota",
+            "File too large",
+            "Read-only",
+            "Permission denied",
+            "Not a directory",
+        )
         if isinstance(error, OSError) or any(word in text for word in known):
-            line = text.splitlines()[0][:200]
+            line = next((word for word in known if word in text), text[:200])
             raise UserError(
                 f"{directory}: cannot write the checkpoint ({line}); earlier ones are"
                 " intact: free space or choose another --workdir, then run again"

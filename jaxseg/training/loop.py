@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -22,7 +23,7 @@ from jaxseg.evaluation.evaluate import (
 )
 from jaxseg.models import SMALLEST, Segmenter, abstract_variables, count_parameters
 from jaxseg.predictor import Predictor
-from jaxseg.report.console import Progress, note
+from jaxseg.report.console import Progress, note, warn
 from jaxseg.report.events import MetricLog
 from jaxseg.run import (
     Run,
@@ -98,7 +99,7 @@ def train(config: Config, workdir: str | Path | None = None) -> Result:
     if not (Path(workdir) / "checkpoints").exists():
         state = training.initial_state(True)  # its errors come before the folder
     run = Run.create(config, training.dataset.labels, workdir)
-    with Checkpoints(run.checkpoints) as checkpoints:
+    with Checkpoints(run.checkpoints, warn) as checkpoints:
         latest, steps = checkpoints.latest_step(), config.train.steps
         if latest is not None and latest > steps:
             raise UserError(
@@ -110,7 +111,7 @@ def train(config: Config, workdir: str | Path | None = None) -> Result:
         if latest is not None:
             state, place = checkpoints.restore(state, latest)
             note(f"{run.workdir}: going on at step {latest} of {steps}")
-        if latest != steps:
+        if latest != steps or checkpoints.miou(steps) is None:
             state = training.run(run, checkpoints, state, place)
         results = training.finish(run, checkpoints, state)
     return Result(run.workdir, results)
@@ -205,7 +206,11 @@ class _Training:
         state: TrainState,
         place: dict[str, Any] | None,
     ) -> TrainState:
-        """Take the steps that are left; `place` is where the data stream stood."""
+        """Take the steps that are left; `place` is where the data stream stood.
+
+        A state is saved before it is evaluated, so a kill during an evaluation costs
+        that evaluation alone: the resumed run begins with it.
+        """
         options = self.config.train
         stream = TrainingStream(
             self.train_samples,
@@ -240,23 +245,37 @@ class _Training:
                 if step % options.log_every == 0 or step == options.steps:
                     log.write(step, "train", values)
 
+            def stop_if_asked() -> None:
+                """Leave; the state was saved."""
+                if stopped.is_set():
+                    checkpoints.wait()
+                    done = int(state.step)
+                    raise Interrupted(f"stopped at step {done}, saved in {run.workdir}")
+
+            def rate(step: int) -> None:
+                miou = self._evaluate(
+                    eval_step, state, step, log, progress, stop_if_asked
+                )
+                checkpoints.rate(step, miou)
+
+            def evaluates(step: int) -> bool:
+                return step == options.steps or step % options.eval_every == 0
+
+            if start and evaluates(start) and checkpoints.miou(start) is None:
+                rate(start)
             for step in range(start + 1, options.steps + 1):
                 batch = shard_batch(next(stream), self.mesh)
                 state, metrics = train_step(state, batch)
                 read()  # the step before: the device is busy with this one meanwhile
                 pending = (step, metrics)
-                last = step == options.steps
-                evaluates = last or step % options.eval_every == 0
-                stops = stopped.is_set() and not last
-                if evaluates or stops or step % options.checkpoint_every == 0:
+                stops = stopped.is_set()
+                if evaluates(step) or stops or step % options.checkpoint_every == 0:
                     read()
-                    miou = None
-                    if evaluates and not stops:
-                        miou = self._evaluate(eval_step, state, step, log, progress)
-                    checkpoints.save(state, stream.state(), miou)
+                    checkpoints.save(state, stream.state())
                 if stops:
-                    checkpoints.wait()
-                    raise Interrupted(f"stopped at step {step}, saved in {run.workdir}")
+                    stop_if_asked()
+                if evaluates(step):
+                    rate(step)
             checkpoints.wait()
         return state
 
@@ -267,21 +286,20 @@ class _Training:
         step: int,
         log: MetricLog,
         progress: Progress,
+        between: Callable[[], None],
     ) -> float:
-        evaluation = self._measure(eval_step, state.variables)
+        """Measure and log; before each batch `between` may end it."""
+        evaluation = self._measure(eval_step, state.variables, between)
         self._evaluation = (step, evaluation)
         confusion = evaluation.confusion
         split = self.config.data.eval_split
-        log.write(
-            step,
-            split,
-            {
-                "miou": confusion.mean_iou,
-                "pixel_accuracy": confusion.pixel_accuracy,
-                "frequency_weighted_iou": confusion.frequency_weighted_iou,
-                "mean_dice": confusion.mean_dice,
-            },
-        )
+        values = {
+            "miou": confusion.mean_iou,
+            "pixel_accuracy": confusion.pixel_accuracy,
+            "frequency_weighted_iou": confusion.frequency_weighted_iou,
+            "mean_dice": confusion.mean_dice,
+        }
+        log.write(step, split, values)
         progress.note(
             f"step {step}: {split} mean IoU {confusion.mean_iou:.4f},"
             f" pixel accuracy {confusion.pixel_accuracy:.4f}"
@@ -289,7 +307,12 @@ class _Training:
         )
         return confusion.mean_iou
 
-    def _measure(self, eval_step: EvaluationStep, variables: Any) -> Evaluation:
+    def _measure(
+        self,
+        eval_step: EvaluationStep,
+        variables: Any,
+        between: Callable[[], None] = lambda: None,
+    ) -> Evaluation:
         options = self.config.evaluation
         return evaluate(
             eval_step,
@@ -301,6 +324,7 @@ class _Training:
             batch_size=options.batch_size,
             multiple=options.size_multiple,
             threads=self.config.data.threads,
+            between=between,
         )
 
     def finish(

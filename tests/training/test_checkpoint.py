@@ -1,5 +1,8 @@
 """Checkpoints: exact, the latest and the best kept, misfits refused in a line."""
 
+import resource
+import shutil
+
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -28,8 +31,10 @@ def save_all(folder, steps):
     """Save (step, miou) pairs."""
     with Checkpoints(folder) as checkpoints:
         for step, miou in steps:
-            checkpoints.save(make_state(step, step), {"next_index": step}, miou)
-            checkpoints.wait()
+            checkpoints.save(make_state(step, step), {"next_index": step})
+            if miou is not None:
+                checkpoints.rate(step, miou)
+        checkpoints.wait()
         return checkpoints.latest_step(), checkpoints.best_step()
 
 
@@ -40,17 +45,17 @@ def kept(folder):
 def test_a_state_comes_back_bit_for_bit_with_its_place_in_the_data(tmp_path):
     state = make_state(7, 0.1)
     with Checkpoints(tmp_path) as checkpoints:
-        checkpoints.save(state, {"next_index": 7}, 0.5)
+        checkpoints.save(state, {"next_index": 7})
     with Checkpoints(tmp_path) as checkpoints:
         read, place = checkpoints.restore(make_state(), 7)
     assert fingerprint(read) == fingerprint(state)
     assert place == {"next_index": 7}
 
 
-def test_the_latest_and_the_best_are_kept(tmp_path):
-    latest, best = save_all(tmp_path, [(1, 0.3), (2, 0.9), (3, 0.5), (4, 0.4)])
-    assert (latest, best) == (4, 2)
-    assert kept(tmp_path) == [2, 4]
+def test_the_latest_two_and_the_best_are_kept(tmp_path):
+    figures = [(1, 0.3), (2, 0.9), (3, 0.5), (4, 0.4), (5, 0.6)]
+    assert save_all(tmp_path, figures) == (5, 2)
+    assert kept(tmp_path) == [2, 4, 5]
 
 
 def test_a_figure_that_is_no_number_is_never_the_best(tmp_path):
@@ -59,7 +64,7 @@ def test_a_figure_that_is_no_number_is_never_the_best(tmp_path):
 
 def test_a_checkpoint_between_evaluations_is_only_the_latest(tmp_path):
     assert save_all(tmp_path, [(1, 0.3), (2, None), (3, None)]) == (3, 1)
-    assert kept(tmp_path) == [1, 3]
+    assert kept(tmp_path) == [1, 2, 3]
 
 
 def test_without_any_figure_the_latest_is_the_best(tmp_path):
@@ -76,7 +81,7 @@ def test_an_empty_folder_has_no_steps(tmp_path):
 def test_variables_are_read_without_the_optimizer(tmp_path, average):
     state = make_state(3, 0.25, average=average)
     with Checkpoints(tmp_path) as checkpoints:
-        checkpoints.save(state, {}, 0.5)
+        checkpoints.save(state, {})
         checkpoints.wait()
         sharding = jax.sharding.SingleDeviceSharding(jax.devices()[0])
         target = jax.tree.map(
@@ -91,7 +96,7 @@ def test_variables_are_read_without_the_optimizer(tmp_path, average):
 
 def test_a_state_saved_on_one_device_is_restored_on_eight(tmp_path):
     with Checkpoints(tmp_path) as checkpoints:
-        checkpoints.save(make_state(1, 0.5), {}, None)
+        checkpoints.save(make_state(1, 0.5), {})
         checkpoints.wait()
         read, _ = checkpoints.restore(replicate(make_state(), create_mesh()), 1)
     assert len(read.params["b"].sharding.device_set) == 8
@@ -100,7 +105,7 @@ def test_a_state_saved_on_one_device_is_restored_on_eight(tmp_path):
 
 def test_other_shapes_are_refused_by_name(tmp_path):
     with Checkpoints(tmp_path) as checkpoints:
-        checkpoints.save(make_state(1), {}, None)
+        checkpoints.save(make_state(1), {})
         checkpoints.wait()
         with pytest.raises(UserError, match=r"mean is \(3,\), expected \(4,\)"):
             checkpoints.restore(make_state(width=4), 1)
@@ -120,9 +125,141 @@ def test_the_state_may_be_donated_while_it_is_being_written(tmp_path):
     state = make_state(1, 0.0, width=200_000)
     expected = fingerprint(state)
     with Checkpoints(tmp_path) as checkpoints:
-        checkpoints.save(state, {}, None)
+        checkpoints.save(state, {})
         for _ in range(5):
             state = advance(state)
         checkpoints.wait()
         read, _ = checkpoints.restore(make_state(width=200_000), 1)
     assert fingerprint(read) == expected
+
+
+def damage_by_flipping(path):
+    content = bytearray(path.read_bytes())
+    content[len(content) // 2] ^= 1
+    path.write_bytes(bytes(content))
+
+
+def damage_by_truncating(path):
+    path.write_bytes(path.read_bytes()[:-1])
+
+
+DAMAGES = {
+    "flipped": damage_by_flipping,
+    "truncated": damage_by_truncating,
+    "missing": lambda path: path.unlink(),
+}
+
+
+@pytest.fixture(scope="module")
+def two_steps(tmp_path_factory):
+    """Steps 1 and 2, and the files that belong to step 2."""
+    folder = tmp_path_factory.mktemp("sound")
+    save_all(folder, [(1, 0.3), (2, 0.9)])
+    files = [path for path in (folder / "2").rglob("*") if path.is_file()]
+    return folder, [path.relative_to(folder) for path in files] + ["2.json"]
+
+
+@pytest.mark.parametrize("kind", DAMAGES)
+def test_damage_anywhere_is_found_and_the_step_before_used(two_steps, tmp_path, kind):
+    sound, files = two_steps
+    assert len(files) > 10
+    for number, name in enumerate(files):
+        folder = tmp_path / str(number)
+        shutil.copytree(sound, folder)
+        DAMAGES[kind](folder / name)
+        said = []
+        with Checkpoints(folder, said.append) as checkpoints:
+            assert checkpoints.latest_step() == checkpoints.best_step() == 1, name
+            read, _ = checkpoints.restore(make_state(), 1)
+        assert float(read.params["head"]["kernel"][0, 0]) == 1
+        assert len(said) == 1 and "set aside as 2.damaged" in said[0]
+        assert (folder / "2.damaged").is_dir() and not (folder / "2").exists()
+
+
+def test_a_step_that_was_set_aside_is_saved_again(two_steps, tmp_path):
+    folder = tmp_path / "copy"
+    shutil.copytree(two_steps[0], folder)
+    damage_by_flipping(folder / "2.json")
+    assert save_all(folder, [(2, 0.5)]) == (2, 2)
+    with Checkpoints(folder) as checkpoints:
+        assert checkpoints.latest_step() == 2
+
+
+def test_a_file_that_was_added_is_damage(two_steps, tmp_path):
+    folder = tmp_path / "copy"
+    shutil.copytree(two_steps[0], folder)
+    (folder / "2" / "more").write_text("")
+    with Checkpoints(folder) as checkpoints:
+        assert checkpoints.latest_step() == 1
+
+
+def test_reading_changes_nothing(two_steps, tmp_path):
+    folder, said = tmp_path / "copy", []
+    shutil.copytree(two_steps[0], folder)
+    damage_by_flipping(folder / "2.json")
+    (folder / "3.orbax-checkpoint-tmp").mkdir()
+    before = sorted(folder.rglob("*"))
+    with Checkpoints(folder, said.append, read_only=True) as checkpoints:
+        assert checkpoints.best_step() == 1
+    assert sorted(folder.rglob("*")) == before
+    assert said[0].endswith("not used")
+
+
+def test_a_folder_without_one_intact_step_is_refused(two_steps, tmp_path):
+    folder = tmp_path / "copy"
+    shutil.copytree(two_steps[0], folder)
+    for name in ("1.json", "2.json"):
+        damage_by_flipping(folder / name)
+    with pytest.raises(UserError, match="every checkpoint is damaged"):
+        Checkpoints(folder)
+    assert (folder / "2").is_dir()
+
+
+def test_what_kills_leave_behind_is_removed(two_steps, tmp_path):
+    folder = tmp_path / "copy"
+    shutil.copytree(two_steps[0], folder)
+    for name in ("3.orbax-checkpoint-tmp", "0.old"):
+        (folder / name / "state").mkdir(parents=True)
+    with Checkpoints(folder) as checkpoints:
+        assert checkpoints.latest_step() == 2
+    assert kept(folder) == [1, 2] and len(list(folder.iterdir())) == 4
+
+
+def test_a_killed_first_save_lets_the_run_begin_anew(two_steps, tmp_path):
+    """Between Orbax' last word and the manifest, before any other step."""
+    folder = tmp_path / "copy"
+    shutil.copytree(two_steps[0] / "1", folder / "1")
+    with Checkpoints(folder) as checkpoints:
+        assert checkpoints.latest_step() is None
+
+
+def test_a_step_that_exists_is_not_skipped_in_silence(tmp_path):
+    with Checkpoints(tmp_path) as checkpoints:
+        checkpoints.save(make_state(1), {})
+        checkpoints.wait()
+        with pytest.raises(ValueError, match="already exists"):
+            checkpoints.save(make_state(1), {})
+
+
+# Orbax leaves the futures of the failed save's other writes behind.
+@pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning")
+def test_a_full_disk_leaves_earlier_steps(tmp_path):
+    """A limit on the size of files stands for the disk; it needs no rights."""
+    limit = resource.getrlimit(resource.RLIMIT_FSIZE)
+    with Checkpoints(tmp_path) as checkpoints:
+        checkpoints.save(make_state(1), {})
+        checkpoints.wait()
+        noise = np.random.default_rng(0).normal(size=300_000)
+        big = make_state(2, width=300_000)
+        big = big.replace(params={**big.params, "b": jnp.asarray(noise)})
+        resource.setrlimit(resource.RLIMIT_FSIZE, (100_000, limit[1]))
+        try:
+            checkpoints.save(big, {})
+            with pytest.raises(UserError, match="earlier ones are intact"):
+                checkpoints.wait()
+        finally:
+            resource.setrlimit(resource.RLIMIT_FSIZE, limit)
+    with Checkpoints(tmp_path) as checkpoints:
+        assert checkpoints.latest_step() == 1
+        read, _ = checkpoints.restore(make_state(), 1)
+    assert fingerprint(read) == fingerprint(make_state(1))

@@ -11,6 +11,7 @@ import pytest
 from PIL import Image
 
 from jaxseg.errors import UserError
+from jaxseg.report.events import read_metrics
 from jaxseg.run import Run
 from jaxseg.training import loop
 from jaxseg.training.loop import Interrupted, train
@@ -99,6 +100,32 @@ def test_an_interrupted_run_ends_with_the_same_parameters(
         5,
         6,
     ]
+
+
+@pytest.mark.parametrize("at", [1, 2])
+def test_an_interrupted_evaluation_is_made_up_for(
+    run, tiny_config, tmp_path, monkeypatch, at
+):
+    """Ctrl-C in the evaluation of step 3 or 6: it ends at once, and is done again."""
+    original = loop.evaluate
+    calls = []
+
+    def interrupted(*args, between, **options):
+        calls.append(None)
+        if len(calls) == at:
+            os.kill(os.getpid(), signal.SIGINT)
+        return original(*args, between=between, **options)
+
+    monkeypatch.setattr(loop, "evaluate", interrupted)
+    with pytest.raises(Interrupted, match=f"stopped at step {3 * at}"):
+        train(tiny_config, tmp_path / "run")
+    monkeypatch.setattr(loop, "evaluate", original)
+    resumed = train(tiny_config, tmp_path / "run").results
+    whole = json.loads((run / "results.json").read_text())
+    for name in ("parameters_sha256", "step", "miou", "confusion"):
+        assert resumed[name] == whole[name]
+    logged = [line["step"] for line in read_metrics(tmp_path / "run") if "miou" in line]
+    assert logged == [3, 6]
 
 
 def test_a_run_goes_on_when_more_steps_are_asked_for(tiny_config, with_train, tmp_path):

@@ -1,0 +1,91 @@
+"""What a checkpoint on disk is known by: the sha256 of each of its files.
+
+Storage formats notice some damage and restore the rest silently wrong, so every step
+has a manifest beside it, `<step>.json`, which also holds the step's figure.  It is
+written last: a step without one was not saved completely.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import math
+import os
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+
+@dataclass(frozen=True)
+class Manifest:
+    """The content of a manifest.
+
+    Attributes:
+      step: of the checkpoint.
+      miou: mean IoU of this state, None if it was not evaluated.
+      files: path inside the checkpoint -> sha256, hexadecimal.
+    """
+
+    step: int
+    miou: float | None
+    files: dict[str, str]
+
+    @classmethod
+    def of(cls, directory: Path, step: int, miou: float | None = None) -> Manifest:
+        """Read every file of a checkpoint and note its sum."""
+        return cls(step, miou, _sums(directory))
+
+    def write(self, path: Path) -> None:
+        """Replace the file at `path` in one step, and see it on the disk."""
+        temporary = path.with_name(path.name + ".tmp")
+        with temporary.open("w", encoding="utf-8") as file:
+            content = asdict(self)
+            json.dump({**content, "sha256": _sum_of(content)}, file, indent=1)
+            file.flush()
+            os.fsync(file.fileno())
+        os.replace(temporary, path)
+
+    @classmethod
+    def read(cls, path: Path) -> Manifest | None:
+        """Read what `write` wrote; None if it is anything else, changed or torn."""
+        try:
+            content = json.loads(path.read_text(encoding="utf-8"))
+            if content.pop("sha256") != _sum_of(content):
+                return None
+            return cls(**content)
+        except (OSError, ValueError, KeyError, TypeError, AttributeError):
+            return None
+
+    def difference(self, directory: Path) -> str | None:
+        """Say how a checkpoint differs from what was saved, or return None."""
+        try:
+            found = _sums(directory)
+        except OSError as error:
+            return f"{error.filename}: {error.strerror}"
+        for name, value in self.files.items():
+            if name not in found:
+                return f"{name} is missing"
+            if found[name] != value:
+                return f"{name} has changed"
+        extra = sorted(set(found) - set(self.files))
+        return f"{extra[0]} was added" if extra else None
+
+    @property
+    def rank(self) -> tuple[float, int]:
+        """Order from the worst to the best; of equals the newest is the best."""
+        rated = self.miou is not None and math.isfinite(self.miou)
+        return (self.miou if rated and self.miou is not None else -math.inf, self.step)
+
+
+def _sums(directory: Path) -> dict[str, str]:
+    sums = {}
+    for path in sorted(directory.rglob("*")):
+        if path.is_file():
+            with path.open("rb") as file:
+                digest = hashlib.file_digest(file, "sha256").hexdigest()
+            sums[path.relative_to(directory).as_posix()] = digest
+    return sums
+
+
+def _sum_of(content: dict[str, Any]) -> str:
+    return hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()
