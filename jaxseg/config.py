@@ -155,6 +155,14 @@ class TrainConfig:
 
 
 @dataclass(frozen=True)
+class MeshConfig:
+    """How the work is spread over the devices; the result does not depend on it."""
+
+    sharded_parameters: bool = False
+    """Split parameters and optimiser state over the devices instead of copying them."""
+
+
+@dataclass(frozen=True)
 class EvaluationConfig:
     """How an image is turned into a prediction when it counts."""
 
@@ -185,6 +193,7 @@ class Config:
     model: ModelConfig = field(default_factory=ModelConfig)
     optimizer: OptimizerConfig = field(default_factory=OptimizerConfig)
     train: TrainConfig = field(default_factory=TrainConfig)
+    mesh: MeshConfig = field(default_factory=MeshConfig)
     evaluation: EvaluationConfig = field(default_factory=EvaluationConfig)
 
 

@@ -45,6 +45,7 @@ CHANGEABLE = (
     "data.root",
     "data.cache",
     "data.threads",
+    "mesh.",
     "train.steps",
     "train.log_every",
     "train.eval_every",

@@ -18,7 +18,7 @@ from jaxseg.data.pipeline import Samples, evaluation_batches
 from jaxseg.evaluation.inference import Scores
 from jaxseg.evaluation.metrics import Confusion, confusion_matrix
 from jaxseg.models import SMALLEST
-from jaxseg.training.mesh import replicated, shard_batch, split
+from jaxseg.training.mesh import replicated, shard_batch, spread
 
 EvaluationStep = Callable[[Any, Mapping[str, jax.Array]], jax.Array]
 
@@ -84,13 +84,13 @@ def create_evaluation_step(
     """
 
     def step(variables: Any, batch: Mapping[str, jax.Array]) -> jax.Array:
+        batch = spread(batch, mesh)
         prediction = jnp.argmax(scores(variables, batch["image"]), axis=-1)
         label = batch["label"].astype(jnp.int32)
         label = jnp.where(batch["valid"][:, None, None], label, IGNORE)
         return confusion_matrix(label, prediction, num_classes)
 
-    whole = replicated(mesh)
-    return jax.jit(step, in_shardings=(whole, split(mesh)), out_shardings=whole)
+    return jax.jit(step, out_shardings=replicated(mesh))
 
 
 def evaluate(

@@ -40,7 +40,7 @@ from jaxseg.training.checkpoint import Checkpoints
 from jaxseg.training.mesh import (
     check_batch_size,
     create_mesh,
-    replicate,
+    place,
     replicated,
     shard_batch,
 )
@@ -123,7 +123,14 @@ class _Training:
     def __init__(self, config: Config):
         self.config = config
         self.mesh: Mesh = create_mesh()
-        check_batch_size(config.train.batch_size, config.train.accumulate, self.mesh)
+        batch_size = config.train.batch_size
+        check_batch_size(batch_size, config.train.accumulate, self.mesh)
+        if batch_size % self.mesh.size:
+            full = -(-batch_size // self.mesh.size) * self.mesh.size
+            note(
+                f"train.batch_size {batch_size} over {self.mesh.size} devices: {full}"
+                " would take no longer"
+            )
         augment = config.augment
         self.mean, self.std = normalization(config)
         self.transform = training_transforms(
@@ -176,7 +183,7 @@ class _Training:
             start = {"params": state.params, "batch_stats": state.batch_stats}
             start = starting_variables(self.config, self.model, start, note)
             state = with_variables(state, start)
-        return replicate(state, self.mesh)
+        return place(state, self.mesh, self.config.mesh.sharded_parameters)
 
     def train_step(self) -> TrainStep:
         config = self.config
@@ -193,6 +200,7 @@ class _Training:
             accumulate=config.train.accumulate,
             remat=config.model.remat,
             seed=config.seed,
+            split=config.mesh.sharded_parameters,
         )
 
     def evaluation_step(self) -> EvaluationStep:

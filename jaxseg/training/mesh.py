@@ -1,4 +1,4 @@
-"""Devices: one mesh, a batch split over it, everything else replicated.
+"""Devices: one mesh, a batch split over it, the state on every device or split too.
 
 One device is a mesh of one.  Several hosts work the same after
 `jax.distributed.initialize`: each brings its part of the batch.
@@ -18,6 +18,9 @@ from jaxseg.errors import UserError
 BATCH_AXIS = "data"
 """Name of the mesh axis over which a batch is split."""
 
+SMALLEST_SPLIT = 2**14
+"""Parameters of fewer elements are not worth splitting."""
+
 
 def create_mesh(devices: Sequence[Any] | None = None) -> Mesh:
     """Return a mesh of one axis over `devices` (default: all of all hosts)."""
@@ -33,38 +36,73 @@ def replicated(mesh: Mesh) -> NamedSharding:
     return NamedSharding(mesh, PartitionSpec())
 
 
-def split(mesh: Mesh) -> NamedSharding:
-    """Return the sharding of what is split along its first axis."""
-    return NamedSharding(mesh, PartitionSpec(BATCH_AXIS))
-
-
 def shard_batch(batch: Mapping[str, np.ndarray], mesh: Mesh) -> dict[str, jax.Array]:
-    """Put this host's part of a batch on its devices, as one global array a leaf."""
-    sharding = split(mesh)
+    """Put this host's part of a batch on its devices, as one global array a leaf.
+
+    Images that the devices do not divide go to each of them; `spread` then splits them
+    as evenly as it goes.
+    """
+    leaves = {name: np.asarray(leaf) for name, leaf in batch.items()}
+    devices = mesh.size // jax.process_count()
+    uneven = any(len(leaf) % devices for leaf in leaves.values())
+    axes = PartitionSpec() if uneven else PartitionSpec(BATCH_AXIS)
+    sharding = NamedSharding(mesh, axes)
     return {
-        name: jax.make_array_from_process_local_data(sharding, np.asarray(leaf))
-        for name, leaf in batch.items()
+        name: jax.make_array_from_process_local_data(sharding, leaf)
+        for name, leaf in leaves.items()
     }
 
 
-def replicate(tree: Any, mesh: Mesh) -> Any:
-    """Put a whole tree on every device of the mesh."""
-    return jax.device_put(tree, replicated(mesh))
+def spread(tree: Any, mesh: Mesh) -> Any:
+    """Split arrays `[B, ...]` over the mesh, inside a jitted function.
+
+    B need not be divisible: the compiler pads and masks, and what is computed is that
+    of the B rows, statistics over the batch included.
+    """
+    sharding = NamedSharding(mesh, PartitionSpec(BATCH_AXIS))
+    return jax.lax.with_sharding_constraint(tree, sharding)
+
+
+def place(tree: Any, mesh: Mesh, split: bool = False) -> Any:
+    """Put a tree on the mesh: whole on every device, or its large leaves split.
+
+    Args:
+      tree: arrays, equal on all hosts.
+      mesh: the devices.
+      split: as fully sharded data parallelism does (Zhao et al. 2023): it saves
+        memory and costs an exchange in each step.
+    """
+    return jax.device_put(tree, placement(tree, mesh, split))
+
+
+def placement(tree: Any, mesh: Mesh, split: bool = False) -> Any:
+    """Return the shardings of `place`, a function of the leaves' shapes alone."""
+
+    def sharding(leaf: Any) -> NamedSharding:
+        sizes = [size if size % mesh.size == 0 else 0 for size in leaf.shape]
+        if not (split and np.prod(leaf.shape) >= SMALLEST_SPLIT and any(sizes)):
+            return replicated(mesh)
+        before = [None] * int(np.argmax(sizes))
+        return NamedSharding(mesh, PartitionSpec(*before, BATCH_AXIS))
+
+    return jax.tree.map(sharding, tree)
 
 
 def check_batch_size(batch_size: int, accumulate: int, mesh: Mesh) -> None:
-    """Refuse a training batch that micro-batches and devices do not divide.
+    """Refuse a training batch that micro-batches or hosts do not divide.
 
     Raises:
       UserError: the message names the nearest batch sizes that fit.
     """
-    unit = accumulate * mesh.size
     if batch_size < 1 or accumulate < 1:
         raise UserError("train.batch_size and train.accumulate must be at least 1")
+    hosts = jax.process_count()
+    unit = accumulate * (mesh.size if hosts > 1 else 1)
     if batch_size % unit:
         lower, upper = batch_size // unit * unit, -(-batch_size // unit) * unit
         fits = f"{lower} or {upper}" if lower else f"{upper}"
+        what = f"{mesh.size} devices of {hosts} hosts x " if hosts > 1 else ""
         raise UserError(
-            f"train.batch_size {batch_size} is not divisible by {mesh.size} device(s)"
-            f" x {accumulate} micro-batch(es); use {fits}"
+            f"train.batch_size {batch_size} is not divisible by {what}{accumulate}"
+            f" micro-batch(es); use {fits}"
         )

@@ -15,7 +15,7 @@ from jaxseg.data.labels import IGNORE
 from jaxseg.nn.normalization import normalize_image
 from jaxseg.nn.remat import recompute_blocks
 from jaxseg.training.losses import Loss
-from jaxseg.training.mesh import replicated, split
+from jaxseg.training.mesh import placement, replicated, spread
 from jaxseg.training.state import TrainState
 
 Batch = Mapping[str, jax.Array]
@@ -39,6 +39,7 @@ def create_train_step(
     accumulate: int = 1,
     remat: bool = False,
     seed: int = 0,
+    split: bool = False,
 ) -> TrainStep:
     """Return `train_step(state, batch) -> state, metrics`, compiled for the mesh.
 
@@ -61,6 +62,7 @@ def create_train_step(
       accumulate: number of micro-batches.
       remat: keep only the backbone's block outputs for the backward pass.
       seed: of dropout.
+      split: the state's large arrays are split over the devices (`mesh.place`).
 
     Returns:
       A function whose metrics are float32 scalars: loss, gradient_norm, learning_rate.
@@ -70,6 +72,7 @@ def create_train_step(
     def loss_sum(
         params: Any, stats: Any, batch: Batch, key: jax.Array, weight: jax.Array
     ) -> tuple[jax.Array, Any]:
+        batch = spread(batch, mesh)
         image = normalize_image(batch["image"], mean, std)
         (logits, auxiliary), changed = model.apply(
             {"params": params, "batch_stats": stats},
@@ -146,12 +149,9 @@ def create_train_step(
             "learning_rate": jnp.asarray(schedule(state.step), jnp.float32),
         }
         state = TrainState(state.step + 1, params, stats, opt_state, average)
+        # Where it lay before: the next step takes it as it is, and is the same program.
+        state = jax.lax.with_sharding_constraint(state, placement(state, mesh, split))
+        metrics = jax.lax.with_sharding_constraint(metrics, replicated(mesh))
         return state, metrics
 
-    whole, parts = replicated(mesh), split(mesh)
-    return jax.jit(
-        train_step,
-        in_shardings=(whole, parts),
-        out_shardings=(whole, whole),
-        donate_argnums=0,
-    )
+    return jax.jit(train_step, donate_argnums=0)

@@ -11,7 +11,7 @@ import pytest
 
 from jaxseg.errors import UserError
 from jaxseg.training.checkpoint import Checkpoints
-from jaxseg.training.mesh import create_mesh, replicate
+from jaxseg.training.mesh import create_mesh, place
 from jaxseg.training.state import TrainState, fingerprint
 
 
@@ -98,7 +98,7 @@ def test_a_state_saved_on_one_device_is_restored_on_eight(tmp_path):
     with Checkpoints(tmp_path) as checkpoints:
         checkpoints.save(make_state(1, 0.5), {})
         checkpoints.wait()
-        read, _ = checkpoints.restore(replicate(make_state(), create_mesh()), 1)
+        read, _ = checkpoints.restore(place(make_state(), create_mesh()), 1)
     assert len(read.params["b"].sharding.device_set) == 8
     np.testing.assert_array_equal(read.params["head"]["kernel"], 0.5)
 

@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from jaxseg.config import MeshConfig
 from jaxseg.errors import UserError
 from jaxseg.report.events import read_metrics
 from jaxseg.run import Run
@@ -102,6 +103,47 @@ def test_an_interrupted_run_ends_with_the_same_parameters(
     ]
 
 
+@pytest.mark.parametrize("split", [False, True])
+def test_a_run_moves_from_eight_devices_to_one(
+    run, tiny_config, tmp_path, monkeypatch, split
+):
+    """Stopped at step 3 on eight, resumed on one: the same batches follow."""
+    original = loop.shard_batch
+    calls = []
+
+    def kill_at_three(batch, mesh):
+        calls.append(None)
+        if len(calls) == 3:
+            os.kill(os.getpid(), signal.SIGTERM)
+        return original(batch, mesh)
+
+    mesh = MeshConfig(sharded_parameters=split)
+    config = dataclasses.replace(tiny_config, mesh=mesh)
+    monkeypatch.setattr(loop, "shard_batch", kill_at_three)
+    with pytest.raises(Interrupted, match="stopped at step 3"):
+        train(config, tmp_path / "run")
+    monkeypatch.setattr(loop, "shard_batch", original)
+    create = loop.create_mesh
+    monkeypatch.setattr(loop, "create_mesh", lambda: create(jax.devices()[:1]))
+    train(tiny_config, tmp_path / "run")
+    moved, whole = (
+        [line["loss"] for line in read_metrics(folder) if "loss" in line]
+        for folder in (tmp_path / "run", run)
+    )
+    assert moved == pytest.approx(whole, rel=1e-3)
+
+
+def test_a_batch_that_the_devices_do_not_divide_trains(tiny_config, tmp_path, capsys):
+    config = dataclasses.replace(
+        tiny_config,
+        train=dataclasses.replace(tiny_config.train, batch_size=5, steps=1),
+    )
+    assert train(config, tmp_path / "run").miou is not None
+    assert "batch_size 5 over 8 devices: 8 would take no longer" in "".join(
+        capsys.readouterr()
+    )
+
+
 @pytest.mark.parametrize("at", [1, 2])
 def test_an_interrupted_evaluation_is_made_up_for(
     run, tiny_config, tmp_path, monkeypatch, at
@@ -176,7 +218,7 @@ def test_a_loss_that_is_no_number_stops_and_keeps_the_last_checkpoint(
     ("section", "values", "words"),
     [
         ("train", {"steps": 0}, "train.steps 0"),
-        ("train", {"batch_size": 12}, "train.batch_size 12"),
+        ("train", {"batch_size": 9, "accumulate": 2}, "train.batch_size 9"),
         ("train", {"loss": "dice"}, "unknown loss 'dice'"),
         ("train", {"class_weights": (1.0, 2.0)}, "2 values for 3 classes"),
         ("train", {"ema": 1.0}, "train.ema 1.0"),

@@ -1,28 +1,63 @@
-"""Meshes and batch sizes."""
+"""Meshes, batch sizes, and where arrays lie."""
 
 import jax
+import jax.numpy as jnp
 import numpy as np
 import pytest
 
 from jaxseg.errors import UserError
-from jaxseg.training.mesh import check_batch_size, create_mesh, replicate, shard_batch
+from jaxseg.training.mesh import (
+    check_batch_size,
+    create_mesh,
+    place,
+    shard_batch,
+    spread,
+)
+
+
+def shapes(array):
+    return {shard.data.shape for shard in array.addressable_shards}
 
 
 def test_a_batch_is_split_over_the_devices():
     batch = shard_batch({"image": np.arange(16).reshape(16, 1)}, create_mesh())
-    assert {shard.data.shape for shard in batch["image"].addressable_shards} == {(2, 1)}
+    assert shapes(batch["image"]) == {(2, 1)}
     np.testing.assert_array_equal(batch["image"][:, 0], np.arange(16))
 
 
+@pytest.mark.parametrize("rows", [1, 7, 8, 12])
+def test_what_the_devices_do_not_divide_is_spread_as_evenly_as_it_goes(rows):
+    mesh = create_mesh()
+    image = np.random.default_rng(0).normal(size=(rows, 13, 3)).astype(np.float32)
+
+    @jax.jit
+    def variance(batch):
+        image = jnp.tanh(spread(batch["image"], mesh))
+        return jnp.var(image), jnp.tanh(image).sum((1, 2))
+
+    total, each = variance(shard_batch({"image": image}, mesh))
+    assert float(total) == pytest.approx(np.tanh(image).var(), rel=1e-5)
+    expected = np.tanh(np.tanh(image)).sum((1, 2))
+    np.testing.assert_allclose(each, expected, rtol=1e-4, atol=1e-5)
+
+
 def test_a_state_is_whole_on_every_device():
-    tree = replicate({"w": np.arange(4)}, create_mesh())
+    tree = place({"w": np.arange(4)}, create_mesh())
     assert len(tree["w"].addressable_shards) == jax.device_count()
     assert tree["w"].addressable_shards[-1].data.shape == (4,)
 
 
-def test_an_indivisible_batch_is_refused_with_those_that_fit():
-    with pytest.raises(UserError, match="use 16 or 32"):
-        check_batch_size(20, 2, create_mesh())
-    with pytest.raises(UserError, match="use 8$"):
-        check_batch_size(3, 1, create_mesh())
-    check_batch_size(32, 4, create_mesh())
+def test_large_leaves_are_split_along_their_longest_axis_that_fits():
+    tree = {"large": np.zeros((30, 40, 64)), "small": np.zeros(64), "odd": np.zeros(99)}
+    split = place(tree, create_mesh(), split=True)
+    assert shapes(split["large"]) == {(30, 40, 8)}
+    assert shapes(split["small"]) == {(64,)}
+    assert shapes(split["odd"]) == {(99,)}
+
+
+def test_a_batch_that_micro_batches_do_not_divide_is_refused_with_those_that_fit():
+    with pytest.raises(UserError, match="use 18 or 20"):
+        check_batch_size(19, 2, create_mesh())
+    with pytest.raises(UserError, match="use 4$"):
+        check_batch_size(3, 4, create_mesh())
+    check_batch_size(12, 4, create_mesh())

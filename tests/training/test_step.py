@@ -11,7 +11,7 @@ from jaxseg.evaluation.metrics import Confusion, confusion_matrix
 from jaxseg.models import create_model
 from jaxseg.nn.normalization import normalize_image
 from jaxseg.training.losses import CrossEntropy
-from jaxseg.training.mesh import create_mesh, replicate, shard_batch
+from jaxseg.training.mesh import create_mesh, place, shard_batch
 from jaxseg.training.optimizer import create_optimizer
 from jaxseg.training.state import create_state
 from jaxseg.training.step import create_train_step
@@ -42,7 +42,8 @@ class Harness:
         schedule = optax.constant_schedule(rate)
         optimizer = create_optimizer("sgd", schedule)
         state = create_state(self.model, optimizer, 0, (40, 40), ema=ema > 0)
-        self.mesh, self.state = mesh, replicate(state, mesh)
+        split = options.get("split", False)
+        self.mesh, self.state = mesh, place(state, mesh, split)
         self.step = create_train_step(
             self.model,
             optimizer,
@@ -96,6 +97,42 @@ def test_eight_devices_equal_one(one_device):
     assert losses[0] == pytest.approx(losses[1], rel=1e-4)
     assert difference(one.state.params, eight.state.params) < 1e-4
     assert difference(one.state.batch_stats, eight.state.batch_stats) < 1e-4
+
+
+@pytest.mark.parametrize(
+    ("head", "count", "options"),
+    [
+        ("fcn8s", 12, {}),
+        ("unet", 3, {}),
+        ("deeplabv3plus", 6, {"accumulate": 2}),
+        ("fcn8s", 8, {"split": True}),
+        ("deeplabv3plus", 3, {"split": True}),
+    ],
+    ids=str,
+)
+def test_any_batch_and_split_parameters_equal_one_device(
+    one_device, head, count, options
+):
+    """Batches that eight devices do not divide; parameters split over them."""
+    model, batch = {"width": 0.25, "max_channels": 64}, make_batch(count)
+    kept = {name: value for name, value in options.items() if name != "split"}
+    one = Harness(one_device, head, rate=0.01, model=model, **kept)
+    many = Harness(create_mesh(), head, rate=0.01, model=model, **options)
+    first = one.run(batch), many.run(batch)
+    assert first[0]["loss"] == pytest.approx(first[1]["loss"], rel=1e-5)
+    norms = [metrics["gradient_norm"] for metrics in first]
+    assert norms[0] == pytest.approx(norms[1], rel=1e-3)
+    assert difference(one.state.params, many.state.params) < 1e-4
+    assert difference(one.state.batch_stats, many.state.batch_stats) < 1e-4
+    many.run(batch)
+    # The second step is the first one's program: the state lies where it lay.
+    assert many.step._cache_size() == 1
+    shares = {
+        shard.data.size / leaf.size
+        for leaf in jax.tree.leaves(many.state.opt_state)
+        for shard in leaf.addressable_shards
+    }
+    assert shares == ({1, 1 / 8} if "split" in options else {1})
 
 
 def test_equal_runs_are_equal_bit_for_bit(one_device):
