@@ -22,9 +22,9 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, NoReturn
 
-from jaxseg.config import DataConfig, load_config, print_overrides
+from jaxseg.config import Config, DataConfig, load_config, print_overrides
 from jaxseg.errors import UserError, choose, nearest
-from jaxseg.report.console import fail, note, say, table
+from jaxseg.report.console import fail, mute, note, say, table
 from jaxseg.version import __version__
 
 LIGHT = ("-h", "--help", "--version", "models", "datasets", "compare", "inspect")
@@ -109,30 +109,69 @@ def _train(words: list[str]) -> int:
     parser = _Parser(prog="main.py", add_help=False, allow_abbrev=False)
     parser.add_argument("--config", help="an experiment file")
     parser.add_argument("--workdir", help="the run folder; default runs/<name>")
+    parser.add_argument("--distributed", action="store_true")
+    parser.add_argument("--coordinator", metavar="HOST:PORT")
+    parser.add_argument("--processes", type=int)
+    parser.add_argument("--process", type=int)
     parser.add_argument("-h", "--help", action="store_true")
     known, overrides = parser.parse_known_args(words)
     if not known.config:
-        close = nearest(words[0], ["--config", "--help", "--version"])
+        close = nearest(words[0] if words else "", ["--config", "--help", "--version"])
         hint = f" Did you mean {close}?" if close and close != words[0] else ""
         raise UserError(f"--config FILE is missing: name an experiment.{hint}")
     if known.help:
         say(
-            "usage: main.py --config FILE [--workdir DIR] [--NAME VALUE ...]\n\n"
+            "usage: main.py --config FILE [--workdir DIR] [--NAME VALUE ...]\n"
+            "       [--distributed [--coordinator HOST:PORT --processes COUNT --process"
+            " NUMBER]]\n\n"
             "Train, evaluate and report; run again to resume.\n"
+            "--distributed is given to every process of a run on several hosts.\n"
         )
         print_overrides(load_config(known.config))
         return 0
     config = load_config(known.config, overrides)
     _set_up()
+    given = (known.coordinator, known.processes, known.process)
+    if known.distributed or given != (None, None, None):
+        return _train_together(config, known)
+    return _train_here(config, known.workdir)
+
+
+def _train_here(config: Config, workdir: str | None) -> int:
     from jaxseg.training.loop import Interrupted, train
 
     try:
-        result = train(config, known.workdir)
+        result = train(config, workdir)
     except Interrupted as stopped:
         note(f"{stopped}; run the same command again to go on")
         return STOPPED
+    except KeyboardInterrupt:
+        fail("interrupted; run the same command again to go on")
+        return STOPPED
     _print_classes(result.results)
     return 0
+
+
+def _train_together(config: Config, known: argparse.Namespace) -> int:
+    """Train as one of several processes; a failure here must not leave them waiting."""
+    from jaxseg.training import distributed
+
+    distributed.start(known.coordinator, known.processes, known.process)
+    if not distributed.is_first():
+        mute()
+    try:
+        return _train_here(config, known.workdir)
+    except UserError as error:
+        fail(str(error))
+        code = 2
+    except RuntimeError as error:  # of a collective operation, or of the coordinator
+        lines = str(error).splitlines() or [type(error).__name__]
+        fail(
+            f"another process of this run has ended or is out of reach ({lines[0]});"
+            " start all of them with the same commands again to go on"
+        )
+        code = 1
+    distributed.leave(code)
 
 
 def _evaluate(words: list[str]) -> int:

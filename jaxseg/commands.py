@@ -3,17 +3,22 @@
 from __future__ import annotations
 
 import dataclasses
+import math
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
+
+import jax
 
 from jaxseg.config import EvaluationConfig
 from jaxseg.data.catalog import open_dataset
 from jaxseg.errors import UserError
 from jaxseg.evaluation.evaluate import create_evaluation_step, evaluate
+from jaxseg.limits import check_ranges
 from jaxseg.predictor import Predictor
 from jaxseg.report.console import Progress
 from jaxseg.report.image_files import (
+    file_names,
     find_images,
     image_size,
     load_image,
@@ -32,7 +37,11 @@ def _changed(
     window: int | None = None,
     crf: int | None = None,
 ) -> EvaluationConfig:
-    """Return the run's options with those that are given in their place."""
+    """Return the run's options with those that are given in their place.
+
+    Raises:
+      UserError: a value out of its range.
+    """
     given = {
         "scales": tuple(scales) if scales else None,
         "flip": flip,
@@ -40,6 +49,7 @@ def _changed(
         "crf": crf,
     }
     kept = {name: value for name, value in given.items() if value is not None}
+    check_ranges({f"evaluation.{name}": value for name, value in kept.items()})
     return dataclasses.replace(options, **kept)
 
 
@@ -84,7 +94,8 @@ def evaluate_run(
         )
     split = split or data.eval_split
     samples = dataset.samples(split)
-    mesh = create_mesh()
+    # The run's, as far as the devices here allow.
+    mesh = create_mesh(spatial=math.gcd(run.config.mesh.spatial, jax.device_count()))
     model, variables, step = run.best_variables(replicated(mesh))
     classes = run.labels.num_classes
     evaluation = evaluate(
@@ -123,7 +134,8 @@ def predict_files(
 
     Args:
       workdir: the run folder.
-      images: image files, or folders that are searched.
+      images: image files of at most `files.LARGEST` pixels, or folders that are
+        searched.
       out: folder for the results; made if it is missing.
       scales: of multi-scale inference; None is the run's.
       flip: add mirrored images; None is the run's.
@@ -171,4 +183,4 @@ def _names(paths: Sequence[Path]) -> list[str]:
             else name
             for name, path in zip(names, paths, strict=True)
         ]
-    return names
+    return file_names(names)

@@ -9,8 +9,10 @@ from __future__ import annotations
 
 import contextlib
 import dataclasses
+import glob
 import io
 import json
+import os
 import runpy
 import types
 import typing
@@ -20,6 +22,7 @@ from pathlib import Path
 from typing import Any
 
 from jaxseg.errors import UserError, nearest
+from jaxseg.limits import check_ranges
 
 
 @dataclass(frozen=True)
@@ -149,6 +152,9 @@ class TrainConfig:
     auxiliary_weight: float = 0.4
     ema: float = 0.0
     """Decay of the moving average of the weights that is evaluated; 0 is none."""
+    deterministic: bool = False
+    """On GPUs, refuse faster algorithms whose sums have no fixed order, so that equal
+    runs are equal bit for bit.  On CPUs and TPUs they are in any case."""
     log_every: int = 20
     eval_every: int = 1000
     checkpoint_every: int = 1000
@@ -160,6 +166,9 @@ class MeshConfig:
 
     sharded_parameters: bool = False
     """Split parameters and optimiser state over the devices instead of copying them."""
+    spatial: int = 1
+    """Devices that share an image, each a band of its rows: for images too large for
+    one; heights divisible by 32 times this gain most."""
 
 
 @dataclass(frozen=True)
@@ -197,6 +206,14 @@ class Config:
     evaluation: EvaluationConfig = field(default_factory=EvaluationConfig)
 
 
+_WORDS = {
+    str: "text",
+    int: "a whole number",
+    float: "a number",
+    bool: "true or false",
+}
+
+
 def load_config(path: str | Path, overrides: Sequence[str] = ()) -> Config:
     """Read an experiment and apply overrides.
 
@@ -205,17 +222,15 @@ def load_config(path: str | Path, overrides: Sequence[str] = ()) -> Config:
       overrides: command-line words, `["--train.steps", "500"]`.
 
     Raises:
-      UserError: the file is missing or broken, or an override does not fit.
+      UserError: the file is missing or broken, a value is of another type or out of its
+        range, or an override does not fit.
     """
     path = Path(path)
-    if not path.is_file():
-        close = nearest(path.name, [p.name for p in path.parent.glob("*.py")])
+    if not os.path.isfile(path):
+        close = nearest(path.name, glob.glob("*.py", root_dir=path.parent))
         hint = f" Did you mean {path.parent / close}?" if close else ""
         raise UserError(f"{path}: no such experiment file.{hint}")
-    if path.suffix == ".json":
-        config = from_json(path.read_text(), str(path))
-    else:
-        config = _run_experiment(path)
+    config = from_file(path) if path.suffix == ".json" else _run_experiment(path)
     if not config.name:
         config = dataclasses.replace(config, name=path.stem)
     return override(config, overrides)
@@ -224,26 +239,28 @@ def load_config(path: str | Path, overrides: Sequence[str] = ()) -> Config:
 def _run_experiment(path: Path) -> Config:
     try:
         get_config = runpy.run_path(str(path)).get("get_config")
+        config = get_config() if callable(get_config) else None
     except UserError:
         raise
-    except Exception as error:
+    except (Exception, SystemExit) as error:  # whatever the user's code does
         raise UserError(f"{path}: {type(error).__name__}: {error}") from error
     if not callable(get_config):
         raise UserError(f"{path}: define get_config() -> jaxseg.Config in it")
-    try:
-        config = get_config()
-    except TypeError as error:  # a field that the dataclasses do not have
-        raise UserError(f"{path}: {error}") from error
     if not isinstance(config, Config):
         raise UserError(f"{path}: get_config() must return a jaxseg.Config")
-    return config
+    try:
+        text = to_json(config)
+    except (ValueError, TypeError, RecursionError) as error:
+        raise UserError(f"{path}: not a jaxseg config: {error}") from error
+    return from_json(text, str(path))  # the types are checked on the way
 
 
 def override(config: Config, words: Sequence[str]) -> Config:
     """Return `config` with command-line words (`--train.steps 200`) applied.
 
     Raises:
-      UserError: an unknown name (the nearest is named) or a value of another type.
+      UserError: an unknown name (the nearest is named) or a value of another type or
+        out of its range.
     """
     if not words:
         return config
@@ -254,7 +271,9 @@ def override(config: Config, words: Sequence[str]) -> Config:
             close = nearest(name, known)
             hint = f"did you mean --{close}?" if close else "see --help for all names"
             raise UserError(f"unknown override {word.split('=')[0]}: {hint}")
-    return _tyro(config, words)
+    config = _tyro(config, words)
+    check_ranges(flatten(config))
+    return config
 
 
 def print_overrides(config: Config) -> None:
@@ -303,30 +322,73 @@ def to_json(config: Config) -> str:
     return json.dumps(dataclasses.asdict(config), indent=2) + "\n"
 
 
+def from_file(path: Path) -> Config:
+    """Read a file that `to_json` wrote.
+
+    Raises:
+      UserError: it cannot be read, or is no config.
+    """
+    try:
+        text = path.read_text(encoding="utf-8")
+    except (OSError, ValueError) as error:
+        raise UserError(f"{path}: not a jaxseg config: {error}") from error
+    return from_json(text, str(path))
+
+
 def from_json(text: str, source: str = "config.json") -> Config:
     """Read what `to_json` wrote.
 
     Raises:
-      UserError: the text is no config; `source` names it in the message.
+      UserError: the text is no config, or a value is out of its range; `source` names
+        it in the message.
     """
     try:
-        return _build(Config, json.loads(text))
-    except (ValueError, TypeError, KeyError) as error:
+        config = _build(Config, json.loads(text, object_pairs_hook=_object))
+    except (ValueError, TypeError, RecursionError) as error:
         raise UserError(f"{source}: not a jaxseg config: {error}") from error
+    check_ranges(flatten(config), source)
+    return config
 
 
-def _build(kind: Any, values: Any) -> Any:
+def _object(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    values = dict(pairs)
+    if len(values) < len(pairs):
+        names = [name for name, _ in pairs]
+        twice = next(name for name in names if names.count(name) > 1)
+        raise ValueError(f"{twice!r} is given twice")
+    return values
+
+
+def _build(kind: Any, value: Any, name: str = "") -> Any:
     """Turn parsed JSON into `kind`: dataclasses by field, lists into tuples."""
     if dataclasses.is_dataclass(kind) and isinstance(kind, type):
         hints = typing.get_type_hints(kind)
-        if not isinstance(values, dict):
-            raise TypeError(f"expected an object, found {values!r}")
-        if unknown := set(values) - set(hints):
-            raise KeyError(f"unknown names {sorted(unknown)}")
-        return kind(**{key: _build(hints[key], value) for key, value in values.items()})
-    if isinstance(values, list):
-        inner = typing.get_args(kind)
-        if typing.get_origin(kind) in (typing.Union, types.UnionType):
-            inner = typing.get_args(inner[0])
-        return tuple(_build(inner[0], value) for value in values)
-    return values
+        if not isinstance(value, dict):
+            raise _unfit(name, "an object", value)
+        if unknown := sorted(set(value) - set(hints)):
+            raise ValueError(f"unknown names {unknown} in {name or 'it'}")
+        prefix = f"{name}." if name else ""
+        return kind(
+            **{key: _build(hints[key], value[key], prefix + key) for key in value}
+        )
+    if typing.get_origin(kind) is types.UnionType:
+        if value is None:
+            return None
+        kind = typing.get_args(kind)[0]
+    if typing.get_origin(kind) is not tuple:
+        if type(value) is not kind and not (kind is float and type(value) is int):
+            raise _unfit(name, _WORDS[kind], value)
+        return value
+    inner = typing.get_args(kind)
+    if not isinstance(value, list):
+        raise _unfit(name, "a list", value)
+    if inner[-1] is Ellipsis:
+        inner = inner[:1] * len(value)
+    if len(value) != len(inner):
+        raise _unfit(name, f"{len(inner)} values", value)
+    pairs = zip(inner, value, strict=True)
+    return tuple(_build(each, part, name) for each, part in pairs)
+
+
+def _unfit(name: str, wanted: str, value: Any) -> TypeError:
+    return TypeError(f"{name or 'all of it'}: expected {wanted}, found {value!r}")

@@ -9,7 +9,8 @@ from __future__ import annotations
 
 import json
 import os
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -18,10 +19,11 @@ import jax
 import optax
 
 from jaxseg.backbones import BACKBONES
-from jaxseg.config import Config, EvaluationConfig, flatten, from_json, to_json
+from jaxseg.config import Config, EvaluationConfig, flatten, from_file, to_json
 from jaxseg.data.labels import LabelSet
 from jaxseg.errors import UserError, choose
 from jaxseg.evaluation.inference import Scores, create_scores
+from jaxseg.locks import locked
 from jaxseg.models import (
     DEFAULT_BACKBONE,
     SMALLEST,
@@ -57,7 +59,7 @@ CHANGEABLE = (
 
 @dataclass(frozen=True)
 class Run:
-    """A run folder that exists.
+    """A run and its folder.
 
     Attributes:
       workdir: the folder.
@@ -69,35 +71,47 @@ class Run:
     config: Config
     labels: LabelSet
 
-    @classmethod
-    def create(cls, config: Config, labels: LabelSet, workdir: str | Path) -> Run:
-        """Make the folder, or find the one to resume.
+    @contextmanager
+    def claim(self) -> Iterator[None]:
+        """Make the folder, or find in it the run to resume; none else may meanwhile.
 
         Raises:
-          UserError: the folder cannot be written, or holds another experiment; the
-            difference is named and nothing is changed.
+          UserError: the folder cannot be written, is claimed, or holds another
+            experiment; the difference is named and nothing is changed.
         """
-        run = cls(Path(workdir), config, labels)
-        path = run.workdir / "config.json"
-        if path.is_file():
-            old = from_json(path.read_text(), str(path))
-            if difference := _difference(old, config):
+        path = self.workdir / "config.json"
+        if not os.path.isfile(path) and os.path.exists(self.checkpoints):
+            raise UserError(f"{self.workdir} has checkpoints but no config.json")
+        with ExitStack() as held:
+            try:
+                self.workdir.mkdir(parents=True, exist_ok=True)
+                free = held.enter_context(locked(self.workdir / ".lock", wait=False))
+            except OSError as error:
+                raise self._unwritable(error) from error
+            if not free:
                 raise UserError(
-                    f"{run.workdir} holds a run with {difference}: choose another"
-                    " --workdir, or delete the folder to begin anew"
+                    f"{self.workdir}: another process is training here; wait for it,"
+                    " or choose another --workdir"
                 )
-        elif (run.workdir / "checkpoints").exists():
-            raise UserError(f"{run.workdir} has checkpoints but no config.json")
-        try:
-            run.workdir.mkdir(parents=True, exist_ok=True)
-            write_text(path, to_json(config))
-            write_text(run.workdir / "labels.json", _labels_to_json(labels))
-        except OSError as error:
-            raise UserError(
-                f"{run.workdir}: cannot write the run folder ({error.strerror}); choose"
-                " another with --workdir"
-            ) from error
-        return run
+            if path.is_file():
+                old = from_file(path)
+                if difference := _difference(old, self.config):
+                    raise UserError(
+                        f"{self.workdir} holds a run with {difference}: choose another"
+                        " --workdir, or delete the folder to begin anew"
+                    )
+            try:
+                write_text(path, to_json(self.config))
+                write_text(self.workdir / "labels.json", _labels_to_json(self.labels))
+            except OSError as error:
+                raise self._unwritable(error) from error
+            yield
+
+    def _unwritable(self, error: OSError) -> UserError:
+        return UserError(
+            f"{self.workdir}: cannot write the run folder ({error.strerror}); choose"
+            " another with --workdir"
+        )
 
     @classmethod
     def open(cls, workdir: str | Path) -> Run:
@@ -107,14 +121,11 @@ class Run:
           UserError: it is no run folder.
         """
         workdir = Path(workdir)
-        texts = []
         for name in ("config.json", "labels.json"):
-            if not (workdir / name).is_file():
+            if not os.path.isfile(workdir / name):
                 raise UserError(f"{workdir}: not a run folder, {name} is missing")
-            texts.append((workdir / name).read_text())
-        config = from_json(texts[0], str(workdir / "config.json"))
-        labels = _labels_from_json(texts[1], str(workdir / "labels.json"))
-        return cls(workdir, config, labels)
+        config = from_file(workdir / "config.json")
+        return cls(workdir, config, _read_labels(workdir / "labels.json"))
 
     @property
     def checkpoints(self) -> Path:
@@ -167,7 +178,7 @@ def starting_variables(
       UserError: nothing in it fits the model, or it cannot be read.
     """
     weights = config.model.weights
-    if not (Path(weights) / "config.json").is_file():
+    if not os.path.isfile(Path(weights) / "config.json"):
         return load_weights(
             model,
             weights,
@@ -331,10 +342,10 @@ def _labels_to_json(labels: LabelSet) -> str:
     return json.dumps({"names": labels.names, "palette": labels.palette}) + "\n"
 
 
-def _labels_from_json(text: str, source: str) -> LabelSet:
+def _read_labels(path: Path) -> LabelSet:
     try:
-        content = json.loads(text)
-        palette = tuple((int(r), int(g), int(b)) for r, g, b in content["palette"])
+        content = json.loads(path.read_text(encoding="utf-8"))
+        palette = tuple((r, g, b) for r, g, b in content["palette"])
         return LabelSet(tuple(content["names"]), palette)
-    except (ValueError, TypeError, KeyError) as error:
-        raise UserError(f"{source}: not a label set: {error}") from error
+    except (UserError, OSError, ValueError, TypeError, KeyError, RecursionError) as e:
+        raise UserError(f"{path}: not a label set: {e}") from e

@@ -9,6 +9,8 @@ PACKAGE = Path(__file__).parents[1] / "jaxseg"
 
 FLOORS = {
     "errors": 0,
+    "limits": 0,
+    "locks": 0,
     "config": 0,
     "version": 0,
     "data.labels": 0,
@@ -24,6 +26,7 @@ FLOORS = {
     "training.optimizer": 4,
     "training.state": 4,
     "training.mesh": 4,
+    "training.distributed": 4,
     "training.step": 5,
     "evaluation": 5,
     "analysis": 5,

@@ -9,6 +9,9 @@ from __future__ import annotations
 
 import contextlib
 import io
+import os
+import threading
+import warnings
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -17,7 +20,32 @@ from PIL import Image, ImageOps
 
 from jaxseg.errors import UserError
 
+LARGEST = 178_956_970
+"""Pixels of the largest image that is read, as Pillow has it: 0.5 GB in RGB."""
+
+SIDE = 1_000_000
+"""Pixels of its longer side, as libpng has it, which reads the records."""
+
+FORMATS = ("BMP", "GIF", "JPEG", "JPEG2000", "PNG", "PPM", "TIFF", "WEBP")
+"""What an image may be, whatever its name; for an EPS Pillow would start a program."""
+
 _ORIENTATION = 0x0112  # EXIF tag
+_lock = threading.Lock()  # `catch_warnings` is not for several threads at once
+
+
+def user_path(text: str) -> Path:
+    """Turn what a user calls a place into a path; `~` is the home.
+
+    Raises:
+      UserError: it cannot be a path.
+    """
+    try:
+        path = Path(text).expanduser()
+        with contextlib.suppress(FileNotFoundError):
+            os.lstat(path)
+        return path
+    except (OSError, ValueError, RuntimeError) as error:
+        raise UserError(f"{text}: not a usable path ({error})") from error
 
 
 def read_bytes(path: Path) -> bytes:
@@ -32,13 +60,49 @@ def read_bytes(path: Path) -> bytes:
         raise UserError(f"{path}: cannot be read ({error.strerror})") from error
 
 
+def open_image(source: Path | io.BytesIO, name: str) -> Image.Image:
+    """Open an image of which only the header is read, so that its size is known.
+
+    Args:
+      source: a file, or its content.
+      name: of the image, for the message.
+
+    Raises:
+      UserError: the header claims more than `LARGEST` pixels or a side of more than
+        `SIDE`, or it is a pipe, a folder, ...
+      Exception: whatever Pillow raises where it is no image.
+    """
+    if isinstance(source, Path) and source.exists() and not source.is_file():
+        raise UserError(f"{name}: not a plain file")  # reading a pipe may never end
+    try:
+        with _lock, warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # Pillow warns from half of its limit
+            image = Image.open(source, formats=FORMATS)
+    except Image.DecompressionBombError as error:
+        raise too_large(name) from error
+    if image.width * image.height > LARGEST or max(image.size) > SIDE:
+        image.close()
+        raise too_large(name)
+    image.filename = ""  # else Pillow 13 may map a turned TIFF at the wrong width
+    return image
+
+
+def too_large(name: str) -> UserError:
+    """Return what to say of an image of more than `LARGEST` pixels or `SIDE` a side."""
+    return UserError(
+        f"{name}: too large, more than {LARGEST:,} pixels or {SIDE:,} a side; cut it"
+        " into tiles"
+    )
+
+
 def read_image(path: Path) -> tuple[bytes, tuple[int, int]]:
     """Check an image and return it encoded and upright, with its (height, width).
 
     An upright JPEG or PNG is returned byte for byte, anything else as RGB in PNG.
 
     Raises:
-      UserError: unreadable, truncated, of several pages, or of more than 8 bits.
+      UserError: unreadable, truncated, too large, of several pages, or of more than 8
+        bits.
     """
     with _decoded(path) as image:
         if image.format == "TIFF" and getattr(image, "n_frames", 1) > 1:
@@ -67,11 +131,14 @@ def read_mask(path: Path, colours: bool) -> np.ndarray:
       Integers `[H, W]`, or with `colours` perhaps uint8 `[H, W, 3]`.
 
     Raises:
-      UserError: unreadable, truncated, lossy, or of colours without a palette.
+      UserError: unreadable, truncated, too large, lossy, of several pages, or of
+        colours without a palette.
     """
     with _decoded(path) as image:
         if image.format in ("JPEG", "MPO", "WEBP"):
             raise UserError(f"{path}: {image.format} changes mask values; save as PNG")
+        if getattr(image, "n_frames", 1) > 1:
+            raise UserError(f"{path}: a mask of several pages; save one mask a file")
         pixels = np.asarray(image)
         if image.mode in ("1", "L", "P") or image.mode[0] == "I":
             return pixels.astype(np.uint8) if image.mode == "1" else pixels
@@ -92,11 +159,14 @@ def read_mask(path: Path, colours: bool) -> np.ndarray:
 @contextlib.contextmanager
 def _decoded(path: Path) -> Iterator[Image.Image]:
     try:
-        with Image.open(path) as image:
+        with open_image(path, str(path)) as image, warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # odd metadata
             image.load()
             yield image
     except UserError:
         raise
+    except Image.DecompressionBombError as error:  # of a later frame or tile
+        raise too_large(str(path)) from error
     except Exception as error:  # Pillow raises many kinds on bad bytes
         raise UserError(
             f"{path}: cannot be read as an image ({error}); mend or remove the file"

@@ -55,12 +55,21 @@ class LabelSet:
 
     def __post_init__(self) -> None:
         """Fill in the palette and check the counts against each other."""
+        if not all(isinstance(name, str) for name in self.names):
+            raise UserError(f"class names {self.names}: text, please")
+        for colour in self.palette:
+            if len(colour) != 3 or not all(value in range(256) for value in colour):
+                raise UserError(f"palette colour {colour}: three values of 0..255")
+        for value in (*self.raw_values, *self.raw_ignore):
+            if not 0 <= value <= 65535:
+                raise UserError(f"raw mask value {value}: 0..65535")
         count = len(self.names)
         if not 1 <= count <= IGNORE:
             raise UserError(f"{count} classes: a label set has 1 to {IGNORE}")
         if not self.palette:
             object.__setattr__(self, "palette", voc_palette(count))
         for what, values in (
+            ("names", self.names),
             ("palette colours", self.palette),
             ("raw mask values", self.raw_values),
         ):

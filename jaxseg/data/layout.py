@@ -181,6 +181,8 @@ def _by_stem(folder: Path, suffixes: Collection[str], root: Path) -> dict[str, P
             inside(path, root)
             if not path.exists():
                 raise UserError(f"{path}: a link to nothing; remove it")
+        if not path.is_file():  # reading a pipe may never end
+            raise UserError(f"{path}: not a plain file; remove it")
         if path.stem in files:
             raise UserError(f"{path}: {files[path.stem].name} has the same stem")
         files[path.stem] = path
@@ -191,9 +193,13 @@ def inside(path: Path, root: Path) -> None:
     """Refuse a path that leads out of `root` by a link.
 
     Raises:
-      UserError: it does.
+      UserError: it does, or to itself.
     """
-    if not path.resolve().is_relative_to(root.resolve()):
+    try:
+        within = path.resolve().is_relative_to(root.resolve())
+    except (OSError, RuntimeError) as error:
+        raise UserError(f"{path}: a link to itself; remove it") from error
+    if not within:
         raise UserError(
             f"{path}: a link that leads out of {root}; copy the files into it"
         )
@@ -232,6 +238,8 @@ def read_list(path: Path) -> list[str]:
     Raises:
       UserError: it cannot be read as text.
     """
+    if not path.is_file():
+        raise UserError(f"{path}: not a plain file; remove it")
     try:
         lines = path.read_text(encoding="utf-8-sig").splitlines()
     except (OSError, ValueError) as error:

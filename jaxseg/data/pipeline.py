@@ -79,11 +79,16 @@ class TrainingStream:
             }
             return {**arrays, "valid": np.True_}
 
-        # Augmented before it is sharded: a sample's randomness is that of its place in
-        # the global order.  Everything is lazy, so only this process' share is read.
+        # Augmented before it is shared out: a sample's randomness is that of its place
+        # in the global order.  Everything is lazy, so only this process' rows are read.
         order = grain.MapDataset.source(samples).seed(seed).shuffle().repeat()
-        share = order.random_map(augment)[process_index::process_count]
-        batches = share.batch(batch_size // process_count)
+        share = batch_size // process_count
+        augmented: Any = order.random_map(augment)
+        if process_count > 1:
+            augmented = grain.MapDataset.source(
+                _Rows(augmented, batch_size, process_index * share, share)
+            )
+        batches = augmented.batch(share)
         options = grain.ReadOptions(
             num_threads=max(1, threads), prefetch_buffer_size=max(2, threads)
         )
@@ -104,6 +109,23 @@ class TrainingStream:
     def restore(self, state: dict[str, Any]) -> None:
         """Go to where `state` was taken."""
         self._iterator.set_state(state)
+
+
+@dataclass(frozen=True)
+class _Rows:
+    """The same rows of every batch of an endless source, one after the other."""
+
+    source: Any
+    batch_size: int
+    start: int
+    count: int
+
+    def __len__(self) -> int:
+        return len(self.source) // self.batch_size * self.count
+
+    def __getitem__(self, index: Any) -> Any:
+        batch, row = divmod(int(index), self.count)
+        return self.source[batch * self.batch_size + self.start + row]
 
 
 @dataclass(frozen=True)

@@ -17,6 +17,7 @@ import cv2
 import numpy as np
 from PIL import Image
 
+from jaxseg.data.files import open_image, user_path
 from jaxseg.data.labels import LabelSet
 from jaxseg.errors import UserError, choose
 
@@ -58,10 +59,14 @@ class Dataset:
         Raises:
           UserError: an unknown split (the known are listed) or an empty one.
         """
-        if choose(f"split of {self.name}", split, self.splits) == 0:
+        count = choose(f"split of {self.name}", split, self.splits)
+        if count == 0:
             raise UserError(f"{self.name}: split {split!r} is empty")
         source = self._sources.get(split, split)
-        return Samples(self.directory, source, self.labels, self._fields)
+        samples = Samples(self.directory, source, self.labels, self._fields)
+        for index in (0, count - 1):  # a file that is missing or cut shows now
+            samples[index]
+        return samples
 
     def sizes(self, split: str) -> list[tuple[int, int]]:
         """Read (height, width) of every image of a split from the encoded headers.
@@ -91,7 +96,10 @@ class Samples:
             fields.label: tfds.decode.SkipDecoding(),
         }
         builder = _reopen(directory)
-        self._records: Any = builder.as_data_source(split, decoders=encoded)
+        try:
+            self._records: Any = builder.as_data_source(split, decoders=encoded)
+        except Exception as error:  # another file format, other features, ...
+            raise _damaged(directory, "features.json") from error
 
     def __reduce__(self) -> tuple[Any, ...]:
         return Samples, self._arguments
@@ -102,15 +110,17 @@ class Samples:
     def __getitem__(self, index: int) -> dict[str, Any]:
         _, _, labels, fields = self._arguments
         record = self._record(index)
-        name = record[fields.name].decode()
+        name = record[fields.name].decode(errors="replace")
         label = self._decode(record[fields.label], cv2.IMREAD_UNCHANGED, name)
         if label.ndim == 3:  # OpenCV gives a palette's colours, Pillow its indices
-            label = np.asarray(Image.open(io.BytesIO(record[fields.label])))
+            label = self._indices(record[fields.label], name)
         if labels.raw_values or labels.unknown_is_ignored:
             label = labels.encode(label, name)
         mode = cv2.IMREAD_COLOR | cv2.IMREAD_IGNORE_ORIENTATION
         image = self._decode(record[fields.image], mode, name)
         image = cv2.cvtColor(image, cv2.COLOR_BGR2RGB)
+        if image.shape[:2] != label.shape or label.dtype != np.uint8:
+            raise _damaged(self._arguments[0], name)
         return {"image": image, "label": label, "name": name}
 
     def sizes(self) -> list[tuple[int, int]]:
@@ -118,8 +128,8 @@ class Samples:
         sizes = []
         for index in range(len(self)):
             encoded = self._record(index)[self._arguments[3].image]
-            width, height = Image.open(io.BytesIO(encoded)).size
-            sizes.append((height, width))
+            image = self._open(encoded, f"record {index}")
+            sizes.append((image.height, image.width))
         return sizes
 
     def _record(self, index: int) -> dict[str, Any]:
@@ -127,14 +137,33 @@ class Samples:
             raise IndexError(f"sample {index} of {len(self)}")
         try:
             return self._records[index]
-        except RuntimeError as error:  # array_record: a checksum, a missing file
+        except Exception as error:  # array_record: a checksum, a missing file, ...
             raise _damaged(self._arguments[0], f"record {index}") from error
 
+    def _open(self, encoded: bytes, name: str) -> Image.Image:
+        """Read the header, which says how large the image is."""
+        try:
+            return open_image(io.BytesIO(encoded), name)
+        except UserError:
+            raise
+        except Exception as error:  # Pillow raises many kinds on bad bytes
+            raise _damaged(self._arguments[0], name) from error
+
     def _decode(self, encoded: bytes, mode: int, name: str) -> np.ndarray:
-        pixels = cv2.imdecode(np.frombuffer(encoded, np.uint8), mode)
+        self._open(encoded, name)  # OpenCV would take memory for whatever it claims
+        try:
+            pixels = cv2.imdecode(np.frombuffer(encoded, np.uint8), mode)
+        except cv2.error:
+            pixels = None
         if pixels is None:
             raise _damaged(self._arguments[0], name)
         return pixels
+
+    def _indices(self, encoded: bytes, name: str) -> np.ndarray:
+        try:
+            return np.asarray(self._open(encoded, name))
+        except OSError as error:
+            raise _damaged(self._arguments[0], name) from error
 
 
 def open_records(
@@ -156,9 +185,12 @@ def open_records(
     """
     info = _reopen(directory).info
     if labels is None:
-        stored: Any = info.metadata
-        palette = tuple((r, g, b) for r, g, b in stored["palette"])
-        labels = LabelSet(names=tuple(stored["names"]), palette=palette)
+        try:
+            stored: Any = info.metadata
+            palette = tuple((r, g, b) for r, g, b in stored["palette"])
+            labels = LabelSet(names=tuple(stored["names"]), palette=palette)
+        except Exception as error:  # whatever the file holds
+            raise _damaged(directory, "metadata.json") from error
     sources = dict(sources or {split: split for split in info.splits})
     splits = {split: info.splits[sources[split]].num_examples for split in sources}
     return Dataset(name, labels, splits, directory, fields, sources)
@@ -185,4 +217,4 @@ def is_prepared(directory: Path) -> bool:
 def cache_folder(cache: str) -> Path:
     """Where prepared records go: `cache`, else $JAXSEG_CACHE, else ~/.cache/jaxseg."""
     chosen = cache or os.environ.get("JAXSEG_CACHE") or "~/.cache/jaxseg"
-    return Path(chosen).expanduser().resolve()
+    return user_path(chosen).resolve()

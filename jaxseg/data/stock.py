@@ -12,6 +12,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from jaxseg.config import DataConfig
+from jaxseg.data.files import user_path
 from jaxseg.data.labels import LabelSet
 from jaxseg.data.records import Dataset, Fields, cache_folder, open_records
 from jaxseg.errors import UserError
@@ -104,9 +105,10 @@ def open_stock(name: str, config: DataConfig) -> Dataset:
       UserError: not prepared, or in another file format; the message says what to run.
     """
     stock = STOCK[name]
-    default = Path(os.environ.get("TFDS_DATA_DIR") or "~/tensorflow_datasets")
-    places = [Path(config.root), cache_folder(config.cache), default]
-    places = [place.expanduser() for place in places[0 if config.root else 1 :]]
+    default = user_path(os.environ.get("TFDS_DATA_DIR") or "~/tensorflow_datasets")
+    places = [cache_folder(config.cache), default]
+    if config.root:
+        places.insert(0, user_path(config.root))
     found = [path for place in places for path in _prepared(place, stock.builder)]
     target = places[0] if config.root else places[-1]
     for directory in found:
@@ -135,9 +137,9 @@ def _version(directory: Path) -> list[int]:
 def _is_array_record(directory: Path) -> bool:
     try:
         info = json.loads((directory / "dataset_info.json").read_text())
-    except ValueError:
+        formats = [info.get("fileFormat"), *info.get("alternativeFileFormats", [])]
+    except (ValueError, AttributeError, TypeError, RecursionError):  # another's file
         return False
-    formats = [info.get("fileFormat"), *info.get("alternativeFileFormats", [])]
     return "array_record" in formats
 
 

@@ -18,7 +18,13 @@ from jaxseg.data.pipeline import Samples, evaluation_batches
 from jaxseg.evaluation.inference import Scores
 from jaxseg.evaluation.metrics import Confusion, confusion_matrix
 from jaxseg.models import SMALLEST
-from jaxseg.training.mesh import replicated, shard_batch, spread
+from jaxseg.training.mesh import (
+    batch_devices,
+    replicated,
+    shard_batch,
+    split_rows,
+    spread,
+)
 
 EvaluationStep = Callable[[Any, Mapping[str, jax.Array]], jax.Array]
 
@@ -85,7 +91,9 @@ def create_evaluation_step(
 
     def step(variables: Any, batch: Mapping[str, jax.Array]) -> jax.Array:
         batch = spread(batch, mesh)
-        prediction = jnp.argmax(scores(variables, batch["image"]), axis=-1)
+        with split_rows(mesh):
+            found = scores(variables, batch["image"])
+        prediction = jnp.argmax(found, axis=-1)
         label = batch["label"].astype(jnp.int32)
         label = jnp.where(batch["valid"][:, None, None], label, IGNORE)
         return confusion_matrix(label, prediction, num_classes)
@@ -132,7 +140,7 @@ def evaluate(
         threads=threads,
         process_index=jax.process_index(),
         process_count=jax.process_count(),
-        unit=mesh.size,
+        unit=batch_devices(mesh),
     )
     for batch in batches:
         between()

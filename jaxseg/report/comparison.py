@@ -36,8 +36,11 @@ def write_comparison(workdirs: Sequence[str | Path], path: str | Path) -> Path:
       The path.
 
     Raises:
-      UserError: no run, too many, or a folder without metrics.
+      UserError: no run, too many, a folder without metrics, figures that cannot be
+        read, or a page that is a folder.
     """
+    if Path(path).is_dir():
+        raise UserError(f"{path}: a folder; name the page, a file in it")
     folders = [Path(workdir) for workdir in workdirs]
     if not 1 <= len(folders) <= COLOURS:
         raise UserError(f"{len(folders)} runs: a page compares 1 to {COLOURS}")
@@ -68,7 +71,15 @@ def _names(folders: Sequence[Path]) -> list[str]:
 
 def _results(folder: Path) -> Mapping[str, Any]:
     path = folder / "results.json"
-    return json.loads(path.read_text()) if path.is_file() else {}
+    if not path.is_file():
+        return {}
+    try:
+        results = json.loads(path.read_text(encoding="utf-8"))
+    except (OSError, ValueError, RecursionError) as error:
+        raise UserError(f"{path}: cannot be read as JSON ({error})") from error
+    if not isinstance(results, dict):
+        raise UserError(f"{path}: no object of figures; run the evaluation again")
+    return results
 
 
 def _table(names: Sequence[str], results: Sequence[Mapping[str, Any]]) -> str:

@@ -23,17 +23,31 @@ from tqdm.utils import disp_len
 PLAIN_INTERVAL = 15.0
 """Seconds between the lines of a `Progress` that is not on a terminal."""
 
+LONGEST = 2000
+"""Characters of a warning or an error; of a longer one the middle is left out."""
+
 _RED, _YELLOW = "31", "33"
+
+
+_muted = False
+
+
+def mute() -> None:
+    """Say nothing from now on but warnings and errors: another process speaks."""
+    global _muted
+    _muted = True
 
 
 def say(text: str) -> None:
     """Print a result to standard output."""
-    _write(text, sys.stdout)
+    if not _muted:
+        _write(text, sys.stdout)
 
 
 def note(text: str) -> None:
     """Print what is going on to standard error, above a live bar if there is one."""
-    _write(text, sys.stderr)
+    if not _muted:
+        _write(text, sys.stderr)
 
 
 def warn(text: str) -> None:
@@ -172,6 +186,8 @@ class Progress:
 def _bar(total: int, start: int, name: str) -> tqdm | None:
     """Return a live bar, or None where only lines can be shown."""
     kind = tqdm
+    if _muted:
+        return None
     if _in_notebook():
         if importlib.util.find_spec("ipywidgets") is not None:
             from tqdm.notebook import tqdm as kind
@@ -216,7 +232,15 @@ def _write(text: str, stream: Any) -> None:
 def _labelled(label: str, text: str, colour: str) -> str:
     if _is_terminal(sys.stderr) and not os.environ.get("NO_COLOR"):
         label = f"\033[{colour}m{label}\033[0m"
-    return f"{label} {' '.join(text.split())}"
+    text = " ".join(text.split())
+    if len(text) > LONGEST:
+        text = f"{text[: LONGEST // 2]} ... {text[5 - LONGEST // 2 :]}"
+    # What a file or a name holds must not move the cursor or break the encoding.
+    return f"{label} {''.join(map(_visible, text))}"
+
+
+def _visible(letter: str) -> str:
+    return letter if letter.isprintable() else ascii(letter)[1:-1]
 
 
 def _cell(value: Any) -> str:

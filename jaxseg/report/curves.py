@@ -9,6 +9,7 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping, Sequence
 from html import escape
+from numbers import Real
 from typing import Any
 
 import numpy as np
@@ -17,10 +18,12 @@ from jaxseg.report import charts
 
 
 def finite(value: Any) -> float | None:
-    """Return a finite number, or None."""
-    if value is None or not math.isfinite(value):
-        return None
-    return float(value)
+    """Return a finite number, or None for all else."""
+    try:
+        number = float(value) if isinstance(value, Real) else math.nan
+    except OverflowError:  # a whole number of more than 308 digits
+        number = math.nan
+    return number if math.isfinite(number) else None
 
 
 def learning_curves(records: Sequence[Mapping[str, Any]]) -> str:

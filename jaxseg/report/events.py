@@ -116,11 +116,16 @@ def _lines(path: Path) -> list[tuple[str, dict[str, Any]]]:
     for line in path.read_text(encoding="utf-8", errors="replace").splitlines():
         try:
             record = json.loads(line)
-        except ValueError:
+        except (ValueError, RecursionError):
             continue
-        if isinstance(record, dict) and "step" in record and "split" in record:
+        if isinstance(record, dict) and _is_complete(record):
             lines.append((line, record))
     return lines
+
+
+def _is_complete(record: dict[str, Any]) -> bool:
+    step, split = record.get("step"), record.get("split")
+    return type(step) is int and 0 <= step < 2**53 and isinstance(split, str)
 
 
 def _rewind(path: Path, step: int) -> None:

@@ -13,7 +13,9 @@ from typing import TypeVar
 
 import numpy as np
 from PIL import Image, ImageOps
+from PIL.TiffImagePlugin import TiffImageFile
 
+from jaxseg.data.files import open_image, too_large
 from jaxseg.data.labels import LabelSet
 from jaxseg.errors import UserError
 
@@ -35,7 +37,8 @@ def load_image(path: str | Path) -> np.ndarray:
       RGB uint8 `[H, W, 3]`.
 
     Raises:
-      UserError: the file is missing, no image, broken, or larger than Pillow's limit.
+      UserError: the file is missing, no image, broken, or of more than
+        `files.LARGEST` pixels.
     """
     return _read(path, lambda file: _rgb(_upright(file)))
 
@@ -52,7 +55,10 @@ def image_size(path: str | Path) -> tuple[int, int]:
             turned = file.getexif().get(_ORIENTATION, 1) in (5, 6, 7, 8)
         except (SyntaxError, ValueError, TypeError, KeyError):
             turned = False
-        return (file.width, file.height) if turned else (file.height, file.width)
+        width, height = file.size
+        if isinstance(file, TiffImageFile):  # Pillow 11.1 and later turn its size
+            width, height = int(file.tag_v2[256]), int(file.tag_v2[257])
+        return (width, height) if turned else (height, width)
 
     return _read(path, read)
 
@@ -61,14 +67,14 @@ def _read(path: str | Path, read: Callable[[Image.Image], Value]) -> Value:
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # odd metadata, large but allowed sizes
         try:
-            with Image.open(path) as file:
+            with open_image(Path(path), str(path)) as file:
                 return read(file)
+        except UserError:
+            raise
         except FileNotFoundError as error:
             raise UserError(f"{path}: no such image") from error
-        except Image.DecompressionBombError as error:
-            raise UserError(
-                f"{path}: too large to be an image that is meant; cut it into tiles"
-            ) from error
+        except Image.DecompressionBombError as error:  # of a later frame or tile
+            raise too_large(str(path)) from error
         except Exception as error:  # a broken file breaks its decoder in any way
             raise UserError(f"{path}: cannot be read as an image: {error}") from error
 
@@ -89,17 +95,38 @@ def find_images(paths: Iterable[str | Path]) -> list[Path]:
     paths = [paths] if isinstance(paths, str) else list(paths)
     found: dict[Path, None] = {}
     for path in map(Path, paths):
-        if path.is_dir():
+        try:
+            there, is_folder = path.exists(), path.is_dir()
+        except OSError as error:  # too long for a name, ...
+            raise UserError(f"{path}: {error.strerror}") from error
+        if is_folder:
             found |= dict.fromkeys(
                 file for file in sorted(path.rglob("*")) if _is_image(file)
             )
-        elif path.exists():
+        elif there:
             found[path] = None
         else:
             raise UserError(f"{path}: no such file or folder")
     if not found:
         where = ", ".join(map(str, paths)) or "nothing"
         raise UserError(f"{where}: no image ({' '.join(IMAGE_SUFFIXES)}) found")
+    return list(found)
+
+
+def file_names(names: Iterable[str]) -> list[str]:
+    """Turn names of samples into names of files: no folders, no controls, none twice.
+
+    They are to be used with an ending and are at most 200 bytes long.
+    """
+    found: dict[str, None] = {}
+    for name in names:
+        plain = (letter if letter.isprintable() else "_" for letter in name)
+        plain = "".join("_" if letter in "/\\" else letter for letter in plain)
+        plain = plain.encode()[:190].decode(errors="ignore").lstrip(".") or "_"
+        count = 1
+        while (unique := plain if count == 1 else f"{plain}_{count}") in found:
+            count += 1
+        found[unique] = None
     return list(found)
 
 

@@ -12,12 +12,14 @@ import shutil
 from collections.abc import Callable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import contextmanager, suppress
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
 import orbax.checkpoint as ocp
 
 from jaxseg.errors import UserError
+from jaxseg.training.distributed import from_first, is_first
 from jaxseg.training.manifest import Manifest
 from jaxseg.training.state import TrainState, describe_difference
 
@@ -52,13 +54,9 @@ class Checkpoints:
         self._warn, self._read_only = warn, read_only
         self._sealing: Future[None] | None = None
         self._thread = ThreadPoolExecutor(1, "seal")
-        if not read_only:
-            with _disk_errors(self.directory):
-                self.directory.mkdir(parents=True, exist_ok=True)
-                for path in self.directory.iterdir():
-                    if UNFINISHED in path.name or path.name.endswith(OLD):
-                        shutil.rmtree(path)
-        self._manifests = self._find_intact()
+        self._writes = is_first() and not read_only
+        found = from_first(lambda: [asdict(each) for each in self._open()])
+        self._manifests = {each["step"]: Manifest(**each) for each in found}
         self._orbax = ocp.AsyncCheckpointer(
             ocp.CompositeCheckpointHandler(
                 state=ocp.PyTreeCheckpointHandler(), stream=ocp.JsonCheckpointHandler()
@@ -87,8 +85,7 @@ class Checkpoints:
 
     def best_step(self) -> int | None:
         """Return the intact step with the highest mean IoU, the newest of equals."""
-        best = max(self._manifests.values(), key=lambda each: each.rank, default=None)
-        return best.step if best else None
+        return from_first(self._best_step)
 
     def miou(self, step: int) -> float | None:
         """Return what `rate` noted of an intact step, or None."""
@@ -120,6 +117,8 @@ class Checkpoints:
           UserError: the save failed.
         """
         self.wait()
+        if not self._writes:
+            return
         rated = Manifest(step, miou, self._manifests[step].files)
         with _disk_errors(self.directory):
             rated.write(self._manifest(step))
@@ -173,8 +172,8 @@ class Checkpoints:
           UserError: the checkpoint has other parameters; the first is named.
         """
         target = {"batch_stats": {}, **target}
-        self._require_fit(target, step)
         item = {"ema": target} if average else target
+        self._require_fit(item, step)
         args = ocp.args.Composite(state=_restore(item, partial=True))
         read = self._orbax.restore(self._path(step), args=args)["state"]
         return read["ema"] if average else read
@@ -193,9 +192,19 @@ class Checkpoints:
     def _manifest(self, step: int) -> Path:
         return self.directory / f"{step}.json"
 
-    def _find_intact(self) -> dict[int, Manifest]:
-        """Read every file, set aside what is damaged so that its number is free."""
-        intact, damaged = {}, {}
+    def _best_step(self) -> int | None:
+        best = max(self._manifests.values(), key=lambda each: each.rank, default=None)
+        return best.step if best else None
+
+    def _open(self) -> list[Manifest]:
+        """Tidy the folder; return the intact steps and set aside the damaged ones."""
+        if not self._read_only:
+            with _disk_errors(self.directory):
+                self.directory.mkdir(parents=True, exist_ok=True)
+                for path in self.directory.iterdir():
+                    if UNFINISHED in path.name or path.name.endswith(OLD):
+                        shutil.rmtree(path)
+        intact, damaged = [], {}
         paths = self.directory.iterdir() if self.directory.is_dir() else ()
         for path in [path for path in paths if path.name.isdecimal()]:
             step = int(path.name)
@@ -204,7 +213,7 @@ class Checkpoints:
             if manifest is not None:
                 problem = manifest.difference(path)
             if manifest is not None and not problem:
-                intact[step] = manifest
+                intact.append(manifest)
             elif path.exists():  # else the run has just deleted it
                 damaged[step] = problem
         for step, problem in damaged.items():
@@ -228,6 +237,8 @@ class Checkpoints:
     def _seal(self, step: int) -> None:
         """Wait for Orbax, prove the step by a manifest, delete what it replaces."""
         self._orbax.wait_until_finished()
+        if not self._writes:
+            return
         if not self._path(step).is_dir():
             raise RuntimeError(f"Orbax skipped the checkpoint of step {step}")
         manifest = Manifest.of(self._path(step), step)
@@ -237,7 +248,7 @@ class Checkpoints:
 
     def _prune(self) -> None:
         """Delete all but the best and the latest; a kill at any point harms nothing."""
-        kept = {*sorted(self._manifests)[-LATEST:], self.best_step()}
+        kept = {*sorted(self._manifests)[-LATEST:], self._best_step()}
         for step in set(self._manifests) - kept:
             old = self.directory / f"{step}{OLD}"
             self._path(step).rename(old)

@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable
+from contextlib import ExitStack, nullcontext
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import jax
+import numpy as np
 from jax.sharding import Mesh
 
-from jaxseg.config import Config
+from jaxseg.config import Config, flatten
 from jaxseg.data.catalog import Dataset, open_dataset
 from jaxseg.data.pipeline import TrainingStream
 from jaxseg.data.transforms import Chain, training_transforms
@@ -21,6 +24,7 @@ from jaxseg.evaluation.evaluate import (
     create_evaluation_step,
     evaluate,
 )
+from jaxseg.limits import check_ranges
 from jaxseg.models import SMALLEST, Segmenter, abstract_variables, count_parameters
 from jaxseg.predictor import Predictor
 from jaxseg.report.console import Progress, note, warn
@@ -37,9 +41,12 @@ from jaxseg.run import (
 )
 from jaxseg.training.border_weights import BorderWeights
 from jaxseg.training.checkpoint import Checkpoints
+from jaxseg.training.distributed import from_first, is_first, several
 from jaxseg.training.mesh import (
+    batch_devices,
     check_batch_size,
     create_mesh,
+    gather,
     place,
     replicated,
     shard_batch,
@@ -96,10 +103,12 @@ def train(config: Config, workdir: str | Path | None = None) -> Result:
     training = _Training(config)
     workdir = Path("runs") / (config.name or "run") if workdir is None else workdir
     state = None
-    if not (Path(workdir) / "checkpoints").exists():
+    if not from_first(lambda: os.path.exists(Path(workdir) / "checkpoints")):
         state = training.initial_state(True)  # its errors come before the folder
-    run = Run.create(config, training.dataset.labels, workdir)
-    with Checkpoints(run.checkpoints, warn) as checkpoints:
+    run = Run(Path(workdir), config, training.dataset.labels)
+    with ExitStack() as held:
+        from_first(lambda: held.enter_context(run.claim()))
+        checkpoints = held.enter_context(Checkpoints(run.checkpoints, warn))
         latest, steps = checkpoints.latest_step(), config.train.steps
         if latest is not None and latest > steps:
             raise UserError(
@@ -122,13 +131,14 @@ class _Training:
 
     def __init__(self, config: Config):
         self.config = config
-        self.mesh: Mesh = create_mesh()
+        self.mesh: Mesh = create_mesh(spatial=config.mesh.spatial)
         batch_size = config.train.batch_size
         check_batch_size(batch_size, config.train.accumulate, self.mesh)
-        if batch_size % self.mesh.size:
-            full = -(-batch_size // self.mesh.size) * self.mesh.size
+        devices = batch_devices(self.mesh)
+        if batch_size % devices:
+            full = -(-batch_size // devices) * devices
             note(
-                f"train.batch_size {batch_size} over {self.mesh.size} devices: {full}"
+                f"train.batch_size {batch_size} over {devices} devices: {full}"
                 " would take no longer"
             )
         augment = config.augment
@@ -149,6 +159,7 @@ class _Training:
         self.schedule = learning_rate(config)
         self.optimizer = optimizer(config, self.schedule)
         note(f"data set {config.data.name}: preparing or opening")
+        from_first(lambda: open_dataset(config.data).name)  # the others find it made
         self.dataset: Dataset = open_dataset(config.data)
         self.train_samples = self.dataset.samples(config.data.train_split)
         self.eval_samples = self.dataset.samples(config.data.eval_split)
@@ -201,6 +212,7 @@ class _Training:
             remat=config.model.remat,
             seed=config.seed,
             split=config.mesh.sharded_parameters,
+            deterministic=config.train.deterministic,
         )
 
     def evaluation_step(self) -> EvaluationStep:
@@ -234,28 +246,33 @@ class _Training:
         train_step, eval_step = self.train_step(), self.evaluation_step()
         start = int(state.step)
         pending: tuple[int, dict[str, jax.Array]] | None = None
+        agreed = False  # of several processes, to stop
         with (
-            MetricLog(run.workdir, start) as log,
+            MetricLog(run.workdir, start) if is_first() else nullcontext() as log,
             Progress(options.steps, start, options.batch_size) as progress,
             stop_signals() as stopped,
         ):
 
             def read() -> None:
                 """Fetch the metrics of a step that is done, or soon will be."""
-                nonlocal pending
+                nonlocal pending, agreed
                 if pending is None:
                     return
                 step, metrics = pending
                 values = {name: float(value) for name, value in metrics.items()}
                 pending = None
+                agreed = bool(values.pop("stop", False)) or agreed
                 require_finite(values["loss"], step)
                 progress.update(step, values)
-                if step % options.log_every == 0 or step == options.steps:
+                if log and (step % options.log_every == 0 or step == options.steps):
                     log.write(step, "train", values)
+
+            def asked() -> bool:
+                return agreed if several() else stopped.is_set()
 
             def stop_if_asked() -> None:
                 """Leave; the state was saved."""
-                if stopped.is_set():
+                if asked():
                     checkpoints.wait()
                     done = int(state.step)
                     raise Interrupted(f"stopped at step {done}, saved in {run.workdir}")
@@ -272,11 +289,13 @@ class _Training:
             if start and evaluates(start) and checkpoints.miou(start) is None:
                 rate(start)
             for step in range(start + 1, options.steps + 1):
-                batch = shard_batch(next(stream), self.mesh)
-                state, metrics = train_step(state, batch)
+                batch = next(stream)
+                if several():
+                    batch["stop"] = np.full(len(batch["valid"]), stopped.is_set())
+                state, metrics = train_step(state, shard_batch(batch, self.mesh))
                 read()  # the step before: the device is busy with this one meanwhile
                 pending = (step, metrics)
-                stops = stopped.is_set()
+                stops = asked()
                 if evaluates(step) or stops or step % options.checkpoint_every == 0:
                     read()
                     checkpoints.save(state, stream.state())
@@ -292,7 +311,7 @@ class _Training:
         eval_step: EvaluationStep,
         state: TrainState,
         step: int,
-        log: MetricLog,
+        log: MetricLog | None,
         progress: Progress,
         between: Callable[[], None],
     ) -> float:
@@ -307,7 +326,8 @@ class _Training:
             "frequency_weighted_iou": confusion.frequency_weighted_iou,
             "mean_dice": confusion.mean_dice,
         }
-        log.write(step, split, values)
+        if log:
+            log.write(step, split, values)
         progress.note(
             f"step {step}: {split} mean IoU {confusion.mean_iou:.4f},"
             f" pixel accuracy {confusion.pixel_accuracy:.4f}"
@@ -357,27 +377,27 @@ class _Training:
             **evaluation.figures(labels.names),
             "trained_steps": latest,
             "parameters": self.parameters,
-            "parameters_sha256": fingerprint(state.params),
+            "parameters_sha256": fingerprint(gather(state.params, self.mesh)),
             "device": describe_devices(self.mesh),
             "versions": versions(),
         }
-        predictor = Predictor.of_run(run, self.model, variables)
-        page = write_results(run, results, predictor, self.eval_samples)
+        variables = gather(variables, self.mesh)
+
+        def write() -> str:
+            predictor = Predictor.of_run(run, self.model, variables)
+            return str(write_results(run, results, predictor, self.eval_samples))
+
+        page = from_first(write)
         miou = "-" if results["miou"] is None else f"{results['miou']:.4f}"
         note(f"best: step {best}, mean IoU {miou}; report in {page}")
         return results
 
 
 def _check(config: Config) -> None:
-    options = config.train
-    for name in ("steps", "log_every", "eval_every", "checkpoint_every"):
-        if getattr(options, name) < 1:
-            raise UserError(f"train.{name} {getattr(options, name)}: at least 1")
+    check_ranges(flatten(config))
     if min(config.augment.crop) < SMALLEST:
         raise UserError(
             f"augment.crop {config.augment.crop}: at least {SMALLEST} pixels a side"
         )
-    if not 0 <= options.ema < 1:
-        raise UserError(f"train.ema {options.ema}: a decay in [0, 1)")
-    if config.evaluation.batch_size < 1:
-        raise UserError("evaluation.batch_size: at least 1")
+    if config.train.ema == 1:
+        raise UserError("train.ema 1.0: a decay in [0, 1)")

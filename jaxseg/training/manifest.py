@@ -15,6 +15,8 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
+_UNREADABLE = (OSError, ValueError, KeyError, TypeError, AttributeError, RecursionError)
+
 
 @dataclass(frozen=True)
 class Manifest:
@@ -53,7 +55,7 @@ class Manifest:
             if content.pop("sha256") != _sum_of(content):
                 return None
             return cls(**content)
-        except (OSError, ValueError, KeyError, TypeError, AttributeError):
+        except _UNREADABLE:
             return None
 
     def difference(self, directory: Path) -> str | None:

@@ -1,34 +1,59 @@
-"""Devices: one mesh, a batch split over it, the state on every device or split too.
+"""Devices: one mesh of two axes, over the images of a batch and over their rows.
 
-One device is a mesh of one.  Several hosts work the same after
-`jax.distributed.initialize`: each brings its part of the batch.
+The second axis is of length one unless images are too large for one device.  The state
+is on every device, or split too.  One device is a mesh of one by one.  Several hosts
+work the same after `jax.distributed.initialize`: each brings its part of the batch.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import AbstractContextManager, nullcontext
 from typing import Any
 
+import flax.linen as nn
 import jax
 import numpy as np
 from jax.sharding import AxisType, Mesh, NamedSharding, PartitionSpec
 
 from jaxseg.errors import UserError
+from jaxseg.nn.upsampling import TransposedConv
 
-BATCH_AXIS = "data"
-"""Name of the mesh axis over which a batch is split."""
+BATCH_AXIS, ROW_AXIS = "data", "spatial"
+"""Names of the mesh axes."""
 
 SMALLEST_SPLIT = 2**14
 """Parameters of fewer elements are not worth splitting."""
 
 
-def create_mesh(devices: Sequence[Any] | None = None) -> Mesh:
-    """Return a mesh of one axis over `devices` (default: all of all hosts)."""
+def create_mesh(devices: Sequence[Any] | None = None, spatial: int = 1) -> Mesh:
+    """Return a mesh over `devices` (default: all of all hosts).
+
+    Args:
+      devices: to use.
+      spatial: number of devices that share an image, each a band of its rows.
+
+    Raises:
+      UserError: `spatial` does not divide the number of devices of a host.
+    """
     devices = jax.devices() if devices is None else devices
+    together = len(devices) // jax.process_count()
+    if spatial < 1 or together % spatial:
+        raise UserError(
+            f"mesh.spatial {spatial}: must divide the {together} devices of a host"
+        )
     # Auto axes: the compiler places the collectives, model code stays free of meshes.
     return jax.make_mesh(
-        (len(devices),), (BATCH_AXIS,), (AxisType.Auto,), devices=devices
+        (len(devices) // spatial, spatial),
+        (BATCH_AXIS, ROW_AXIS),
+        (AxisType.Auto, AxisType.Auto),
+        devices=devices,
     )
+
+
+def batch_devices(mesh: Mesh) -> int:
+    """Return the number of parts that a batch is split into."""
+    return mesh.shape[BATCH_AXIS]
 
 
 def replicated(mesh: Mesh) -> NamedSharding:
@@ -43,24 +68,82 @@ def shard_batch(batch: Mapping[str, np.ndarray], mesh: Mesh) -> dict[str, jax.Ar
     as evenly as it goes.
     """
     leaves = {name: np.asarray(leaf) for name, leaf in batch.items()}
-    devices = mesh.size // jax.process_count()
+    devices = batch_devices(mesh) // jax.process_count()
     uneven = any(len(leaf) % devices for leaf in leaves.values())
-    axes = PartitionSpec() if uneven else PartitionSpec(BATCH_AXIS)
-    sharding = NamedSharding(mesh, axes)
-    return {
-        name: jax.make_array_from_process_local_data(sharding, leaf)
-        for name, leaf in leaves.items()
-    }
+
+    def put(leaf: np.ndarray) -> jax.Array:
+        axes = _axes(leaf.shape, mesh)
+        sharding = NamedSharding(mesh, PartitionSpec() if uneven else axes)
+        return jax.make_array_from_process_local_data(sharding, leaf)
+
+    return {name: put(leaf) for name, leaf in leaves.items()}
 
 
 def spread(tree: Any, mesh: Mesh) -> Any:
-    """Split arrays `[B, ...]` over the mesh, inside a jitted function.
+    """Split arrays `[B]` or `[B, H, ...]` over the mesh, inside a jitted function.
 
     B need not be divisible: the compiler pads and masks, and what is computed is that
-    of the B rows, statistics over the batch included.
+    of the B rows, statistics over the batch included.  H is split if it is divisible.
     """
-    sharding = NamedSharding(mesh, PartitionSpec(BATCH_AXIS))
-    return jax.lax.with_sharding_constraint(tree, sharding)
+
+    def split(leaf: jax.Array) -> jax.Array:
+        sharding = NamedSharding(mesh, _axes(leaf.shape, mesh))
+        return jax.lax.with_sharding_constraint(leaf, sharding)
+
+    return jax.tree.map(split, tree)
+
+
+def _axes(shape: Sequence[int], mesh: Mesh) -> PartitionSpec:
+    bands = mesh.shape[ROW_AXIS]
+    if bands == 1 or len(shape) < 3 or shape[1] % bands:
+        return PartitionSpec(BATCH_AXIS)
+    return PartitionSpec(BATCH_AXIS, ROW_AXIS)
+
+
+def split_rows(mesh: Mesh) -> AbstractContextManager[None]:
+    """Decide for each convolution that is traced inside where its rows lie.
+
+    They are split if every device gets at least as many as the kernel spans, so that
+    neighbours exchange what they need of each other.  Else each device computes all of
+    them: deep feature maps are small, and XLA's partitioner gives wrong gradients for
+    fewer rows than that (seen with jaxlib 0.10.2: FCN-8s, 64x64 over two devices).
+    """
+    bands = mesh.shape[ROW_AXIS]
+    if bands == 1:
+        return nullcontext()
+
+    def constrain(x: jax.Array, split: bool) -> jax.Array:
+        axes = PartitionSpec(BATCH_AXIS, ROW_AXIS if split else None)
+        return jax.lax.with_sharding_constraint(x, NamedSharding(mesh, axes))
+
+    def call(function: Callable[..., Any], args: Any, kwargs: Any, context: Any) -> Any:
+        reach = _reach(context.module)
+        if reach is None:
+            return function(*args, **kwargs)
+        (x, *others), (span, stride) = args, reach
+        rows = x.shape[1]
+        split = rows % (bands * stride) == 0 and rows // bands >= max(span, 2)
+        return constrain(function(constrain(x, split), *others, **kwargs), split)
+
+    return nn.intercept_methods(call)
+
+
+def _reach(module: nn.Module) -> tuple[int, int] | None:
+    """Return the rows that a convolution's kernel spans and its stride."""
+    if isinstance(module, TransposedConv):
+        return module.kernel or 2 * module.factor, 1
+    if not isinstance(module, nn.Conv | nn.ConvTranspose):
+        return None
+    sizes = module.kernel_size, module.kernel_dilation, module.strides
+    taps, rate, stride = map(_rows, sizes)
+    return (taps - 1) * rate + 1, stride
+
+
+def _rows(sizes: Any) -> int:
+    """Return the number for rows of what Linen takes as sizes."""
+    if sizes is None or isinstance(sizes, int):
+        return sizes or 1
+    return sizes[0]
 
 
 def place(tree: Any, mesh: Mesh, split: bool = False) -> Any:
@@ -75,6 +158,18 @@ def place(tree: Any, mesh: Mesh, split: bool = False) -> Any:
     return jax.device_put(tree, placement(tree, mesh, split))
 
 
+def gather(tree: Any, mesh: Mesh) -> Any:
+    """Make what lies on the mesh readable here, whole.
+
+    Returns:
+      The tree itself on one host; numpy arrays in each of several.
+    """
+    if jax.process_count() == 1:
+        return tree
+    whole = jax.jit(lambda tree: tree, out_shardings=replicated(mesh))(tree)
+    return jax.tree.map(np.asarray, whole)
+
+
 def placement(tree: Any, mesh: Mesh, split: bool = False) -> Any:
     """Return the shardings of `place`, a function of the leaves' shapes alone."""
 
@@ -83,7 +178,7 @@ def placement(tree: Any, mesh: Mesh, split: bool = False) -> Any:
         if not (split and np.prod(leaf.shape) >= SMALLEST_SPLIT and any(sizes)):
             return replicated(mesh)
         before = [None] * int(np.argmax(sizes))
-        return NamedSharding(mesh, PartitionSpec(*before, BATCH_AXIS))
+        return NamedSharding(mesh, PartitionSpec(*before, mesh.axis_names))
 
     return jax.tree.map(sharding, tree)
 
@@ -97,11 +192,12 @@ def check_batch_size(batch_size: int, accumulate: int, mesh: Mesh) -> None:
     if batch_size < 1 or accumulate < 1:
         raise UserError("train.batch_size and train.accumulate must be at least 1")
     hosts = jax.process_count()
-    unit = accumulate * (mesh.size if hosts > 1 else 1)
+    devices = batch_devices(mesh)
+    unit = accumulate * (devices if hosts > 1 else 1)
     if batch_size % unit:
         lower, upper = batch_size // unit * unit, -(-batch_size // unit) * unit
         fits = f"{lower} or {upper}" if lower else f"{upper}"
-        what = f"{mesh.size} devices of {hosts} hosts x " if hosts > 1 else ""
+        what = f"{devices} devices of {hosts} hosts x " if hosts > 1 else ""
         raise UserError(
             f"train.batch_size {batch_size} is not divisible by {what}{accumulate}"
             f" micro-batch(es); use {fits}"

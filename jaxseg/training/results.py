@@ -14,7 +14,7 @@ from jax.sharding import Mesh
 from jaxseg.config import to_json
 from jaxseg.data.pipeline import Samples
 from jaxseg.predictor import Predictor
-from jaxseg.report.image_files import save_picture
+from jaxseg.report.image_files import file_names, save_picture
 from jaxseg.report.page import write_report
 from jaxseg.report.pictures import comparison
 from jaxseg.run import Run, write_text
@@ -52,9 +52,10 @@ def _draw_samples(folder: Path, predictor: Predictor, samples: Samples) -> list[
     chosen = [samples[int(place)] for place in places]
     masks = predictor([sample["image"] for sample in chosen])
     paths = []
-    for sample, mask in zip(chosen, masks, strict=True):
+    names = file_names([sample["name"] for sample in chosen])
+    for name, sample, mask in zip(names, chosen, masks, strict=True):
         sheet = comparison(sample["image"], sample["label"], mask, predictor.labels)
-        path = folder / f"{sample['name'].replace('/', '_')}.png"
+        path = folder / f"{name}.png"
         save_picture(path, sheet)
         paths.append(path)
     return paths

@@ -15,12 +15,13 @@ from jaxseg.data.labels import IGNORE
 from jaxseg.nn.normalization import normalize_image
 from jaxseg.nn.remat import recompute_blocks
 from jaxseg.training.losses import Loss
-from jaxseg.training.mesh import placement, replicated, spread
+from jaxseg.training.mesh import placement, replicated, split_rows, spread
 from jaxseg.training.state import TrainState
 
 Batch = Mapping[str, jax.Array]
 """image uint8 `[B, H, W, 3]`, label `[B, H, W]`, valid bool `[B]`; by choice
-weight float32 `[B, H, W]`, a factor of each pixel's loss."""
+weight float32 `[B, H, W]`, a factor of each pixel's loss, and stop bool `[B]`, which
+comes back as one metric, so that all hosts hear what one was asked."""
 
 TrainStep = Callable[[TrainState, Batch], tuple[TrainState, dict[str, jax.Array]]]
 
@@ -40,6 +41,7 @@ def create_train_step(
     remat: bool = False,
     seed: int = 0,
     split: bool = False,
+    deterministic: bool = False,
 ) -> TrainStep:
     """Return `train_step(state, batch) -> state, metrics`, compiled for the mesh.
 
@@ -63,6 +65,7 @@ def create_train_step(
       remat: keep only the backbone's block outputs for the backward pass.
       seed: of dropout.
       split: the state's large arrays are split over the devices (`mesh.place`).
+      deterministic: sums in a fixed order on GPUs too.
 
     Returns:
       A function whose metrics are float32 scalars: loss, gradient_norm, learning_rate.
@@ -74,14 +77,15 @@ def create_train_step(
     ) -> tuple[jax.Array, Any]:
         batch = spread(batch, mesh)
         image = normalize_image(batch["image"], mean, std)
-        (logits, auxiliary), changed = model.apply(
-            {"params": params, "batch_stats": stats},
-            image,
-            train=True,
-            method="low_resolution",
-            rngs={"dropout": key},
-            mutable=["batch_stats"],
-        )
+        with split_rows(mesh):
+            (logits, auxiliary), changed = model.apply(
+                {"params": params, "batch_stats": stats},
+                image,
+                train=True,
+                method="low_resolution",
+                rngs={"dropout": key},
+                mutable=["batch_stats"],
+            )
         label, factor = batch["label"], batch.get("weight")
         total = loss(logits, label, factor, align_corners)
         for extra in auxiliary:
@@ -121,7 +125,7 @@ def create_train_step(
     def train_step(
         state: TrainState, batch: Batch
     ) -> tuple[TrainState, dict[str, jax.Array]]:
-        label = batch["label"].astype(jnp.int32)
+        label, stop = batch["label"].astype(jnp.int32), batch.get("stop")
         valid = batch["valid"].reshape(-1, *(1 for _ in label.shape[1:]))
         label = jnp.where(valid, label, IGNORE)
         kept = {name: batch[name] for name in ("image", "weight") if name in batch}
@@ -148,10 +152,13 @@ def create_train_step(
             "gradient_norm": optax.tree.norm(grads),
             "learning_rate": jnp.asarray(schedule(state.step), jnp.float32),
         }
+        if stop is not None:
+            metrics["stop"] = stop.any()
         state = TrainState(state.step + 1, params, stats, opt_state, average)
         # Where it lay before: the next step takes it as it is, and is the same program.
         state = jax.lax.with_sharding_constraint(state, placement(state, mesh, split))
         metrics = jax.lax.with_sharding_constraint(metrics, replicated(mesh))
         return state, metrics
 
-    return jax.jit(train_step, donate_argnums=0)
+    options = {"xla_gpu_deterministic_ops": True} if deterministic else None
+    return jax.jit(train_step, donate_argnums=0, compiler_options=options)

@@ -90,6 +90,8 @@ def read_weights(
         finite.  The message is one line and begins with the path.
     """
     path = Path(path)
+    if "\0" in str(path):
+        raise UserError(f"{path}: no name of a file has a NUL in it")
     try:
         found = _read(path, key)
     except UserError as error:

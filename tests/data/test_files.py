@@ -1,6 +1,8 @@
 from __future__ import annotations
 
 import io
+import struct
+import zlib
 
 import numpy as np
 import pytest
@@ -42,12 +44,15 @@ def test_webp_becomes_png(tmp_path):
     np.testing.assert_array_equal(pixels_of(encoded), RGB)
 
 
+@pytest.mark.parametrize("name", ["a.png", "a.tif"])
+@pytest.mark.parametrize("pixels", [RGB, RGB[..., 0]])
 @pytest.mark.parametrize(("orientation", "turns"), [(3, 2), (6, 3), (8, 1)])
-def test_a_turned_image_is_set_upright(tmp_path, orientation, turns):
+def test_a_turned_image_is_set_upright(tmp_path, name, pixels, orientation, turns):
     exif = Image.Exif()
     exif[0x0112] = orientation
-    encoded, size = files.read_image(save(tmp_path / "a.png", RGB, exif=exif))
-    np.testing.assert_array_equal(pixels_of(encoded), np.rot90(RGB, turns))
+    encoded, size = files.read_image(save(tmp_path / name, pixels, exif=exif))
+    upright = np.asarray(Image.open(io.BytesIO(encoded)).convert("RGB"))
+    np.testing.assert_array_equal(upright[..., 0], np.rot90(RGB, turns)[..., 0])
     assert size == np.rot90(RGB, turns).shape[:2]
 
 
@@ -137,3 +142,22 @@ def test_a_mask_of_fractions_is_refused(tmp_path):
 def test_a_file_that_is_gone_is_an_error_of_one_line(tmp_path):
     with pytest.raises(UserError, match=r"^.*gone: cannot be read \(No such file.*$"):
         files.read_bytes(tmp_path / "gone")
+
+
+def test_an_image_of_100_megapixels_is_read_without_a_warning(tmp_path):
+    Image.new("1", (10_000, 10_000)).save(tmp_path / "a.png")
+    assert files.read_image(tmp_path / "a.png")[1] == (10_000, 10_000)
+    assert files.read_mask(tmp_path / "a.png", colours=False).shape == (10_000, 10_000)
+
+
+def test_an_image_may_not_claim_more_pixels_than_the_largest(tmp_path):
+    rows = files.LARGEST // 60_000
+    for count, said in ((rows, "truncated"), (rows + 1, "178,956,970 pixels")):
+        header = b"IHDR" + struct.pack(">IIBBBBB", 60_000, count, 8, 0, 0, 0, 0)
+        content = b"\x89PNG\r\n\x1a\n"
+        for chunk in (header, b"IDAT" + zlib.compress(b"\0")):
+            content += struct.pack(">I", len(chunk) - 4) + chunk
+            content += struct.pack(">I", zlib.crc32(chunk))
+        (tmp_path / "a.png").write_bytes(content)
+        with pytest.raises(UserError, match=said):
+            files.read_image(tmp_path / "a.png")

@@ -3,6 +3,8 @@ from __future__ import annotations
 import dataclasses
 import os
 import shutil
+import subprocess
+import sys
 import tempfile
 from pathlib import Path
 
@@ -20,6 +22,7 @@ from jaxseg.data.catalog import open_dataset
 from jaxseg.data.labels import IGNORE
 from jaxseg.errors import UserError
 
+ROOT = Path(__file__).parents[2]
 LABEL = np.array([[0, 1, 2, 1], [2, 1, 0, IGNORE]], np.uint8)
 
 
@@ -88,6 +91,16 @@ def test_names_and_palette_are_known_when_it_is_opened_again(config):
     opened(config, **options)
     labels = opened(config, **options).labels
     assert (labels.names, labels.palette) == (*options.values(),)
+
+
+@pytest.mark.parametrize("content", ["", "[]", "null", "[" * 100_000])
+def test_a_damaged_list_of_what_was_prepared_is_written_anew(config, content):
+    directory = opened(config).directory
+    known = directory.parents[1] / "signatures.json"
+    sound = known.read_text()
+    known.write_text(content)
+    assert opened(config).directory == directory
+    assert known.read_text() == sound
 
 
 def test_masks_of_other_values_become_classes(root, config):
@@ -294,3 +307,46 @@ def test_an_option_for_the_classes_is_enough_without_looking_at_masks():
     config = DataConfig(class_names=("a", "b", "c"))
     labels = folder.label_set(config, [Path("nowhere.png")])
     assert labels.num_classes == 3 and labels.raw_ignore == (IGNORE,)
+
+
+PREPARE = """
+import sys
+from jaxseg.config import DataConfig
+from jaxseg.data.catalog import open_dataset
+sys.stdin.readline()
+config = DataConfig(name="folder", root=sys.argv[1], cache=sys.argv[2])
+print(len(open_dataset(config).samples("train")))
+"""
+
+
+def test_two_processes_may_prepare_at_once(shapes_folder, tmp_path):
+    command = [sys.executable, "-W", "error", "-c", PREPARE, shapes_folder, tmp_path]
+    both = [
+        subprocess.Popen(
+            command,
+            cwd=ROOT,
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            text=True,
+        )
+        for _ in range(2)
+    ]
+    for process in both:
+        process.stdin.write("go\n")
+        process.stdin.flush()
+    said = [process.communicate() for process in both]
+    assert [process.returncode for process in both] == [0, 0], said
+    assert [out for out, _ in said] == ["12\n", "12\n"]
+    assert len(list(tmp_path.glob("folder/*/*/dataset_info.json"))) == 1
+    assert not list(tmp_path.rglob("*incomplete*"))
+
+
+def test_what_a_killed_preparation_left_goes(shapes_folder, tmp_path):
+    config = DataConfig(name="folder", root=str(shapes_folder), cache=str(tmp_path))
+    place = Path(open_dataset(config).directory)
+    left = place.with_name("incomplete.ABCDEF_1.0.0")
+    place.rename(left)
+    (left / "dataset_info.json").unlink()
+    assert len(open_dataset(config).samples("train")) == 12
+    assert not left.exists()

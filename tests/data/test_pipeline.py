@@ -84,8 +84,18 @@ def test_processes_share_the_batch_of_one():
     whole = take(stream(), 6)
     parts = [take(stream(process, 2), 6) for process in (0, 1)]
     for step in range(6):
-        together = pairs([parts[0][step], parts[1][step]])
-        assert sorted(together) == sorted(pairs([whole[step]]))
+        assert pairs([parts[0][step], parts[1][step]]) == pairs([whole[step]])
+
+
+def test_a_stream_goes_on_in_another_number_of_processes():
+    first = stream(1, 2)
+    take(first, 3)
+    parts = [stream(process, processes) for process, processes in [(0, 1), (0, 4)]]
+    for part in parts:
+        part.restore(first.state())
+    whole, quarter = (pairs(take(part, 3)) for part in parts)
+    assert whole == pairs(take(stream(), 6)[3:])
+    assert quarter == whole[::4]
 
 
 @pytest.mark.parametrize("steps", [0, 1, 5])

@@ -10,6 +10,7 @@ from PIL import Image
 from jaxseg.data.labels import IGNORE, LabelSet
 from jaxseg.errors import UserError
 from jaxseg.report import pictures
+from jaxseg.report.image_files import image_size
 
 LABELS = LabelSet(
     ("background", "cell", "wall"), ((0, 0, 0), (200, 0, 0), (0, 100, 250))
@@ -305,6 +306,20 @@ def test_a_missing_image_is_named(tmp_path):
         pictures.load_image(tmp_path / "a.png")
 
 
+@pytest.mark.parametrize("name", ["a.png", "a.jpg", "a.tif", "a.webp"])
+@pytest.mark.parametrize("orientation", [1, 3, 6])
+def test_the_size_of_a_turned_image_is_known_before_it_is_read(
+    tmp_path, image, name, orientation
+):
+    exif = Image.Exif()
+    exif[0x0112] = orientation
+    for pixels in (image, image[..., 0]):
+        Image.fromarray(pixels).save(tmp_path / name, exif=exif)
+        size = image_size(tmp_path / name)
+        assert size == pictures.load_image(tmp_path / name).shape[:2]
+        assert size == ((60, 40) if orientation == 6 else (40, 60))
+
+
 def test_a_decompression_bomb_is_refused(tmp_path):
     header = b"IHDR" + struct.pack(">IIBBBBB", 100_000, 100_000, 8, 0, 0, 0, 0)
     end = b"IEND"
@@ -313,8 +328,14 @@ def test_a_decompression_bomb_is_refused(tmp_path):
         checksum = struct.pack(">I", zlib.crc32(chunk))
         content += struct.pack(">I", len(chunk) - 4) + chunk + checksum
     (tmp_path / "a.png").write_bytes(content)
-    with pytest.raises(UserError, match="too large to be an image"):
+    with pytest.raises(UserError, match="too large, more than 178,956,970 pixels"):
         pictures.load_image(tmp_path / "a.png")
+
+
+def test_an_image_of_100_megapixels_is_read_without_a_warning(tmp_path):
+    Image.new("1", (10_000, 10_000)).save(tmp_path / "a.png")
+    assert image_size(tmp_path / "a.png") == (10_000, 10_000)
+    assert pictures.load_image(tmp_path / "a.png").shape == (10_000, 10_000, 3)
 
 
 # --- find_images -------------------------------------------------------------------

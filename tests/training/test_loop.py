@@ -11,8 +11,9 @@ import pytest
 from PIL import Image
 
 from jaxseg.config import MeshConfig
+from jaxseg.data.labels import LabelSet
 from jaxseg.errors import UserError
-from jaxseg.report.events import read_metrics
+from jaxseg.report.events import MetricLog, read_metrics
 from jaxseg.run import Run
 from jaxseg.training import loop
 from jaxseg.training.loop import Interrupted, train
@@ -124,7 +125,7 @@ def test_a_run_moves_from_eight_devices_to_one(
         train(config, tmp_path / "run")
     monkeypatch.setattr(loop, "shard_batch", original)
     create = loop.create_mesh
-    monkeypatch.setattr(loop, "create_mesh", lambda: create(jax.devices()[:1]))
+    monkeypatch.setattr(loop, "create_mesh", lambda **_: create(jax.devices()[:1]))
     train(tiny_config, tmp_path / "run")
     moved, whole = (
         [line["loss"] for line in read_metrics(folder) if "loss" in line]
@@ -177,6 +178,46 @@ def test_a_run_goes_on_when_more_steps_are_asked_for(tiny_config, with_train, tm
     assert longer["trained_steps"] == 4
     with pytest.raises(UserError, match="stands at step 4, beyond train.steps 2"):
         train(short, tmp_path / "run")
+
+
+def test_two_trainers_in_one_folder_are_one_too_many(tiny_config, tmp_path):
+    other = dataclasses.replace(tiny_config, name="other")
+    claimed = Run(tmp_path, other, LabelSet(("a", "b", "c")))
+    with claimed.claim(), pytest.raises(UserError, match="another process is training"):
+        train(tiny_config, tmp_path)
+    assert json.loads((tmp_path / "config.json").read_text())["name"] == "other"
+    with claimed.claim():
+        assert not (tmp_path / "checkpoints").exists()
+
+
+def test_nothing_is_compiled_after_the_first_epoch(
+    tiny_config, with_train, tmp_path, monkeypatch
+):
+    compiled, counts = [], {}
+
+    def listen(event, seconds, **_):
+        if event == "/jax/core/compile/backend_compile_duration":
+            compiled.append(seconds)
+
+    write = MetricLog.write
+
+    def count(log, step, split, values):
+        counts[step, split] = len(compiled)
+        write(log, step, split, values)
+
+    monkeypatch.setattr(MetricLog, "write", count)
+    jax.monitoring.register_event_duration_secs_listener(listen)
+    try:
+        steps = 24
+        train(
+            with_train(tiny_config, steps=steps, eval_every=4, checkpoint_every=2),
+            tmp_path,
+        )
+    finally:
+        jax.monitoring.unregister_event_duration_listener(listen)
+    assert counts[1, "train"] > 0
+    assert len({counts[step, "train"] for step in range(5, steps + 1)}) == 1
+    assert len({counts[step, "val"] for step in range(4, steps + 1, 4)}) == 1
 
 
 def test_another_experiment_in_the_folder_is_refused_and_nothing_changes(

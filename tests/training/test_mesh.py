@@ -25,6 +25,20 @@ def test_a_batch_is_split_over_the_devices():
     np.testing.assert_array_equal(batch["image"][:, 0], np.arange(16))
 
 
+def test_images_are_split_into_bands_of_rows_if_the_devices_divide_them():
+    mesh = create_mesh(spatial=2)
+    batch = {name: np.zeros((8, rows, 5)) for name, rows in (("even", 6), ("odd", 7))}
+    placed = shard_batch({**batch, "valid": np.ones(8, bool)}, mesh)
+    assert shapes(placed["even"]) == {(2, 3, 5)}
+    assert shapes(placed["odd"]) == {(2, 7, 5)}
+    assert shapes(placed["valid"]) == {(2,)}
+
+
+def test_bands_that_do_not_divide_the_devices_are_refused():
+    with pytest.raises(UserError, match="mesh.spatial 3: must divide the 8 devices"):
+        create_mesh(spatial=3)
+
+
 @pytest.mark.parametrize("rows", [1, 7, 8, 12])
 def test_what_the_devices_do_not_divide_is_spread_as_evenly_as_it_goes(rows):
     mesh = create_mesh()

@@ -135,7 +135,32 @@ def test_any_batch_and_split_parameters_equal_one_device(
     assert shares == ({1, 1 / 8} if "split" in options else {1})
 
 
-def test_equal_runs_are_equal_bit_for_bit(one_device):
+@pytest.mark.parametrize(
+    ("head", "bands", "size"),
+    [
+        ("fcn8s", 2, 64),  # its 7x7 kernel spans more rows than a device would keep
+        ("fcn8s", 4, 96),
+        ("unet", 2, 72),  # 72, 36, 18 rows are split, 9 are not
+        ("deeplabv3plus", 4, 64),
+        ("deeplabv3plus", 2, 41),
+    ],
+)
+def test_bands_of_rows_equal_whole_images(one_device, head, bands, size):
+    model, batch = {"width": 0.25, "max_channels": 64}, make_batch(3, size)
+    one = Harness(one_device, head, rate=0.01, model=model)
+    many = Harness(create_mesh(spatial=bands), head, rate=0.01, model=model)
+    first = one.run(batch), many.run(batch)
+    assert first[0]["loss"] == pytest.approx(first[1]["loss"], rel=1e-5)
+    norms = [metrics["gradient_norm"] for metrics in first]
+    assert norms[0] == pytest.approx(norms[1], rel=1e-3)
+    assert difference(one.state.params, many.state.params) < 1e-4
+    assert difference(one.state.batch_stats, many.state.batch_stats) < 1e-4
+    many.run(batch)
+    assert many.step._cache_size() == 1
+
+
+@pytest.mark.parametrize("deterministic", [False, True])
+def test_equal_runs_are_equal_bit_for_bit(one_device, deterministic):
     states = []
     for _ in range(2):
         harness = Harness(one_device, "deeplabv3plus", model={"output_stride": 8})

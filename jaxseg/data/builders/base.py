@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import contextlib
 import io
+import shutil
 from collections.abc import Collection, Iterator
 from pathlib import Path
 from typing import Any
@@ -20,6 +21,7 @@ from absl import logging
 from jaxseg.data import records
 from jaxseg.data.labels import LabelSet
 from jaxseg.errors import UserError
+from jaxseg.locks import locked
 
 
 class RecordBuilder(tfds.core.GeneratorBasedBuilder, skip_registration=True):
@@ -81,22 +83,29 @@ class _LocalInfo(tfds.core.DatasetInfo):
 def prepare(builder: RecordBuilder) -> Path:
     """Write a builder's records unless they are there; print nothing.
 
-    The records appear under their final name all at once, when they are complete.
+    The records appear under their final name all at once, when they are complete.  Of
+    several processes one writes and the others wait for it.
 
     Raises:
       UserError: they cannot be written.
     """
     directory = Path(builder.data_dir)
-    if not records.is_prepared(directory):
-        try:
-            with quiet():
-                builder.download_and_prepare()
-        except OSError as error:
-            if not records.is_prepared(directory):  # else another process was faster
-                raise UserError(
-                    f"{directory}: cannot write the prepared records ({error});"
-                    " --data.cache chooses another place"
-                ) from error
+    if records.is_prepared(directory):
+        return directory
+    place = directory.parent
+    try:
+        place.parent.mkdir(parents=True, exist_ok=True)
+        with locked(place.with_name(f"{place.name}.lock")):
+            if not records.is_prepared(directory):
+                for unfinished in place.glob("incomplete.*"):  # of a killed process
+                    shutil.rmtree(unfinished)
+                with quiet():
+                    builder.download_and_prepare()
+    except OSError as error:
+        raise UserError(
+            f"{directory}: cannot write the prepared records ({error});"
+            " --data.cache chooses another place"
+        ) from error
     return directory
 
 

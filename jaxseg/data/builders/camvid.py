@@ -10,7 +10,7 @@ import dataclasses
 from pathlib import Path, PurePosixPath
 
 from jaxseg.config import DataConfig
-from jaxseg.data import layout, records
+from jaxseg.data import files, layout, records
 from jaxseg.data.builders import folder
 from jaxseg.data.labels import LabelSet
 from jaxseg.errors import UserError
@@ -68,7 +68,7 @@ def prepare(config: DataConfig) -> Path:
     """
     if not config.root:
         raise UserError(f"camvid is not downloaded for you: {_FETCH}")
-    root = Path(config.root).expanduser()
+    root = files.user_path(config.root)
     if not root.is_dir():
         raise UserError(f"{root}: no such folder; {_FETCH}")
     layouts = f"train + trainannot, val + valannot, test + testannot, {layout.LAYOUTS}"
@@ -103,5 +103,7 @@ def _listed(path: Path, found: layout.Match) -> list[layout.Pair]:
         name = PurePosixPath(line.split()[0]).stem
         if name not in by_name:
             raise UserError(f"{path}: {line!r} names no image that has a mask")
+        if name in pairs:
+            raise UserError(f"{path}: {line!r} is listed twice")
         pairs[name] = by_name[name]
     return list(pairs.values())

@@ -68,7 +68,7 @@ def prepare(config: DataConfig) -> Path:
     """
     if not config.root:
         raise UserError("data set 'folder' reads your files: pass --data.root FOLDER")
-    root = Path(config.root).expanduser()
+    root = files.user_path(config.root)
     splits = layout.find_splits(root)
     names = ("num_classes", "class_names", "palette", "mask_values", "ignore_value")
     options = {name: getattr(config, name) for name in names}
@@ -200,9 +200,11 @@ def _fingerprint(splits: Splits, options: dict[str, Any]) -> str:
 
 def _load(path: Path) -> dict[str, str]:
     try:
-        return json.loads(path.read_text())
-    except (OSError, ValueError):
-        return {}  # only a shortcut: without it the files are read again
+        known = json.loads(path.read_text())
+    except (OSError, ValueError, RecursionError):
+        known = None
+    # Only a shortcut: without it the files are read again.
+    return known if isinstance(known, dict) else {}
 
 
 def _save(path: Path, known: dict[str, str]) -> None:

@@ -1,0 +1,179 @@
+"""Runs of several processes, through the command line, as a cluster starts them."""
+
+import json
+import os
+import signal
+import socket
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from jaxseg.cli import STOPPED
+
+ROOT = Path(__file__).parents[2]
+
+
+@pytest.fixture
+def start(tmp_path, shapes_folder):
+    """Start all processes of a run, each with one device."""
+    experiment = tmp_path / "shapes.py"
+    experiment.write_text(f"""
+from jaxseg import *
+
+def get_config():
+    return Config(
+        name="shapes",
+        data=DataConfig(
+            name="folder", root={str(shapes_folder)!r}, cache={str(tmp_path)!r},
+            threads=1,
+        ),
+        augment=AugmentConfig(crop=(33, 33), scale=(0.8, 1.2), max_class_share=1.0),
+        model=ModelConfig(head="fcn32s", backbone="resnet18", width=0.125),
+        optimizer=OptimizerConfig(name="adamw", learning_rate=3e-3),
+        train=TrainConfig(
+            steps=4, batch_size=8, log_every=1, eval_every=4,
+            checkpoint_every=10,
+        ),
+        evaluation=EvaluationConfig(batch_size=4),
+    )
+""")
+    running = []
+
+    def launch(count, workdir, *words):
+        with socket.socket() as free:
+            free.bind(("127.0.0.1", 0))
+            port = free.getsockname()[1]
+        environment = {**os.environ, "XLA_FLAGS": ""}
+        command = [sys.executable, "main.py", "--config", experiment, *words]
+        command += ["--workdir", workdir]
+        if count > 1:
+            command += ["--distributed", "--coordinator", f"127.0.0.1:{port}"]
+            command += ["--processes", str(count), "--process"]
+        group = [
+            subprocess.Popen(
+                command if count == 1 else [*command, str(number)],
+                cwd=ROOT,
+                env=environment,
+                stdout=subprocess.PIPE,
+                stderr=subprocess.PIPE,
+                text=True,
+            )
+            for number in range(count)
+        ]
+        running.extend(group)
+        return group
+
+    yield launch
+    for process in running:
+        process.kill()
+        process.communicate()
+
+
+def ended(group, seconds=240):
+    """Wait for all; return exit codes, standard outputs and errors."""
+    said = [process.communicate(timeout=seconds) for process in group]
+    codes = [process.returncode for process in group]
+    return codes, [out for out, _ in said], [error for _, error in said]
+
+
+def until_step(workdir, step, group):
+    """Wait until a step is logged, while all processes live."""
+    log = workdir / "metrics.jsonl"
+    while not log.is_file() or f'"step": {step},' not in log.read_text():
+        assert all(process.poll() is None for process in group), ended(group)
+        time.sleep(0.01)
+
+
+def logged(workdir):
+    lines = (workdir / "metrics.jsonl").read_text().splitlines()
+    return [json.loads(line) for line in lines]
+
+
+@pytest.mark.parametrize("count", [2, 4])
+def test_several_processes_give_what_one_gives(start, tmp_path, count):
+    groups = [start(1, tmp_path / "one"), start(count, tmp_path / "several")]
+    codes, _, errors = ended(groups[0])
+    assert codes == [0], errors
+    codes, outs, errors = ended(groups[1])
+    assert codes == [0] * count, errors
+    one, several = (logged(tmp_path / name) for name in ("one", "several"))
+    assert len(one) == len(several) == 5
+    for before, after in zip(one[:-1], several[:-1], strict=True):
+        assert (before["step"], before["split"]) == (after["step"], after["split"])
+        assert after["loss"] == pytest.approx(before["loss"], rel=1e-4)
+        # Rounding is not the same, and grows from step to step.
+        assert after["gradient_norm"] == pytest.approx(
+            before["gradient_norm"], rel=1e-2
+        )
+    counts = [
+        np.array(
+            json.loads((tmp_path / name / "results.json").read_text())["confusion"]
+        )
+        for name in ("one", "several")
+    ]
+    assert (counts[0].sum(1) == counts[1].sum(1)).all(), "every image once"
+    assert abs(counts[0] - counts[1]).sum() <= 0.01 * counts[0].sum()
+    assert "mean IoU" in outs[0]
+    assert not any("mean IoU" in out for out in outs[1:]), "only the first one speaks"
+
+
+def test_a_process_that_is_stopped_or_dies_takes_the_others_along(start, tmp_path):
+    # A net without batch norm: the processes meet once a step, not for every layer.
+    words = "--model.backbone vgg11 --train.steps 100 --train.eval_every 100".split()
+    whole, workdir = tmp_path / "whole", tmp_path / "run"
+    codes, _, errors = ended(start(2, whole, *words))
+    assert codes == [0, 0], errors
+
+    group = start(2, workdir, *words)
+    until_step(workdir, 8, group)
+    group[1].send_signal(signal.SIGTERM)
+    codes, _, errors = ended(group)
+    assert codes == [STOPPED, STOPPED]
+    assert "run the same command again to go on" in errors[0]
+    stopped = logged(workdir)[-1]["step"]
+    assert stopped < 100
+    assert (workdir / f"checkpoints/{stopped}.json").exists()
+
+    group = start(2, workdir, *words)
+    until_step(workdir, stopped + 12, group)
+    group[1].kill()
+    codes, _, errors = ended(group, 120)
+    assert codes[0] == 1
+    assert "Traceback" not in errors[0]
+    assert "error: another process of this run has ended" in errors[0]
+
+    codes, _, errors = ended(start(2, workdir, *words))
+    assert codes == [0, 0], errors
+    results = [
+        json.loads((path / "results.json").read_text()) for path in (whole, workdir)
+    ]
+    for name in ("parameters_sha256", "confusion", "miou"):
+        assert results[0][name] == results[1][name]
+    assert logged(workdir) == logged(whole)
+
+
+def test_an_error_of_the_first_process_ends_all(start, tmp_path):
+    (tmp_path / "run/checkpoints").mkdir(parents=True)
+    codes, _, errors = ended(start(2, tmp_path / "run"))
+    assert codes == [2, 2]
+    for error in errors:
+        assert "error:" in error
+        assert "has checkpoints but no config.json" in error
+
+
+def test_a_coordinator_is_needed_where_nothing_else_says_who_takes_part(tmp_path):
+    command = [sys.executable, "main.py", "--config", "experiments/fcn.py"]
+    done = subprocess.run(
+        [*command, "--distributed", "--workdir", tmp_path / "run"],
+        cwd=ROOT,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == 2
+    assert "--coordinator HOST:PORT" in done.stderr
+    assert not (tmp_path / "run").exists()
