@@ -1,6 +1,6 @@
 """Faults on purpose, and what survives them: one table.
 
-    python benchmarks/faults.py [kills damage disk processes] [--times 30] [--write]
+    python -m benchmarks.faults [kills damage disk processes] [--times 30] [--write]
 
 Runs a small experiment on digit_scenes through the command line, again and again, and
 does to it what happens to long runs: SIGKILL at random moments, damaged checkpoints, a

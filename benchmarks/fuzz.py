@@ -1,7 +1,7 @@
 """Coverage-guided fuzzing of everything that reads a file from outside.
 
-    pip install --target /tmp/atheris_site atheris        Python 3.11 or 3.12
-    PYTHONPATH=/tmp/atheris_site:. python benchmarks/fuzz.py [--seconds 60] [TARGET...]
+    pip install --target DIR atheris        Python 3.11 or 3.12
+    PYTHONPATH=DIR python -m benchmarks.fuzz [--seconds 60] [TARGET...]
 
 Each target is run in a process of its own, begins with small sound files and changes
 them; 60 seconds for each make ten minutes.  A reader may return or raise `UserError`;
@@ -229,7 +229,7 @@ def main() -> int:
     failed = False
     for target in options.targets or TARGETS:
         words = [target, "--seconds", str(options.seconds), "--keep", str(options.keep)]
-        command = [sys.executable, __file__, *words, "--here"]
+        command = [sys.executable, "-m", "benchmarks.fuzz", *words, "--here"]
         done = subprocess.run(command, capture_output=True, text=True, errors="replace")
         tried = re.findall(r"number_of_executed_units: (\d+)", done.stderr)
         reached = re.findall(r"cov: (\d+)", done.stderr)

@@ -2,7 +2,7 @@
 
 Needs the environment of `parity.py`:
 
-    python benchmarks/golden.py [NAME...]
+    python -m benchmarks.golden [NAME...]
 
 Each file holds the names and shapes of a peer's tensors and the logits that it computes
 from tensors which `tests/weights/peer_tensors.py` makes of these names.
@@ -16,8 +16,9 @@ from pathlib import Path
 
 import numpy as np
 import torch
-import torch_peers  # noqa: F401  (before the peers)
-from parity import cases
+
+import benchmarks.torch_peers  # noqa: F401  (before the peers)
+from benchmarks.parity import cases
 
 TESTS = Path(__file__).resolve().parents[1] / "tests/weights"
 sys.path.insert(0, str(TESTS))

@@ -1,6 +1,6 @@
 """A long run: do memory and step time stay flat, is anything compiled again?
 
-    python benchmarks/long_run.py [--steps 20000] [--write]
+    python -m benchmarks.long_run [--steps 20000] [--write]
 
 Trains a small net on digits in one process and looks at it every twentieth of the way.
 `--write` puts the table into docs/reliability.md.  Ends with an error if memory grew by

@@ -8,8 +8,8 @@ standard deviation.
 Needs an environment with torch, torchvision, timm and segmentation_models_pytorch
 beside jaxseg's requirements:
 
-    python benchmarks/parity.py [NAME...]
-    python benchmarks/parity.py --write docs/parity.md
+    python -m benchmarks.parity [NAME...]
+    python -m benchmarks.parity --write docs/parity.md
 """
 
 from __future__ import annotations
@@ -23,9 +23,9 @@ from typing import Any
 import jax
 import numpy as np
 import torch
-import torch_peers  # noqa: F401  (before the peers)
-from parity_case import Case, randomize
 
+import benchmarks.torch_peers  # noqa: F401  (before the peers)
+from benchmarks.parity_case import Case, randomize
 from jaxseg.models import abstract_variables
 from jaxseg.weights.names import unused
 from jaxseg.weights.naming import Rule, leaves, nested, read_by_table, write_by_table
@@ -108,10 +108,12 @@ def difference(case: Case) -> float:
 
 def cases() -> dict[str, Case]:
     """Return the cases of all families, by source and name."""
-    import parity_efficientnet_mobilenet
-    import parity_heads
-    import parity_resnet_xception_convnext
-    import parity_vgg_googlenet_densenet
+    from benchmarks import (
+        parity_efficientnet_mobilenet,
+        parity_heads,
+        parity_resnet_xception_convnext,
+        parity_vgg_googlenet_densenet,
+    )
 
     return {
         **parity_vgg_googlenet_densenet.CASES,

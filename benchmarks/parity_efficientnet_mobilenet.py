@@ -12,13 +12,13 @@ import warnings
 from collections.abc import Callable, Sequence
 from typing import Any
 
-import parity_case
 import segmentation_models_pytorch as smp
 import timm
 import torch
 import torchvision
-from parity_case import SIZES, Case, Features, TorchFeatures, randomize
 
+from benchmarks import parity_case
+from benchmarks.parity_case import SIZES, Case, Features, TorchFeatures, randomize
 from jaxseg.backbones.efficientnet import EFFICIENTNETS
 from jaxseg.backbones.mobilenet import MOBILENETS
 from jaxseg.weights.families import efficientnet, mobilenet

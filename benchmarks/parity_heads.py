@@ -8,9 +8,9 @@ from typing import Any
 
 import segmentation_models_pytorch as smp
 import torch
-from parity_case import SIZES, Case
 from torchvision.models import segmentation
 
+from benchmarks.parity_case import SIZES, Case
 from jaxseg.backbones import BACKBONES
 from jaxseg.heads.fcn import FCN
 from jaxseg.models import create_classifier, create_model

@@ -14,9 +14,16 @@ import segmentation_models_pytorch as smp
 import timm
 import torch
 import torchvision
-from parity_case import SIZES, Case, Features, TorchFeatures, classifier, table
 from torchvision.models.resnet import BasicBlock, ResNet
 
+from benchmarks.parity_case import (
+    SIZES,
+    Case,
+    Features,
+    TorchFeatures,
+    classifier,
+    table,
+)
 from jaxseg.backbones.convnext import CONVNEXTS
 from jaxseg.backbones.entry import BackboneEntry
 from jaxseg.backbones.resnet import RESNETS

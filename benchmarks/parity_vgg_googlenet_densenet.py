@@ -14,8 +14,8 @@ import segmentation_models_pytorch as smp
 import timm
 import torch
 import torchvision
-from parity_case import Case, Features, TorchFeatures, classifier, table
 
+from benchmarks.parity_case import Case, Features, TorchFeatures, classifier, table
 from jaxseg.backbones.densenet import DENSENETS
 from jaxseg.backbones.googlenet import GOOGLENETS
 from jaxseg.backbones.vgg import VGGS

