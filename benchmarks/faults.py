@@ -2,7 +2,7 @@
 
     python -m benchmarks.faults [kills damage disk processes] [--times 30] [--write]
 
-Runs a small experiment on digit_scenes through the command line, again and again, and
+Runs a small experiment on digits through the command line, again and again, and
 does to it what happens to long runs: SIGKILL at random moments, damaged checkpoints, a
 full disk, a process of several that dies.  A fault is survived if the same command,
 given again, ends with the parameters and figures of a run without it.  `--write` puts
@@ -42,7 +42,7 @@ def get_config():
         model=ModelConfig(head="fcn8s", backbone="resnet18", width=0.125),
         optimizer=OptimizerConfig(name="adamw", learning_rate=3e-3),
         train=TrainConfig(
-            steps=400, batch_size=16, log_every=1, eval_every=40, checkpoint_every=10
+            steps=240, batch_size=16, log_every=1, eval_every=40, checkpoint_every=10
         ),
         evaluation=EvaluationConfig(batch_size=64),
     )

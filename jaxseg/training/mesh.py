@@ -172,13 +172,16 @@ def gather(tree: Any, mesh: Mesh) -> Any:
 
 def placement(tree: Any, mesh: Mesh, split: bool = False) -> Any:
     """Return the shardings of `place`, a function of the leaves' shapes alone."""
+    # As XLA writes what it returns: else a second step would be a second program.
+    axes = tuple(name for name in mesh.axis_names if mesh.shape[name] > 1)
+    axis = axes[0] if len(axes) == 1 else axes
 
     def sharding(leaf: Any) -> NamedSharding:
         sizes = [size if size % mesh.size == 0 else 0 for size in leaf.shape]
         if not (split and np.prod(leaf.shape) >= SMALLEST_SPLIT and any(sizes)):
             return replicated(mesh)
         before = [None] * int(np.argmax(sizes))
-        return NamedSharding(mesh, PartitionSpec(*before, mesh.axis_names))
+        return NamedSharding(mesh, PartitionSpec(*before, axis))
 
     return jax.tree.map(sharding, tree)
 

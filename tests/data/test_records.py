@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 
 from jaxseg.data import records
-from jaxseg.data.builders import base, digit_scenes
+from jaxseg.data.builders import digit_scenes
 from jaxseg.errors import UserError
 
 
@@ -103,18 +103,6 @@ def test_a_cache_that_cannot_be_written_is_an_error_with_the_remedy(tmp_path):
     (tmp_path / "file").touch()
     with pytest.raises(UserError, match="cannot write .*--data.cache chooses another"):
         digit_scenes.prepare(tmp_path / "file", train=1, val=1)
-
-
-def test_another_process_that_was_faster_is_no_error(tmp_path):
-    class Overtaken(digit_scenes.DigitScenes, skip_registration=True):
-        name = "digit_scenes"
-
-        def _split_generators(self, dl_manager):
-            digit_scenes.prepare(tmp_path, train=2, val=1)
-            return super()._split_generators(dl_manager)
-
-    directory = base.prepare(Overtaken(tmp_path, 0, {"train": 2, "val": 1}))
-    assert records.open_records("x", directory).splits == {"train": 2, "val": 1}
 
 
 @pytest.mark.parametrize(

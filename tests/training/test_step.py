@@ -136,19 +136,21 @@ def test_any_batch_and_split_parameters_equal_one_device(
 
 
 @pytest.mark.parametrize(
-    ("head", "bands", "size"),
+    ("head", "bands", "size", "split"),
     [
-        ("fcn8s", 2, 64),  # its 7x7 kernel spans more rows than a device would keep
-        ("fcn8s", 4, 96),
-        ("unet", 2, 72),  # 72, 36, 18 rows are split, 9 are not
-        ("deeplabv3plus", 4, 64),
-        ("deeplabv3plus", 2, 41),
+        # The 7x7 kernel spans more rows than a device would keep.
+        ("fcn8s", 2, 64, False),
+        ("fcn8s", 4, 96, True),
+        ("unet", 2, 72, False),  # 72, 36, 18 rows are split, 9 are not
+        ("deeplabv3plus", 4, 64, False),
+        ("deeplabv3plus", 2, 41, False),
     ],
 )
-def test_bands_of_rows_equal_whole_images(one_device, head, bands, size):
+def test_bands_of_rows_equal_whole_images(one_device, head, bands, size, split):
     model, batch = {"width": 0.25, "max_channels": 64}, make_batch(3, size)
     one = Harness(one_device, head, rate=0.01, model=model)
-    many = Harness(create_mesh(spatial=bands), head, rate=0.01, model=model)
+    mesh = create_mesh(spatial=bands)
+    many = Harness(mesh, head, rate=0.01, model=model, split=split)
     first = one.run(batch), many.run(batch)
     assert first[0]["loss"] == pytest.approx(first[1]["loss"], rel=1e-5)
     norms = [metrics["gradient_norm"] for metrics in first]
