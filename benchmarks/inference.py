@@ -1,0 +1,65 @@
+"""Seconds of a prediction, jaxseg's and its peers', side by side.
+
+    python -m benchmarks.inference                           CPU: 2 cores, float32
+    python -m benchmarks.inference --batch 1 --size 512
+    python -m benchmarks.inference --gpu --peak 790          GPU: bfloat16, TFLOP/s
+
+A prediction goes from image bytes, on the device already, to the class of every pixel.
+Before it is timed: from the same random weights and statistics, the float32 logits of
+two images must be the peer's, and the classes equal but for ties.
+
+Needs torch, and torchvision or segmentation_models_pytorch; on the CPU also onnx,
+onnxscript, onnxruntime and openvino; see `side_by_side`.
+"""
+
+from __future__ import annotations
+
+import argparse
+
+from benchmarks import model_cases, side_by_side
+
+CONTENDERS = {
+    "torch eager": "benchmarks.torch_side:inference",
+    "torch channels_last": "benchmarks.torch_side:inference",
+    "torch compile": "benchmarks.torch_side:inference",
+    "onnxruntime": "benchmarks.torch_side:onnx",
+    "openvino": "benchmarks.torch_side:openvino",
+    "jaxseg": "benchmarks.jaxseg_side:inference",
+}
+ON_CPU_ONLY = ("onnxruntime", "openvino")
+FLOAT32 = {"logits": 1e-4, "mask": 1e-3}
+BFLOAT16 = {"logits": 1e-4, "mask": 1e-1}
+"""Largest differences; the logits are compared in float32 in both."""
+
+
+def main() -> None:
+    """Race every model, print its table."""
+    parser = argparse.ArgumentParser(description="Predictions, side by side.")
+    model_cases.add_arguments(parser)
+    side_by_side.add_arguments(parser, list(CONTENDERS))
+    parser.add_argument("--peak", type=float, default=0.0, help="TFLOP/s of a product")
+    options = parser.parse_args()
+    names = [
+        name for name in options.contenders if not (options.gpu and name in ON_CPU_ONLY)
+    ]
+    for case in model_cases.cases(options):
+        contestants = side_by_side.race(
+            side_by_side.chosen(CONTENDERS, names),
+            model_cases.settings(case),
+            rounds=options.rounds,
+            threads=options.threads or (0 if options.gpu else 2),
+            limits=BFLOAT16 if options.gpu else FLOAT32,
+            together=options.gpu,
+        )
+        side_by_side.show(
+            model_cases.title("Prediction", case),
+            contestants,
+            unit="ms",
+            per_run=case.steps,
+            peak=options.peak * 1e12,
+            out=options.out,
+        )
+
+
+if __name__ == "__main__":
+    main()

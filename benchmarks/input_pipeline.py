@@ -1,0 +1,289 @@
+"""Training images a second, and the share of a step that the data takes.
+
+    python -m benchmarks.input_pipeline stream                   digit_scenes
+    python -m benchmarks.input_pipeline stream --data camvid --root DIR
+    python -m benchmarks.input_pipeline wait                     the quick start
+    python -m benchmarks.input_pipeline wait --config FILE -- --data.root DIR
+
+`stream` races jaxseg's training stream against torch's DataLoader with albumentations:
+the same encoded images and masks, decoded, scaled, cropped, flipped, distorted and
+batched, on the same cores.  Worker processes are what a DataLoader is usually given,
+one a core; `loader 0` is without.  A run first takes the batches that were prepared
+while the contender rested, untimed.
+
+`wait` runs the training loop's step fed by the stream and fed by one batch that is
+always there, in turn; what the first takes longer is what the data costs.
+
+`stream` needs torch and albumentations 2.0.8; see `side_by_side`.
+"""
+
+from __future__ import annotations
+
+import argparse
+import statistics
+import time
+from pathlib import Path
+from typing import Any
+
+import cv2
+import numpy as np
+
+from benchmarks import side_by_side
+from benchmarks.side_by_side import Prepared
+from jaxseg.config import Config, DataConfig, load_config
+from jaxseg.report.console import say, table
+
+CONTENDERS = {
+    "loader 0": "benchmarks.input_pipeline:loader",
+    "loader": "benchmarks.input_pipeline:loader",
+    "jaxseg": "benchmarks.input_pipeline:stream",
+}
+SCALE, BRIGHTNESS, FACTOR, HUE = (0.5, 2.0), 32 / 255, 0.5, 36
+FLIP = DISTORT = 0.5
+PREPARED = 8
+"""Batches that a contender may have ready after a rest, at most."""
+IGNORE = 255
+
+
+def stream(
+    data: str, root: str, crop: int, batch: int, batches: int, cores: int, **_: Any
+) -> Prepared:
+    """Build ours."""
+    from jaxseg.data.catalog import open_dataset
+    from jaxseg.data.pipeline import TrainingStream
+    from jaxseg.data.transforms import training_transforms
+
+    samples = open_dataset(DataConfig(name=data, root=root)).samples("train")
+    transform = training_transforms(
+        (crop, crop), scale=SCALE, flip=FLIP, photometric=True
+    )
+    threads = DataConfig().threads
+    source = TrainingStream(
+        samples, transform, batch_size=batch, seed=0, threads=threads
+    )
+    return Prepared(lambda: _seconds(source, batches))
+
+
+def _seconds(source: Any, batches: int) -> float:
+    """Return the time of `batches` batches, after those that were waiting."""
+    for _ in range(PREPARED):
+        next(source)
+    begun = time.perf_counter()
+    for _ in range(batches):
+        batch = next(source)
+        del batch
+    return time.perf_counter() - begun
+
+
+def loader(
+    data: str,
+    root: str,
+    crop: int,
+    batch: int,
+    batches: int,
+    cores: int,
+    folder: str,
+    contender: str,
+) -> Prepared:
+    """Build torch's."""
+    import albumentations
+    import torch
+
+    cv2.setNumThreads(1)
+    files = Path(folder) / contender
+    count, table = _write_files(files, data, root)
+
+    class Files(torch.utils.data.Dataset):
+        """Image and mask files, read with OpenCV."""
+
+        def __init__(self) -> None:
+            self.transform = albumentations.Compose(
+                [
+                    albumentations.RandomScale((SCALE[0] - 1, SCALE[1] - 1), p=1.0),
+                    albumentations.PadIfNeeded(crop, crop, fill_mask=IGNORE),
+                    albumentations.RandomCrop(crop, crop),
+                    albumentations.HorizontalFlip(p=FLIP),
+                    # Two distortions in one, each by a half: one or both by 3/4.
+                    albumentations.RandomBrightnessContrast(
+                        BRIGHTNESS, FACTOR, p=1 - DISTORT**2
+                    ),
+                    albumentations.HueSaturationValue(
+                        HUE // 2, 64, 0, p=1 - DISTORT**2
+                    ),
+                ]
+            )
+
+        def __len__(self) -> int:
+            return count
+
+        def __getitem__(self, index: int) -> tuple[torch.Tensor, torch.Tensor]:
+            image: Any = cv2.imread(str(files / f"{index}.image"), cv2.IMREAD_COLOR)
+            mask: Any = cv2.imread(str(files / f"{index}.mask"), cv2.IMREAD_UNCHANGED)
+            image = cv2.cvtColor(image, cv2.COLOR_BGR2RGB)
+            done = self.transform(image=image, mask=table[mask])
+            image = np.ascontiguousarray(done["image"])
+            return torch.from_numpy(image), torch.from_numpy(done["mask"].copy())
+
+    workers = 0 if contender.endswith("0") else cores
+    batcher = torch.utils.data.DataLoader(
+        Files(),
+        batch_size=batch,
+        shuffle=True,
+        drop_last=True,
+        num_workers=workers,
+        persistent_workers=workers > 0,
+    )
+
+    def endless() -> Any:
+        while True:
+            yield from batcher
+
+    source = endless()
+    if not workers:
+        torch.set_num_threads(1)
+    return Prepared(lambda: _seconds(source, batches))
+
+
+def _write_files(folder: Path, data: str, root: str) -> tuple[int, np.ndarray]:
+    """Write a split's encoded images and masks as they are, one file each.
+
+    Returns:
+      Their number, and the table from stored mask values to classes.
+    """
+    from jaxseg.data.catalog import open_dataset
+
+    dataset = open_dataset(DataConfig(name=data, root=root))
+    samples = dataset.samples("train")
+    folder.mkdir()
+    for index in range(len(samples)):
+        record = samples._record(index)
+        (folder / f"{index}.image").write_bytes(record["image"])
+        (folder / f"{index}.mask").write_bytes(record["label"])
+    values = np.arange(256, dtype=np.uint8)
+    values[list(dataset.labels.raw_ignore)] = IGNORE
+    return len(samples), values
+
+
+def race_streams(options: argparse.Namespace) -> None:
+    """Print images a second."""
+    from jaxseg.data.catalog import open_dataset
+
+    if options.data == "camvid" and not options.root:
+        raise SystemExit("--data camvid needs --root")
+    open_dataset(DataConfig(name=options.data, root=options.root))
+    settings = {
+        "data": options.data,
+        "root": options.root,
+        "crop": options.crop,
+        "batch": options.batch,
+        "batches": options.batches,
+        "cores": options.threads or 2,
+    }
+    contestants = side_by_side.race(
+        side_by_side.chosen(CONTENDERS, options.contenders),
+        settings,
+        rounds=options.rounds,
+        threads=options.threads or 2,
+        limits={},
+    )
+    images = options.batches * options.batch
+    side_by_side.show(
+        f"Milliseconds an image: {options.data}, crop {options.crop},"
+        f" batch {options.batch}",
+        contestants,
+        unit="ms",
+        per_run=images,
+        out=options.out,
+    )
+    for name, contestant in contestants.items():
+        if contestant.seconds:
+            say(f"{name}: {images / contestant.median:.0f} images/s")
+
+
+def wait(options: argparse.Namespace) -> None:
+    """Print what the data costs of a training step."""
+    import jax
+
+    from jaxseg.data.pipeline import TrainingStream
+    from jaxseg.training.loop import _Training
+    from jaxseg.training.mesh import shard_batch
+
+    config: Config = load_config(options.config, options.extra)
+    training = _Training(config)
+    state = training.initial_state(fresh=False)
+    step = training.train_step()
+    source = TrainingStream(
+        training.train_samples,
+        training.transform,
+        batch_size=config.train.batch_size,
+        seed=config.seed,
+        threads=config.data.threads,
+    )
+    held = shard_batch(next(source), training.mesh)
+
+    def block(steps: int, fed: bool) -> tuple[float, float]:
+        """Run steps as the loop does; return seconds in all, and in `next`."""
+        nonlocal state
+        pending, blocked, begun = None, 0.0, time.perf_counter()
+        for _ in range(steps):
+            batch = held
+            if fed:
+                asked = time.perf_counter()
+                batch = next(source)
+                blocked += time.perf_counter() - asked
+                batch = shard_batch(batch, training.mesh)
+            state, metrics = step(state, batch)
+            if pending is not None:
+                float(pending["loss"])
+            pending = metrics
+        jax.block_until_ready(state)
+        return time.perf_counter() - begun, blocked
+
+    block(2, fed=False)
+    fed, free, blocked = [], [], []
+    for _ in range(options.rounds):
+        block(PREPARED, fed=True)  # those that were waiting
+        total, inside = block(options.steps, fed=True)
+        fed.append(total / options.steps)
+        blocked.append(inside / options.steps)
+        free.append(block(options.steps, fed=False)[0] / options.steps)
+    medians = [1e3 * statistics.median(values) for values in (fed, free, blocked)]
+    share = max(0.0, 1 - medians[1] / medians[0])
+    say(f"\n{config.name}, batch {config.train.batch_size}: milliseconds of a step")
+    table(
+        [(*(f"{value:.2f}" for value in medians), f"{share:.1%}")],
+        ("with the stream", "batch at hand", "asking for data", "share of the data"),
+    )
+    if options.out:
+        record = {"title": f"wait: {config.name}", "fed": fed, "free": free}
+        side_by_side.write(options.out, {**record, "asking": blocked})
+
+
+def main() -> None:
+    """Race the streams, or measure the wait."""
+    parser = argparse.ArgumentParser(description="Speed of the training data.")
+    commands = parser.add_subparsers(required=True)
+    speed = commands.add_parser("stream", help="images a second, beside torch")
+    side_by_side.add_arguments(speed, list(CONTENDERS))
+    speed.add_argument("--data", choices=("digit_scenes", "camvid"))
+    speed.add_argument("--root", default="", help="CamVid's folder")
+    speed.add_argument("--crop", type=int, help="default: 96, CamVid 256")
+    speed.add_argument("--batch", type=int, default=16)
+    speed.add_argument("--batches", type=int, default=100, help="in a run")
+    speed.set_defaults(function=race_streams)
+    share = commands.add_parser("wait", help="of a training step for its data")
+    share.add_argument("--config", default="experiments/deeplab.py")
+    share.add_argument("--steps", type=int, default=40, help="in a block")
+    share.add_argument("--rounds", type=int, default=5)
+    share.add_argument("--out", type=Path, help="append the figures as JSON")
+    share.add_argument("extra", nargs="*", help="overrides, after --")
+    share.set_defaults(function=wait)
+    options = parser.parse_args()
+    if options.function is race_streams:
+        options.data = options.data or "digit_scenes"
+        options.crop = options.crop or (96 if options.data == "digit_scenes" else 256)
+    options.function(options)
+
+
+if __name__ == "__main__":
+    main()

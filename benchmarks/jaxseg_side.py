@@ -1,0 +1,168 @@
+"""Our contender: the library's own training step and prediction; runs in workers only.
+
+Read the peer's weights, so that both sides start from the same.
+"""
+
+from __future__ import annotations
+
+import os
+import time
+from collections.abc import Mapping
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import optax
+
+from benchmarks.model_cases import (
+    AUXILIARY_WEIGHT,
+    CHECKED_STEPS,
+    LEARNING_RATE,
+    MEAN,
+    MOMENTUM,
+    STD,
+    WEIGHT_DECAY,
+    Case,
+    step_check,
+)
+from benchmarks.side_by_side import Prepared, timed
+from jaxseg.evaluation.inference import create_scores
+from jaxseg.models import Segmenter, abstract_variables, create_model
+from jaxseg.training.losses import CrossEntropy
+from jaxseg.training.mesh import create_mesh, place, shard_batch
+from jaxseg.training.optimizer import create_optimizer
+from jaxseg.training.state import TrainState
+from jaxseg.training.step import TrainStep, create_train_step
+from jaxseg.weights.families.heads_smp import SMP_ARGUMENTS
+from jaxseg.weights.load import load_weights
+
+
+def build(case: Case, auxiliary: bool, exact: bool = False) -> Segmenter:
+    """Return the model that computes what the peer does; `exact` in float32."""
+    arguments = SMP_ARGUMENTS[case.head] if case.library == "smp" else {}
+    model = create_model(
+        case.head,
+        case.backbone,
+        case.classes,
+        auxiliary=auxiliary and case.library == "torchvision",
+        dtype="bfloat16" if case.gpu and not exact else "float32",
+        **arguments,
+    )
+    parts = {"head": model.head, "auxiliary": model.auxiliary}
+    still = {k: v.clone(dropout=0.0) for k, v in parts.items() if hasattr(v, "dropout")}
+    return model.clone(**still)
+
+
+def training(case: Case, mesh: jax.sharding.Mesh) -> tuple[TrainStep, Any]:
+    """Return the compiled-to-be training step, and its optimiser."""
+    schedule = optax.constant_schedule(LEARNING_RATE)
+    optimizer = create_optimizer(
+        "sgd", schedule, momentum=MOMENTUM, weight_decay=WEIGHT_DECAY
+    )
+    step = create_train_step(
+        build(case, auxiliary=True),
+        optimizer,
+        schedule,
+        CrossEntropy(),
+        mesh,
+        mean=MEAN,
+        std=STD,
+        auxiliary_weight=AUXILIARY_WEIGHT,
+    )
+    return step, optimizer
+
+
+def abstract_training(
+    case: Case, mesh: jax.sharding.Mesh
+) -> tuple[TrainStep, TrainState, dict[str, Any]]:
+    """Return the step with the shapes and places of its state and batch."""
+    step, optimizer = training(case, mesh)
+    variables = abstract_variables(build(case, auxiliary=True))
+    state = jax.eval_shape(_state, variables, optimizer.init(variables["params"]))
+    everywhere = jax.sharding.NamedSharding(mesh, jax.sharding.PartitionSpec())
+    split = jax.sharding.NamedSharding(mesh, jax.sharding.PartitionSpec("data"))
+    side = (case.batch, case.size, case.size)
+    shapes = {"image": ((*side, 3), np.uint8), "label": (side, np.uint8)}
+    batch = {
+        name: jax.ShapeDtypeStruct(shape, dtype, sharding=split)
+        for name, (shape, dtype) in (shapes | {"valid": (side[:1], bool)}).items()
+    }
+    state = jax.tree.map(
+        lambda leaf: jax.ShapeDtypeStruct(leaf.shape, leaf.dtype, sharding=everywhere),
+        state,
+    )
+    return step, state, batch
+
+
+def _state(variables: Mapping[str, Any], opt_state: Any) -> TrainState:
+    return TrainState(
+        step=jnp.zeros((), jnp.int32),
+        params=variables["params"],
+        batch_stats=variables.get("batch_stats", {}),
+        opt_state=opt_state,
+    )
+
+
+def _weights(model: Segmenter, case: Case, patience: float = 120.0) -> Any:
+    """Read the reference's weights as soon as they are written."""
+    end = time.monotonic() + patience
+    while not os.path.isfile(case.weights) and time.monotonic() < end:
+        time.sleep(0.1)
+    return load_weights(model, case.weights)
+
+
+def _logits(case: Case, variables: Any, auxiliary: bool) -> np.ndarray:
+    """Return exact float32 logits of two images."""
+    model = build(case, auxiliary, exact=True)
+    scores = jax.jit(create_scores(model, mean=MEAN, std=STD))
+    with jax.default_matmul_precision("highest"):
+        return np.asarray(scores(variables, case.arrays()[0][:2]))
+
+
+def train_step(**settings: Any) -> Prepared:
+    """Build a training step."""
+    case = Case(**settings)
+    mesh = create_mesh(jax.devices()[:1])
+    variables = _weights(build(case, auxiliary=True), case)
+    check = {"logits": _logits(case, variables, auxiliary=True)}
+    step, optimizer = training(case, mesh)
+    state = place(_state(variables, optimizer.init(variables["params"])), mesh)
+    image, label = case.arrays()
+    valid = np.ones(case.batch, bool)
+    batch = shard_batch({"image": image, "label": label, "valid": valid}, mesh)
+    losses, norms = [], []
+    for _ in range(CHECKED_STEPS):
+        state, metrics = step(state, batch)
+        losses.append(float(metrics["loss"]))
+        norms.append(float(metrics["gradient_norm"]))
+    check |= step_check(losses, norms[0])
+
+    def work() -> None:
+        nonlocal state
+        for _ in range(case.steps):
+            state, _ = step(state, batch)
+        jax.block_until_ready(state)
+
+    work()
+    return Prepared(timed(work), check)
+
+
+def inference(**settings: Any) -> Prepared:
+    """Build a prediction, the same function as the Predictor's."""
+    case = Case(**settings)
+    model = build(case, auxiliary=False)
+    variables = _weights(model, case)
+    check = {"logits": _logits(case, variables, auxiliary=False)}
+    scores = create_scores(model, mean=MEAN, std=STD)
+    predict = jax.jit(lambda v, image: jnp.argmax(scores(v, image), -1).astype("int32"))
+    variables, image = jax.device_put((variables, case.arrays()[0]))
+    check["mask"] = np.asarray(predict(variables, image))
+
+    def work() -> None:
+        for _ in range(case.steps - 1):
+            predict(variables, image)
+        predict(variables, image).block_until_ready()
+
+    work()
+    return Prepared(timed(work), check)

@@ -1,0 +1,66 @@
+"""Seconds of a training step, jaxseg's and PyTorch's, side by side.
+
+    python -m benchmarks.train_step                          CPU: 2 cores, float32
+    python -m benchmarks.train_step --models unet_resnet34 --rounds 20
+    python -m benchmarks.train_step --gpu --peak 790         GPU: bfloat16, TFLOP/s
+
+A step is normalisation, forward, cross-entropy at the label's size (with torchvision's
+auxiliary head), backward, SGD with momentum and weight decay; the batch is on the
+device already.  Before it is timed: from the same random weights and statistics, the
+float32 logits of two images, the loss, the gradient's norm and the losses after one and
+two updates must be the peer's.  Operations are those of convolutions and matrix
+products, counted by PyTorch.
+
+Needs torch, and torchvision or segmentation_models_pytorch; see `side_by_side`.
+"""
+
+from __future__ import annotations
+
+import argparse
+
+from benchmarks import model_cases, side_by_side
+
+CONTENDERS = {
+    "torch eager": "benchmarks.torch_side:train_step",
+    "torch channels_last": "benchmarks.torch_side:train_step",
+    "torch compile": "benchmarks.torch_side:train_step",
+    "jaxseg": "benchmarks.jaxseg_side:train_step",
+}
+FLOAT32 = {"logits": 1e-4, "loss": 1e-4, "gradient": 1e-2, "later": 1e-2}
+BFLOAT16 = {"logits": 1e-4, "loss": 2e-2, "gradient": 1e-1, "later": 1e-1}
+"""Largest differences; the logits are compared in float32 in both.
+
+Batch statistics of small deep maps magnify rounding: PyTorch's own contenders differ in
+the gradient's norm as much as jaxseg does, which the table shows.
+"""
+
+
+def main() -> None:
+    """Race every model, print its table."""
+    parser = argparse.ArgumentParser(description="Training steps, side by side.")
+    model_cases.add_arguments(parser)
+    side_by_side.add_arguments(parser, list(CONTENDERS))
+    parser.add_argument("--peak", type=float, default=0.0, help="TFLOP/s of a product")
+    options = parser.parse_args()
+    threads = options.threads or (0 if options.gpu else 2)
+    for case in model_cases.cases(options):
+        contestants = side_by_side.race(
+            side_by_side.chosen(CONTENDERS, options.contenders),
+            model_cases.settings(case),
+            rounds=options.rounds,
+            threads=threads,
+            limits=BFLOAT16 if options.gpu else FLOAT32,
+            together=options.gpu,
+        )
+        side_by_side.show(
+            model_cases.title("Training step", case),
+            contestants,
+            unit="ms",
+            per_run=case.steps,
+            peak=options.peak * 1e12,
+            out=options.out,
+        )
+
+
+if __name__ == "__main__":
+    main()
