@@ -19,7 +19,7 @@ from typing import Any
 import orbax.checkpoint as ocp
 
 from jaxseg.errors import UserError
-from jaxseg.training.distributed import from_first, is_first
+from jaxseg.training.distributed import from_first, is_first, several
 from jaxseg.training.manifest import Manifest
 from jaxseg.training.state import TrainState, describe_difference
 
@@ -68,7 +68,13 @@ class Checkpoints:
         return self
 
     def __exit__(self, kind: type[BaseException] | None, *_: object) -> None:
-        """Wait for pending saves and close; an error on its way is not replaced."""
+        """Wait for pending saves and close; an error on its way is not replaced.
+
+        After a failed exchange between processes nothing is waited for: the save needs
+        the others too, and one of them is gone.
+        """
+        if several() and kind is not None and issubclass(kind, RuntimeError):
+            return
         try:
             self.wait()
         except Exception:

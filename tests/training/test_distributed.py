@@ -142,9 +142,12 @@ def test_a_process_that_is_stopped_or_dies_takes_the_others_along(start, tmp_pat
     until_step(workdir, stopped + 12, group)
     group[1].kill()
     codes, _, errors = ended(group, 120)
-    assert codes[0] == 1
+    # In an exchange of gradients that fails at once; in the middle of a save jax ends
+    # the process after HEARTBEAT.
+    said = {1: "error: another process of this run has ended", -6: "another task died"}
+    assert codes[0] in said, errors[0]
+    assert said[codes[0]] in errors[0]
     assert "Traceback" not in errors[0]
-    assert "error: another process of this run has ended" in errors[0]
 
     codes, _, errors = ended(start(2, workdir, *words))
     assert codes == [0, 0], errors
