@@ -6,8 +6,8 @@ Runs a small experiment on digits through the command line, again and again, and
 does to it what happens to long runs: SIGKILL at random moments, damaged checkpoints, a
 full disk, a process of several that dies.  A fault is survived if the same command,
 given again, ends with the parameters and figures of a run without it.  `--write` puts
-the table into docs/reliability.md.  Needs nothing but jaxseg's own packages; the full
-disk is a small tmpfs where the system lets us mount one, else a limit on file sizes.
+the table into docs/reliability.md.  Needs nothing but jaxseg's own packages, and
+for the full disk the right to mount a tmpfs.
 """
 
 from __future__ import annotations
@@ -28,8 +28,9 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
+from benchmarks.document import RELIABILITY, put
+
 ROOT = Path(__file__).resolve().parents[1]
-DOCUMENT = ROOT / "docs/reliability.md"
 
 EXPERIMENT = """
 from jaxseg import *
@@ -281,18 +282,15 @@ def disk(bench: Bench, times: int) -> list[Row]:
 @contextmanager
 def small_disk(place: Path, size: int) -> Iterator[Callable[[], None]]:
     """Mount a tmpfs; the function given makes it large."""
+
+    def mount(options: str) -> None:
+        words = ["mount", "-t", "tmpfs", "-o", options, "tmpfs", str(place)]
+        subprocess.run(words, check=True)
+
     place.mkdir()
-    mount = ["mount", "-t", "tmpfs", "-o"]
-    subprocess.run([*mount, f"size={size}", "tmpfs", str(place)], check=True)
+    mount(f"size={size}")
     try:
-        yield (
-            lambda: (
-                subprocess.run(
-                    ["mount", "-o", "remount,size=1g", str(place)], check=True
-                )
-                and None
-            )
-        )
+        yield lambda: mount("remount,size=1g")
     finally:
         subprocess.run(["umount", "-l", str(place)], check=True)
 
@@ -342,7 +340,7 @@ def main() -> None:
     parser.add_argument("faults", nargs="*", help=f"of {', '.join(FAULTS)}")
     parser.add_argument("--times", type=int, default=30, help="kills; others fewer")
     parser.add_argument("--seed", type=int, default=0)
-    parser.add_argument("--write", action="store_true", help=f"into {DOCUMENT.name}")
+    parser.add_argument("--write", action="store_true", help=f"into {RELIABILITY.name}")
     options = parser.parse_args()
     rows: list[Row] = []
     with tempfile.TemporaryDirectory() as folder:
@@ -353,9 +351,7 @@ def main() -> None:
     table += [f"| {name} | {n} | {good} | {n - good} |" for name, n, good in rows]
     print("\n".join(table))
     if options.write:
-        text = DOCUMENT.read_text().split("<!-- table -->")
-        text[1] = "\n" + "\n".join(table) + "\n"
-        DOCUMENT.write_text("<!-- table -->".join(text))
+        put(RELIABILITY, "table", table)
     if any(count != good for _, count, good in rows):
         raise SystemExit("some were lost")
 

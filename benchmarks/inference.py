@@ -42,23 +42,12 @@ def main() -> None:
     names = [
         name for name in options.contenders if not (options.gpu and name in ON_CPU_ONLY)
     ]
-    for case in model_cases.cases(options):
-        contestants = side_by_side.race(
-            side_by_side.chosen(CONTENDERS, names),
-            model_cases.settings(case),
-            rounds=options.rounds,
-            threads=options.threads or (0 if options.gpu else 2),
-            limits=BFLOAT16 if options.gpu else FLOAT32,
-            together=options.gpu,
-        )
-        side_by_side.show(
-            model_cases.title("Prediction", case),
-            contestants,
-            unit="ms",
-            per_run=case.steps,
-            peak=options.peak * 1e12,
-            out=options.out,
-        )
+    model_cases.race_all(
+        "Prediction",
+        side_by_side.chosen(CONTENDERS, names),
+        options,
+        BFLOAT16 if options.gpu else FLOAT32,
+    )
 
 
 if __name__ == "__main__":

@@ -20,9 +20,8 @@ import jax
 import psutil
 
 import jaxseg
+from benchmarks.document import RELIABILITY, put
 from jaxseg.report.events import MetricLog
-
-DOCUMENT = Path(__file__).resolve().parents[1] / "docs/reliability.md"
 
 
 def config(steps: int, cache: str) -> jaxseg.Config:
@@ -49,7 +48,7 @@ def main() -> None:
     """Run, print the table, judge it."""
     parser = argparse.ArgumentParser(description="Memory and step time of a long run.")
     parser.add_argument("--steps", type=int, default=20_000)
-    parser.add_argument("--write", action="store_true", help=f"into {DOCUMENT.name}")
+    parser.add_argument("--write", action="store_true", help=f"into {RELIABILITY.name}")
     options = parser.parse_args()
 
     process, compiled = psutil.Process(), []
@@ -85,9 +84,7 @@ def main() -> None:
     ]
     print("\n".join(table))
     if options.write:
-        parts = DOCUMENT.read_text().split("<!-- long -->")
-        parts[1] = "\n" + "\n".join(table) + "\n"
-        DOCUMENT.write_text("<!-- long -->".join(parts))
+        put(RELIABILITY, "long", table)
     half = looks[len(looks) // 2 :]
     growth = half[-1][2] - half[0][2]
     if growth > min(50, half[0][2] / 10) or half[-1][3] != looks[1][3]:

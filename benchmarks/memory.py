@@ -128,14 +128,8 @@ def peers(options: argparse.Namespace) -> None:
     for case in model_cases.cases(options):
         found: dict[str, dict[int, dict[str, float]]] = {name: {} for name in entries}
         for classes in (FEW, MANY):
-            contestants = side_by_side.race(
-                entries,
-                model_cases.settings(dataclasses.replace(case, classes=classes)),
-                rounds=0,
-                threads=options.threads or (0 if options.gpu else 2),
-                limits={},
-                together=options.gpu,
-            )
+            work = dataclasses.replace(case, classes=classes)
+            contestants = model_cases.race(entries, work, options, rounds=0, limits={})
             for name, contestant in contestants.items():
                 if contestant.failure:
                     raise SystemExit(f"{name}: {contestant.failure[-2000:]}")

@@ -6,11 +6,13 @@
 from __future__ import annotations
 
 import argparse
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import asdict, dataclass
 from typing import Any
 
 import numpy as np
+
+from benchmarks import side_by_side
 
 MODELS = {
     "deeplabv3_resnet50": ("torchvision", "deeplabv3", "resnet50"),
@@ -124,6 +126,43 @@ def settings(case: Case) -> dict[str, Any]:
     given = asdict(case)
     del given["folder"], given["contender"]
     return given
+
+
+def race(
+    entries: Mapping[str, str],
+    case: Case,
+    options: argparse.Namespace,
+    *,
+    rounds: int,
+    limits: Mapping[str, float],
+) -> dict[str, side_by_side.Contestant]:
+    """Race contenders over a case: on 2 cores, or with all for the GPU."""
+    return side_by_side.race(
+        entries,
+        settings(case),
+        rounds=rounds,
+        threads=options.threads or (0 if options.gpu else 2),
+        limits=limits,
+        together=options.gpu,
+    )
+
+
+def race_all(
+    what: str,
+    entries: Mapping[str, str],
+    options: argparse.Namespace,
+    limits: Mapping[str, float],
+) -> None:
+    """Race over every case that the command line asks for; print a table of each."""
+    for case in cases(options):
+        side_by_side.show(
+            title(what, case),
+            race(entries, case, options, rounds=options.rounds, limits=limits),
+            unit="ms",
+            per_run=case.steps,
+            peak=options.peak * 1e12,
+            out=options.out,
+        )
 
 
 def title(what: str, case: Case) -> str:

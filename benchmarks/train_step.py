@@ -42,24 +42,12 @@ def main() -> None:
     side_by_side.add_arguments(parser, list(CONTENDERS))
     parser.add_argument("--peak", type=float, default=0.0, help="TFLOP/s of a product")
     options = parser.parse_args()
-    threads = options.threads or (0 if options.gpu else 2)
-    for case in model_cases.cases(options):
-        contestants = side_by_side.race(
-            side_by_side.chosen(CONTENDERS, options.contenders),
-            model_cases.settings(case),
-            rounds=options.rounds,
-            threads=threads,
-            limits=BFLOAT16 if options.gpu else FLOAT32,
-            together=options.gpu,
-        )
-        side_by_side.show(
-            model_cases.title("Training step", case),
-            contestants,
-            unit="ms",
-            per_run=case.steps,
-            peak=options.peak * 1e12,
-            out=options.out,
-        )
+    model_cases.race_all(
+        "Training step",
+        side_by_side.chosen(CONTENDERS, options.contenders),
+        options,
+        BFLOAT16 if options.gpu else FLOAT32,
+    )
 
 
 if __name__ == "__main__":

@@ -159,8 +159,10 @@ class _Training:
         self.schedule = learning_rate(config)
         self.optimizer = optimizer(config, self.schedule)
         note(f"data set {config.data.name}: preparing or opening")
-        from_first(lambda: open_dataset(config.data).name)  # the others find it made
-        self.dataset: Dataset = open_dataset(config.data)
+        self.dataset: Dataset
+        from_first(self._open_data)
+        if not is_first():  # they find it made
+            self._open_data()
         self.train_samples = self.dataset.samples(config.data.train_split)
         self.eval_samples = self.dataset.samples(config.data.eval_split)
         self.eval_sizes = self.eval_samples.sizes()
@@ -180,6 +182,9 @@ class _Training:
             f" {config.model.head} on {config.model.backbone},"
             f" {self.parameters / 1e6:.2f} M parameters; {describe_devices(self.mesh)}"
         )
+
+    def _open_data(self) -> None:
+        self.dataset = open_dataset(self.config.data)
 
     def initial_state(self, fresh: bool) -> TrainState:
         """Draw the state, or where a restore follows only something of its form."""

@@ -32,8 +32,7 @@ def lists(name: str, content: str | bytes, said: str, *options: str) -> Case:
 
     def make(place: Place) -> list[str]:
         root = _flat(place)
-        text = content.encode() if isinstance(content, str) else content
-        (root / "train.txt").write_bytes(text)
+        place.write("data/train.txt", content)
         (root / "val.txt").write_text("0\n")
         return train(place.experiment(root), *options)
 
@@ -49,8 +48,7 @@ def segnet(name: str, content: str | bytes, said: str) -> Case:
             (root / split / "masks").rename(root / f"{split}annot")
             for path in (root / split / "images").iterdir():
                 path.rename(root / split / path.name)
-        text = content.encode() if isinstance(content, str) else content
-        (root / "train.txt").write_bytes(text)
+        place.write("data/train.txt", content)
         return train(place.experiment(root), *SEGNET)
 
     return Case(f"CamVid's train.txt: {name}", make, said)

@@ -68,6 +68,19 @@ def difference(a, b):
     return max(float(np.abs(np.asarray(x) - np.asarray(y)).max()) for x, y in pairs)
 
 
+def check_equal_steps(one, many, batch):
+    """Take a step on one device and on many, then another one on the many."""
+    first = one.run(batch), many.run(batch)
+    assert first[0]["loss"] == pytest.approx(first[1]["loss"], rel=1e-5)
+    norms = [metrics["gradient_norm"] for metrics in first]
+    assert norms[0] == pytest.approx(norms[1], rel=1e-3)
+    assert difference(one.state.params, many.state.params) < 1e-4
+    assert difference(one.state.batch_stats, many.state.batch_stats) < 1e-4
+    many.run(batch)
+    # The second step is the first one's program: the state lies where it lay.
+    assert many.step._cache_size() == 1
+
+
 @pytest.mark.parametrize("align_corners", [False, True])
 def test_the_first_loss_is_the_models_cross_entropy(one_device, align_corners):
     harness = Harness(one_device, model={"align_corners": align_corners})
@@ -118,15 +131,7 @@ def test_any_batch_and_split_parameters_equal_one_device(
     kept = {name: value for name, value in options.items() if name != "split"}
     one = Harness(one_device, head, rate=0.01, model=model, **kept)
     many = Harness(create_mesh(), head, rate=0.01, model=model, **options)
-    first = one.run(batch), many.run(batch)
-    assert first[0]["loss"] == pytest.approx(first[1]["loss"], rel=1e-5)
-    norms = [metrics["gradient_norm"] for metrics in first]
-    assert norms[0] == pytest.approx(norms[1], rel=1e-3)
-    assert difference(one.state.params, many.state.params) < 1e-4
-    assert difference(one.state.batch_stats, many.state.batch_stats) < 1e-4
-    many.run(batch)
-    # The second step is the first one's program: the state lies where it lay.
-    assert many.step._cache_size() == 1
+    check_equal_steps(one, many, batch)
     shares = {
         shard.data.size / leaf.size
         for leaf in jax.tree.leaves(many.state.opt_state)
@@ -151,21 +156,19 @@ def test_bands_of_rows_equal_whole_images(one_device, head, bands, size, split):
     one = Harness(one_device, head, rate=0.01, model=model)
     mesh = create_mesh(spatial=bands)
     many = Harness(mesh, head, rate=0.01, model=model, split=split)
-    first = one.run(batch), many.run(batch)
-    assert first[0]["loss"] == pytest.approx(first[1]["loss"], rel=1e-5)
-    norms = [metrics["gradient_norm"] for metrics in first]
-    assert norms[0] == pytest.approx(norms[1], rel=1e-3)
-    assert difference(one.state.params, many.state.params) < 1e-4
-    assert difference(one.state.batch_stats, many.state.batch_stats) < 1e-4
-    many.run(batch)
-    assert many.step._cache_size() == 1
+    check_equal_steps(one, many, batch)
 
 
 @pytest.mark.parametrize("deterministic", [False, True])
 def test_equal_runs_are_equal_bit_for_bit(one_device, deterministic):
     states = []
     for _ in range(2):
-        harness = Harness(one_device, "deeplabv3plus", model={"output_stride": 8})
+        harness = Harness(
+            one_device,
+            "deeplabv3plus",
+            model={"output_stride": 8},
+            deterministic=deterministic,
+        )
         harness.run(make_batch(), 2)
         states.append(harness.state)
     assert difference(*states) == 0

@@ -1,0 +1,16 @@
+"""A measured table's place in a document."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+
+RELIABILITY = Path(__file__).resolve().parents[1] / "docs/reliability.md"
+
+
+def put(document: Path, mark: str, lines: Sequence[str]) -> None:
+    """Replace what stands between two comments `<!-- mark -->`."""
+    comment = f"<!-- {mark} -->"
+    before, _, after = document.read_text().split(comment)
+    table = "\n".join(lines)
+    document.write_text(f"{before}{comment}\n{table}\n{comment}{after}")
