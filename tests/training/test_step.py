@@ -35,10 +35,11 @@ class Harness:
 
     def __init__(self, mesh, head="fcn8s", rate=0.05, ema=0.0, model=None, **options):
         arguments = {"width": 0.125, "max_channels": 16}
-        if head != "unet":
+        if head not in ("unet", "upernet"):
             arguments["dropout"] = 0.0
         arguments |= model or {}
-        self.model = create_model(head, "resnet18", 3, **arguments)
+        backbone = arguments.pop("backbone", "resnet18")
+        self.model = create_model(head, backbone, 3, **arguments)
         schedule = optax.constant_schedule(rate)
         optimizer = create_optimizer("sgd", schedule)
         state = create_state(self.model, optimizer, 0, (40, 40), ema=ema > 0)
@@ -149,10 +150,14 @@ def test_any_batch_and_split_parameters_equal_one_device(
         ("unet", 2, 72, False),  # 72, 36, 18 rows are split, 9 are not
         ("deeplabv3plus", 4, 64, False),
         ("deeplabv3plus", 2, 41, False),
+        ("upernet", 2, 72, False),
+        ("segformer", 4, 64, False),
     ],
 )
 def test_bands_of_rows_equal_whole_images(one_device, head, bands, size, split):
     model, batch = {"width": 0.25, "max_channels": 64}, make_batch(3, size)
+    if head == "segformer":
+        model["backbone"] = "mit_b0"
     one = Harness(one_device, head, rate=0.01, model=model)
     mesh = create_mesh(spatial=bands)
     many = Harness(mesh, head, rate=0.01, model=model, split=split)
