@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from pathlib import Path
 
-RELIABILITY = Path(__file__).resolve().parents[1] / "docs/reliability.md"
+ROOT = Path(__file__).resolve().parents[1]
+RELIABILITY = ROOT / "docs/reliability.md"
 
 
 def put(document: Path, mark: str, lines: Sequence[str]) -> None:

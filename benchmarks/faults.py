@@ -28,9 +28,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from benchmarks.document import RELIABILITY, put
-
-ROOT = Path(__file__).resolve().parents[1]
+from benchmarks.document import RELIABILITY, ROOT, put
 
 EXPERIMENT = """
 from jaxseg import *

@@ -14,9 +14,7 @@ onnxscript, onnxruntime and openvino; see `side_by_side`.
 
 from __future__ import annotations
 
-import argparse
-
-from benchmarks import model_cases, side_by_side
+from benchmarks import model_cases
 
 CONTENDERS = {
     "torch eager": "benchmarks.torch_side:inference",
@@ -32,23 +30,11 @@ BFLOAT16 = {"logits": 1e-4, "mask": 1e-1}
 """Largest differences; the logits are compared in float32 in both."""
 
 
-def main() -> None:
-    """Race every model, print its table."""
-    parser = argparse.ArgumentParser(description="Predictions, side by side.")
-    model_cases.add_arguments(parser)
-    side_by_side.add_arguments(parser, list(CONTENDERS))
-    parser.add_argument("--peak", type=float, default=0.0, help="TFLOP/s of a product")
-    options = parser.parse_args()
-    names = [
-        name for name in options.contenders if not (options.gpu and name in ON_CPU_ONLY)
-    ]
-    model_cases.race_all(
-        "Prediction",
-        side_by_side.chosen(CONTENDERS, names),
-        options,
-        BFLOAT16 if options.gpu else FLOAT32,
-    )
-
-
 if __name__ == "__main__":
-    main()
+    model_cases.main(
+        "Prediction",
+        CONTENDERS,
+        exact=FLOAT32,
+        rounded=BFLOAT16,
+        on_cpu_only=ON_CPU_ONLY,
+    )

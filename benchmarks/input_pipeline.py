@@ -31,6 +31,7 @@ import numpy as np
 from benchmarks import side_by_side
 from benchmarks.side_by_side import Prepared
 from jaxseg.config import Config, DataConfig, load_config
+from jaxseg.data.catalog import open_dataset
 from jaxseg.report.console import say, table
 
 CONTENDERS = {
@@ -46,10 +47,9 @@ IGNORE = 255
 
 
 def stream(
-    data: str, root: str, crop: int, batch: int, batches: int, cores: int, **_: Any
+    data: str, root: str, crop: int, batch: int, batches: int, **_: Any
 ) -> Prepared:
     """Build ours."""
-    from jaxseg.data.catalog import open_dataset
     from jaxseg.data.pipeline import TrainingStream
     from jaxseg.data.transforms import training_transforms
 
@@ -150,8 +150,6 @@ def _write_files(folder: Path, data: str, root: str) -> tuple[int, np.ndarray]:
     Returns:
       Their number, and the table from stored mask values to classes.
     """
-    from jaxseg.data.catalog import open_dataset
-
     dataset = open_dataset(DataConfig(name=data, root=root))
     samples = dataset.samples("train")
     folder.mkdir()
@@ -166,8 +164,6 @@ def _write_files(folder: Path, data: str, root: str) -> tuple[int, np.ndarray]:
 
 def race_streams(options: argparse.Namespace) -> None:
     """Print images a second."""
-    from jaxseg.data.catalog import open_dataset
-
     if options.data == "camvid" and not options.root:
         raise SystemExit("--data camvid needs --root")
     open_dataset(DataConfig(name=options.data, root=options.root))
@@ -275,7 +271,7 @@ def main() -> None:
     share.add_argument("--config", default="experiments/deeplab.py")
     share.add_argument("--steps", type=int, default=40, help="in a block")
     share.add_argument("--rounds", type=int, default=5)
-    share.add_argument("--out", type=Path, help="append the figures as JSON")
+    side_by_side.add_out(share)
     share.add_argument("extra", nargs="*", help="overrides, after --")
     share.set_defaults(function=wait)
     options = parser.parse_args()

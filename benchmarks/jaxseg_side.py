@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import os
 import time
-from collections.abc import Mapping
 from typing import Any
 
 import jax
@@ -30,9 +29,15 @@ from benchmarks.side_by_side import Prepared, timed
 from jaxseg.evaluation.inference import create_scores
 from jaxseg.models import Segmenter, abstract_variables, create_model
 from jaxseg.training.losses import CrossEntropy
-from jaxseg.training.mesh import create_mesh, place, shard_batch
+from jaxseg.training.mesh import (
+    BATCH_AXIS,
+    create_mesh,
+    place,
+    placement,
+    shard_batch,
+)
 from jaxseg.training.optimizer import create_optimizer
-from jaxseg.training.state import TrainState
+from jaxseg.training.state import TrainState, fresh_state
 from jaxseg.training.step import TrainStep, create_train_step
 from jaxseg.weights.families.heads_smp import SMP_ARGUMENTS
 from jaxseg.weights.load import load_weights
@@ -73,15 +78,15 @@ def training(case: Case, mesh: jax.sharding.Mesh) -> tuple[TrainStep, Any]:
     return step, optimizer
 
 
-def abstract_training(
+def compiled_training(
     case: Case, mesh: jax.sharding.Mesh
-) -> tuple[TrainStep, TrainState, dict[str, Any]]:
-    """Return the step with the shapes and places of its state and batch."""
+) -> tuple[Any, TrainState, dict[str, Any]]:
+    """Return the compiled step, and the shapes and places of its state and batch."""
     step, optimizer = training(case, mesh)
     variables = abstract_variables(build(case, auxiliary=True))
-    state = jax.eval_shape(_state, variables, optimizer.init(variables["params"]))
-    everywhere = jax.sharding.NamedSharding(mesh, jax.sharding.PartitionSpec())
-    split = jax.sharding.NamedSharding(mesh, jax.sharding.PartitionSpec("data"))
+    state = jax.eval_shape(lambda given: fresh_state(given, optimizer), variables)
+    axes = jax.sharding.PartitionSpec(BATCH_AXIS)
+    split = jax.sharding.NamedSharding(mesh, axes)
     side = (case.batch, case.size, case.size)
     shapes = {"image": ((*side, 3), np.uint8), "label": (side, np.uint8)}
     batch = {
@@ -89,19 +94,14 @@ def abstract_training(
         for name, (shape, dtype) in (shapes | {"valid": (side[:1], bool)}).items()
     }
     state = jax.tree.map(
-        lambda leaf: jax.ShapeDtypeStruct(leaf.shape, leaf.dtype, sharding=everywhere),
+        lambda leaf, place: jax.ShapeDtypeStruct(
+            leaf.shape, leaf.dtype, sharding=place
+        ),
         state,
+        placement(state, mesh),
     )
-    return step, state, batch
-
-
-def _state(variables: Mapping[str, Any], opt_state: Any) -> TrainState:
-    return TrainState(
-        step=jnp.zeros((), jnp.int32),
-        params=variables["params"],
-        batch_stats=variables.get("batch_stats", {}),
-        opt_state=opt_state,
-    )
+    compiled = step.lower(state, batch).compile()  # type: ignore[attr-defined]
+    return compiled, state, batch
 
 
 def _weights(model: Segmenter, case: Case, patience: float = 120.0) -> Any:
@@ -127,7 +127,7 @@ def train_step(**settings: Any) -> Prepared:
     variables = _weights(build(case, auxiliary=True), case)
     check = {"logits": _logits(case, variables, auxiliary=True)}
     step, optimizer = training(case, mesh)
-    state = place(_state(variables, optimizer.init(variables["params"])), mesh)
+    state = place(fresh_state(variables, optimizer), mesh)
     image, label = case.arrays()
     valid = np.ones(case.batch, bool)
     batch = shard_batch({"image": image, "label": label, "valid": valid}, mesh)

@@ -87,12 +87,11 @@ def jaxseg_memory(**settings: Any) -> Prepared:
     import jax
     import jax.numpy as jnp
 
-    from benchmarks.jaxseg_side import abstract_training
+    from benchmarks.jaxseg_side import compiled_training
     from jaxseg.training.mesh import create_mesh
 
     case = Case(**settings)
-    step, *shapes = abstract_training(case, create_mesh(jax.devices()[:1]))
-    compiled = step.lower(*shapes).compile()  # type: ignore[attr-defined]
+    compiled, *shapes = compiled_training(case, create_mesh(jax.devices()[:1]))
     facts = {"compiled": compiled_bytes(compiled)}
     peak = None if case.gpu else ResidentPeak()
     state, batch = jax.tree.map(
@@ -168,7 +167,7 @@ def _gib(value: float | None) -> str | None:
     return None if value is None else f"{value / GIB:.3f}"
 
 
-def sweep(options: argparse.Namespace) -> Iterator[tuple[int, int, int, int]]:
+def sweep(options: argparse.Namespace) -> Iterator[tuple[int, ...]]:
     """Yield batch, size, classes and devices, one of them changed at a time."""
     base = (options.batch, options.size, FEW, 1)
     yield base
@@ -177,12 +176,7 @@ def sweep(options: argparse.Namespace) -> Iterator[tuple[int, int, int, int]]:
     ):
         for value in values:
             if value != base[place]:
-                batch, size, classes, devices = (
-                    *base[:place],
-                    value,
-                    *base[place + 1 :],
-                )
-                yield batch, size, classes, devices
+                yield (*base[:place], value, *base[place + 1 :])
 
 
 def by_shape(options: argparse.Namespace) -> None:
@@ -192,28 +186,27 @@ def by_shape(options: argparse.Namespace) -> None:
     os.environ["XLA_FLAGS"] = f"--xla_force_host_platform_device_count={devices}"
     import jax
 
-    from benchmarks.jaxseg_side import abstract_training
+    from benchmarks.jaxseg_side import compiled_training
     from jaxseg.training.mesh import create_mesh
 
+    names = ("batch", "size", "classes", "devices")
     for model in options.models:
         rows = []
-        for batch, size, classes, count in sweep(options):
+        for shape in sweep(options):
+            batch, size, classes, count = shape
             case = Case(model, size, batch, classes, steps=1, gpu=False)
-            mesh = create_mesh(jax.devices()[:count])
-            step, *shapes = abstract_training(case, mesh)
-            compiled = step.lower(*shapes).compile()  # type: ignore[attr-defined]
+            compiled, *_ = compiled_training(case, create_mesh(jax.devices()[:count]))
             used = compiled_bytes(compiled)
-            rows.append((batch, size, classes, count, _gib(used)))
+            rows.append((*shape, _gib(used)))
             say(f"{model}: {rows[-1]}")
             if options.out:
-                names = ("batch", "size", "classes", "devices")
-                record = dict(zip(names, rows[-1], strict=False))
+                record = dict(zip(names, shape, strict=True))
                 side_by_side.write(
                     options.out, {"model": model, **record, "bytes": used}
                 )
             jax.clear_caches()
         say(f"\nMemory of a training step of {model}, compiled, float32")
-        table(rows, ("batch", "size", "classes", "devices", "GiB a device"))
+        table(rows, (*names, "GiB a device"))
 
 
 def main() -> None:
@@ -242,7 +235,7 @@ def main() -> None:
     grow.add_argument(
         "--devices", type=int, nargs="+", default=(1, 2, 4, 8), metavar="N"
     )
-    grow.add_argument("--out", type=Path, help="append the figures as JSON")
+    side_by_side.add_out(grow)
     grow.set_defaults(function=by_shape)
     options = parser.parse_args()
     options.function(options)

@@ -6,7 +6,7 @@
 from __future__ import annotations
 
 import argparse
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from dataclasses import asdict, dataclass
 from typing import Any
 
@@ -147,13 +147,33 @@ def race(
     )
 
 
-def race_all(
+def main(
     what: str,
-    entries: Mapping[str, str],
-    options: argparse.Namespace,
-    limits: Mapping[str, float],
+    contenders: Mapping[str, str],
+    *,
+    exact: Mapping[str, float],
+    rounded: Mapping[str, float],
+    on_cpu_only: Collection[str] = (),
 ) -> None:
-    """Race over every case that the command line asks for; print a table of each."""
+    """Race over every case that the command line asks for; print a table of each.
+
+    Args:
+      what: is timed.
+      contenders: their entries, by name.
+      exact: largest differences in float32.
+      rounded: the same in bfloat16, on the GPU.
+      on_cpu_only: contenders that the GPU's race leaves out.
+    """
+    parser = argparse.ArgumentParser(description=f"{what}, side by side.")
+    add_arguments(parser)
+    side_by_side.add_arguments(parser, list(contenders))
+    parser.add_argument("--peak", type=float, default=0.0, help="TFLOP/s of a product")
+    options = parser.parse_args()
+    names = options.contenders
+    if options.gpu:
+        names = [name for name in names if name not in on_cpu_only]
+    entries = side_by_side.chosen(contenders, names)
+    limits = rounded if options.gpu else exact
     for case in cases(options):
         side_by_side.show(
             title(what, case),

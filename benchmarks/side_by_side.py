@@ -34,9 +34,8 @@ from typing import Any
 import numpy as np
 import psutil
 
+from benchmarks.document import ROOT
 from jaxseg.report.console import say, table
-
-ROOT = Path(__file__).resolve().parents[1]
 
 
 @dataclass(frozen=True)
@@ -356,6 +355,11 @@ def add_arguments(parser: argparse.ArgumentParser, names: Sequence[str]) -> None
     parser.add_argument("--rounds", type=int, default=10)
     parser.add_argument("--threads", type=int, help="cores; default 2, with --gpu all")
     parser.add_argument("--contenders", nargs="+", choices=names, default=names)
+    add_out(parser)
+
+
+def add_out(parser: argparse.ArgumentParser) -> None:
+    """Add the file that `write` is given."""
     parser.add_argument("--out", type=Path, help="append the figures as JSON")
 
 

@@ -22,7 +22,8 @@ import time
 from collections.abc import Sequence
 from pathlib import Path
 
-from benchmarks.side_by_side import ROOT, write
+from benchmarks.document import ROOT
+from benchmarks.side_by_side import add_out, write
 from jaxseg.report.console import say, table
 
 COMMAND = [
@@ -51,7 +52,9 @@ def seconds_to_first_step(
             while not (metrics.is_file() and '"train"' in metrics.read_text()):
                 spent = time.perf_counter() - begun
                 if run.poll() is not None or spent > patience:
-                    raise SystemExit(f"no first step in {spent:.0f} s\n{_tail(log)}")
+                    raise SystemExit(
+                        f"no first step in {spent:.0f} s\n{log.read_text()[-2000:]}"
+                    )
                 time.sleep(POLL)
             return time.perf_counter() - begun
         finally:
@@ -59,16 +62,12 @@ def seconds_to_first_step(
             run.wait()
 
 
-def _tail(log: Path) -> str:
-    return log.read_text()[-2000:]
-
-
 def main() -> None:
     """Start twice a round, print both."""
     parser = argparse.ArgumentParser(description="Seconds to the first step.")
     parser.add_argument("--rounds", type=int, default=1)
     parser.add_argument("--patience", type=float, default=900.0, help="seconds")
-    parser.add_argument("--out", type=Path, help="append the figures as JSON")
+    add_out(parser)
     parser.add_argument("extra", nargs="*", help="overrides, after --")
     options = parser.parse_args()
     from jaxseg.config import DataConfig

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import contextlib
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -122,9 +122,22 @@ def _logits(model: torch.nn.Module, image: torch.Tensor) -> np.ndarray:
         return model(image[:2])["out"].permute(0, 2, 3, 1).cpu().numpy()
 
 
-def _finish(case: Case) -> None:
-    if case.gpu:
-        torch.cuda.synchronize()
+def _prepared(
+    case: Case,
+    once: Callable[[], Any],
+    check: Mapping[str, np.ndarray],
+    facts: Mapping[str, float] | None = None,
+) -> Prepared:
+    """Return the run that does something `case.steps` times; it is done once here."""
+
+    def work() -> None:
+        for _ in range(case.steps):
+            once()
+        if case.gpu:
+            torch.cuda.synchronize()
+
+    work()
+    return Prepared(timed(work), check, facts or {})
 
 
 def _maybe_compiled(case: Case, function: Callable[..., Any]) -> Callable[..., Any]:
@@ -183,13 +196,7 @@ def train_step(**settings: Any) -> Prepared:
             norm = float(torch.nn.utils.get_total_norm(gradients))
     check |= step_check(losses, norm)
 
-    def work() -> None:
-        for _ in range(case.steps):
-            step()
-        _finish(case)
-
-    work()
-    return Prepared(timed(work), check, facts)
+    return _prepared(case, step, check, facts)
 
 
 def inference(**settings: Any) -> Prepared:
@@ -212,13 +219,7 @@ def inference(**settings: Any) -> Prepared:
         facts["flops"] = float(counter.get_total_flops() * case.steps)
     check["mask"] = once().cpu().numpy()
 
-    def work() -> None:
-        for _ in range(case.steps):
-            once()
-        _finish(case)
-
-    work()
-    return Prepared(timed(work), check, facts)
+    return _prepared(case, once, check, facts)
 
 
 class Bytes(torch.nn.Module):
@@ -246,16 +247,6 @@ def _exported(case: Case) -> tuple[str, np.ndarray]:
     return file, image
 
 
-def _predicted(case: Case, predict: Callable[[], np.ndarray]) -> Prepared:
-    def work() -> None:
-        for _ in range(case.steps):
-            predict()
-
-    check = {"mask": predict()}
-    work()
-    return Prepared(timed(work), check)
-
-
 def onnx(**settings: Any) -> Prepared:
     """Build the prediction in onnxruntime, on the CPU."""
     import onnxruntime
@@ -268,7 +259,11 @@ def onnx(**settings: Any) -> Prepared:
         file, options, providers=["CPUExecutionProvider"]
     )
     name = session.get_inputs()[0].name
-    return _predicted(case, lambda: np.asarray(session.run(None, {name: image})[0]))
+
+    def predict() -> np.ndarray:
+        return np.asarray(session.run(None, {name: image})[0])
+
+    return _prepared(case, predict, {"mask": predict()})
 
 
 def openvino(**settings: Any) -> Prepared:
@@ -283,4 +278,8 @@ def openvino(**settings: Any) -> Prepared:
         "INFERENCE_PRECISION_HINT": "f32",
     }
     compiled = Core().compile_model(file, "CPU", options)
-    return _predicted(case, lambda: np.asarray(compiled([image])[0]))
+
+    def predict() -> np.ndarray:
+        return np.asarray(compiled([image])[0])
+
+    return _prepared(case, predict, {"mask": predict()})

@@ -16,9 +16,7 @@ Needs torch, and torchvision or segmentation_models_pytorch; see `side_by_side`.
 
 from __future__ import annotations
 
-import argparse
-
-from benchmarks import model_cases, side_by_side
+from benchmarks import model_cases
 
 CONTENDERS = {
     "torch eager": "benchmarks.torch_side:train_step",
@@ -35,20 +33,10 @@ the gradient's norm as much as jaxseg does, which the table shows.
 """
 
 
-def main() -> None:
-    """Race every model, print its table."""
-    parser = argparse.ArgumentParser(description="Training steps, side by side.")
-    model_cases.add_arguments(parser)
-    side_by_side.add_arguments(parser, list(CONTENDERS))
-    parser.add_argument("--peak", type=float, default=0.0, help="TFLOP/s of a product")
-    options = parser.parse_args()
-    model_cases.race_all(
-        "Training step",
-        side_by_side.chosen(CONTENDERS, options.contenders),
-        options,
-        BFLOAT16 if options.gpu else FLOAT32,
-    )
-
-
 if __name__ == "__main__":
-    main()
+    model_cases.main(
+        "Training step",
+        CONTENDERS,
+        exact=FLOAT32,
+        rounded=BFLOAT16,
+    )

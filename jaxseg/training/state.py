@@ -42,6 +42,22 @@ class TrainState(struct.PyTreeNode):
         return {"params": self.params, "batch_stats": self.batch_stats}
 
 
+def fresh_state(
+    variables: Mapping[str, Any],
+    optimizer: optax.GradientTransformation,
+    ema: bool = False,
+) -> TrainState:
+    """Return the state at step 0 of a model's variables; may be traced."""
+    params, stats = variables["params"], variables.get("batch_stats", {})
+    return TrainState(
+        step=jnp.zeros((), jnp.int32),
+        params=params,
+        batch_stats=stats,
+        opt_state=optimizer.init(params),
+        ema={"params": params, "batch_stats": stats} if ema else None,
+    )
+
+
 def create_state(
     model: nn.Module,
     optimizer: optax.GradientTransformation,
@@ -61,14 +77,7 @@ def create_state(
 
     def init(key: jax.Array) -> TrainState:
         variables = model.init(key, jnp.zeros((1, *image_size, 3), jnp.float32))
-        params, stats = variables["params"], variables.get("batch_stats", {})
-        return TrainState(
-            step=jnp.zeros((), jnp.int32),
-            params=params,
-            batch_stats=stats,
-            opt_state=optimizer.init(params),
-            ema={"params": params, "batch_stats": stats} if ema else None,
-        )
+        return fresh_state(variables, optimizer, ema)
 
     # Hundreds of small random kernels that run once: not worth optimising.
     fast = jax.jit(init, compiler_options={"xla_backend_optimization_level": 0})

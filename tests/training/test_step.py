@@ -38,7 +38,7 @@ class Harness:
         if head not in ("unet", "upernet"):
             arguments["dropout"] = 0.0
         arguments |= model or {}
-        backbone = arguments.pop("backbone", "resnet18")
+        backbone = "mit_b0" if head == "segformer" else "resnet18"
         self.model = create_model(head, backbone, 3, **arguments)
         schedule = optax.constant_schedule(rate)
         optimizer = create_optimizer("sgd", schedule)
@@ -156,8 +156,6 @@ def test_any_batch_and_split_parameters_equal_one_device(
 )
 def test_bands_of_rows_equal_whole_images(one_device, head, bands, size, split):
     model, batch = {"width": 0.25, "max_channels": 64}, make_batch(3, size)
-    if head == "segformer":
-        model["backbone"] = "mit_b0"
     one = Harness(one_device, head, rate=0.01, model=model)
     mesh = create_mesh(spatial=bands)
     many = Harness(mesh, head, rate=0.01, model=model, split=split)
