@@ -368,7 +368,7 @@ def _set_up() -> None:
     """Prepare the process, before jax is imported."""
     import absl.logging
 
-    from jaxseg.data.records import cache_folder
+    from jaxseg.paths import cache_folder
 
     compiled = cache_folder(DataConfig().cache) / "compiled"
     os.environ.setdefault("JAX_COMPILATION_CACHE_DIR", str(compiled))

@@ -11,6 +11,7 @@ FLOORS = {
     "errors": 0,
     "limits": 0,
     "locks": 0,
+    "paths": 0,
     "config": 0,
     "version": 0,
     "data.labels": 0,

@@ -16,6 +16,7 @@ import flax.linen as nn
 import jax
 import jax.numpy as jnp
 
+from jaxseg.nn import cpu_kernels
 from jaxseg.nn.upsampling import TransposedConv, UpConv
 
 Shape = tuple[int, ...]
@@ -91,7 +92,7 @@ def layer_table(
         return result
 
     def run(variables: Any, image: Any) -> Any:
-        with nn.intercept_methods(record):
+        with nn.intercept_methods(record), cpu_kernels.without():
             return model.apply(variables, image, method=method)
 
     key = jax.random.key(0)

@@ -10,6 +10,7 @@ first rate and counts no padding, so that dilation changes no value; timm's does
 from __future__ import annotations
 
 import functools
+from collections.abc import Callable
 from typing import Any
 
 import flax.linen as nn
@@ -17,9 +18,11 @@ import jax
 import jax.numpy as jnp
 
 from jaxseg.nn.blocks import SqueezeExcite, scaled
-from jaxseg.nn.convolution import Conv
-from jaxseg.nn.normalization import BatchNorm
+from jaxseg.nn.convolution import conv_norm
 from jaxseg.nn.pooling import average_pool
+
+ONE, TWO, THREE = (("conv1", "norm1"), ("conv2", "norm2"), ("conv3", "norm3"))
+"""Names of a block's convolutions and their normalisations, from its input on."""
 
 
 class BasicBlock(nn.Module):
@@ -51,15 +54,21 @@ class BasicBlock(nn.Module):
     @nn.compact
     def __call__(self, x: jax.Array, train: bool) -> jax.Array:
         """Map `[B, H, W, C]` to `[B, H / stride, W / stride, channels]`."""
-        conv = functools.partial(Conv, self.channels, dtype=self.dtype)
-        norm = functools.partial(BatchNorm, dtype=self.dtype)
-        y = conv(3, self.stride, self.first_rate, name="conv1")(x)
-        y = nn.relu(norm(name="norm1")(y, train))
-        y = conv(3, 1, self.rate, name="conv2")(y)
-        y = norm(name="norm2")(y, train)
-        if self.squeeze_excite:
-            y = gate(y)
-        return nn.relu(y + shortcut(self, x, train) if self.residual else y)
+        conv = functools.partial(conv_norm, train=train, dtype=self.dtype)
+        y = conv(
+            x,
+            channels=self.channels,
+            kernel=3,
+            stride=self.stride,
+            rate=self.first_rate,
+            relu=True,
+            names=ONE,
+        )
+        past = shortcut(self, x, train) if self.residual else None
+        last = functools.partial(
+            conv, y, channels=self.channels, kernel=3, rate=self.rate, names=TWO
+        )
+        return ending(last, self.squeeze_excite, past)
 
 
 class Bottleneck(nn.Module):
@@ -93,20 +102,39 @@ class Bottleneck(nn.Module):
     @nn.compact
     def __call__(self, x: jax.Array, train: bool) -> jax.Array:
         """Map `[B, H, W, C]` to `[B, H / stride, W / stride, 4 * channels]`."""
-        conv = functools.partial(Conv, dtype=self.dtype)
-        norm = functools.partial(BatchNorm, dtype=self.dtype)
+        conv = functools.partial(conv_norm, train=train, dtype=self.dtype)
         inner = max(1, self.channels * self.base_width // 64) * self.groups
-        y = conv(inner, 1, name="conv1")(x)
-        y = nn.relu(norm(name="norm1")(y, train))
+        y = conv(x, channels=inner, relu=True, names=ONE)
         y = conv(
-            inner, 3, self.stride, self.first_rate, groups=self.groups, name="conv2"
-        )(y)
-        y = nn.relu(norm(name="norm2")(y, train))
-        y = conv(self.channels * self.expansion, 1, name="conv3")(y)
-        y = norm(name="norm3")(y, train)
-        if self.squeeze_excite:
-            y = gate(y)
-        return nn.relu(y + shortcut(self, x, train))
+            y,
+            channels=inner,
+            kernel=3,
+            stride=self.stride,
+            rate=self.first_rate,
+            groups=self.groups,
+            relu=True,
+            names=TWO,
+        )
+        past = shortcut(self, x, train)
+        channels = self.channels * self.expansion
+        last = functools.partial(conv, y, channels=channels, names=THREE)
+        return ending(last, self.squeeze_excite, past)
+
+
+def ending(
+    last: Callable[..., jax.Array], squeeze_excite: bool, past: jax.Array | None
+) -> jax.Array:
+    """End a block: its last convolution, the gate, the sum with the shortcut, a ReLU.
+
+    Args:
+      last: the convolution, but for `plus` and `relu`.
+      squeeze_excite: whether channels are gated.
+      past: the shortcut `[B, H, W, C]`, or None.
+    """
+    if not squeeze_excite:
+        return last(plus=past, relu=True)
+    y = gate(last())
+    return nn.relu(y if past is None else y + past)
 
 
 def gate(y: jax.Array) -> jax.Array:
@@ -133,6 +161,11 @@ def shortcut(block: BasicBlock | Bottleneck, x: jax.Array, train: bool) -> jax.A
     if block.average and max(stride, block.rate) > 1:
         x = average_pool(x, stride, block.first_rate)
         stride = 1
-    channels = block.channels * block.expansion
-    x = Conv(channels, 1, stride, dtype=block.dtype, name="shortcut_conv")(x)
-    return BatchNorm(dtype=block.dtype, name="shortcut_norm")(x, train)
+    return conv_norm(
+        x,
+        train,
+        block.channels * block.expansion,
+        stride=stride,
+        names=("shortcut_conv", "shortcut_norm"),
+        dtype=block.dtype,
+    )

@@ -28,8 +28,7 @@ import jax.numpy as jnp
 from jaxseg.backbones.entry import BackboneEntry, plan_stages, registry
 from jaxseg.backbones.residual import BasicBlock, Bottleneck
 from jaxseg.nn.blocks import scaled
-from jaxseg.nn.convolution import Conv
-from jaxseg.nn.normalization import BatchNorm
+from jaxseg.nn.convolution import conv_norm
 from jaxseg.nn.pooling import max_pool
 from jaxseg.nn.remat import block_output
 
@@ -99,11 +98,16 @@ class ResNet(nn.Module):
         if self.deep_stem:
             layers = [("1", 32, 3, 2), ("2", 32, 3, 1), ("3", 64, 3, 1)]
         for number, count, kernel, stride in layers:
-            conv = f"stem_conv{number}"
-            channels = self._channels(count)
-            x = Conv(channels, kernel, stride, dtype=self.dtype, name=conv)(x)
-            norm = BatchNorm(dtype=self.dtype, name=f"stem_norm{number}")
-            x = nn.relu(norm(x, train))
+            x = conv_norm(
+                x,
+                train,
+                self._channels(count),
+                kernel,
+                stride=stride,
+                relu=True,
+                names=(f"stem_conv{number}", f"stem_norm{number}"),
+                dtype=self.dtype,
+            )
         return x
 
     def _channels(self, count: int) -> int:

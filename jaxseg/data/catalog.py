@@ -11,9 +11,10 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from jaxseg.config import DataConfig
-from jaxseg.data.records import Dataset, cache_folder, open_records
+from jaxseg.data.records import Dataset, open_records
 from jaxseg.data.stock import STOCK, open_stock
 from jaxseg.errors import UserError, choose
+from jaxseg.paths import cache_folder
 
 __all__ = ["DATASETS", "Dataset", "Entry", "open_dataset"]
 

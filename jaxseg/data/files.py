@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import contextlib
 import io
-import os
 import threading
 import warnings
 from collections.abc import Iterator
@@ -31,21 +30,6 @@ FORMATS = ("BMP", "GIF", "JPEG", "JPEG2000", "PNG", "PPM", "TIFF", "WEBP")
 
 _ORIENTATION = 0x0112  # EXIF tag
 _lock = threading.Lock()  # `catch_warnings` is not for several threads at once
-
-
-def user_path(text: str) -> Path:
-    """Turn what a user calls a place into a path; `~` is the home.
-
-    Raises:
-      UserError: it cannot be a path.
-    """
-    try:
-        path = Path(text).expanduser()
-        with contextlib.suppress(FileNotFoundError):
-            os.lstat(path)
-        return path
-    except (OSError, ValueError, RuntimeError) as error:
-        raise UserError(f"{text}: not a usable path ({error})") from error
 
 
 def read_bytes(path: Path) -> bytes:

@@ -7,7 +7,6 @@ masks, names.  Writing one is the builders' business; which one to open, the cat
 from __future__ import annotations
 
 import io
-import os
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -17,7 +16,7 @@ import cv2
 import numpy as np
 from PIL import Image
 
-from jaxseg.data.files import open_image, user_path
+from jaxseg.data.files import open_image
 from jaxseg.data.labels import LabelSet
 from jaxseg.errors import UserError, choose
 
@@ -212,9 +211,3 @@ def _damaged(directory: Path, what: str) -> UserError:
 def is_prepared(directory: Path) -> bool:
     """Whether a complete prepared data set lies in `directory`."""
     return (directory / "dataset_info.json").is_file()
-
-
-def cache_folder(cache: str) -> Path:
-    """Where prepared records go: `cache`, else $JAXSEG_CACHE, else ~/.cache/jaxseg."""
-    chosen = cache or os.environ.get("JAXSEG_CACHE") or "~/.cache/jaxseg"
-    return user_path(chosen).resolve()

@@ -12,10 +12,10 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from jaxseg.config import DataConfig
-from jaxseg.data.files import user_path
 from jaxseg.data.labels import LabelSet
-from jaxseg.data.records import Dataset, Fields, cache_folder, open_records
+from jaxseg.data.records import Dataset, Fields, open_records
 from jaxseg.errors import UserError
+from jaxseg.paths import cache_folder, user_path
 
 
 @dataclass(frozen=True)

@@ -57,5 +57,5 @@ class ConvReLU(nn.Module):
             name="conv",
         )(x)
         if self.norm:
-            x = BatchNorm(dtype=self.dtype, name="norm")(x, train)
+            return BatchNorm(relu=True, dtype=self.dtype, name="norm")(x, train)
         return nn.relu(x)

@@ -17,12 +17,16 @@ import jax
 import jax.numpy as jnp
 from jax import lax
 
+from jaxseg.nn import cpu_kernels
 from jaxseg.nn.blocks import ACTIVATIONS
-from jaxseg.nn.normalization import BatchNorm
+from jaxseg.nn.normalization import BatchNorm, RunningAffine
 
 NHWC = ("NHWC", "HWIO", "NHWC")
 
 Padding = Literal["symmetric", "same"] | int | tuple[int, int]
+
+Ending = tuple[jax.Array, jax.Array, jax.Array | None, bool]
+"""What follows a convolution: scale, offset, what is added, whether a ReLU."""
 
 BEFORE_RELU = nn.initializers.variance_scaling(2.0, "fan_out", "normal")
 """He et al. 2015 (arXiv:1502.01852), eq. 14; by fan-out as torchvision's ResNet."""
@@ -42,6 +46,7 @@ def convolve(
     feature_group_count: int = 1,
     precision: Any = None,
     preferred_element_type: Any = None,
+    ending: Ending | None = None,
 ) -> jax.Array:
     """Convolve like `lax.conv_general_dilated`, by the platform's fastest lowering.
 
@@ -56,6 +61,7 @@ def convolve(
       feature_group_count: number of channel groups.
       precision: as in lax.
       preferred_element_type: as in lax.
+      ending: what follows, where `cpu_kernels` are usable and there is one group.
 
     Returns:
       float `[B, H', W', O]` of the image's type.
@@ -67,18 +73,36 @@ def convolve(
             for taps, rate in zip(kernel.shape[:2], rhs_dilation, strict=True)
         ]
         padding = lax.padtype_to_pads(image.shape[1:3], field, strides, padding)
-    special = (
-        jax.default_backend() == "cpu"
-        and tuple(lhs_dilation) == (1, 1)
-        and precision is None
-        and preferred_element_type is None
+    plain = tuple(lhs_dilation) == (1, 1) and precision is None
+    plain = plain and preferred_element_type is None
+    channelwise = groups == channels == kernel.shape[-1] > 1
+    compiled = plain and (groups == 1 or channelwise) and image.ndim == 4
+    compiled = (
+        compiled
+        and all(
+            size + sum(edges) > (taps - 1) * rate  # the output is not empty
+            for size, edges, taps, rate in zip(
+                image.shape[1:3], padding, kernel.shape[:2], rhs_dilation, strict=True
+            )
+        )
     )
+    if compiled and cpu_kernels.usable(image, kernel):
+        rows, columns = padding
+        geometry = (tuple(strides), (tuple(rows), tuple(columns)), tuple(rhs_dilation))
+        if channelwise:
+            return cpu_kernels.convolve_channels(image, kernel, geometry)
+        if ending is not None:
+            return cpu_kernels.convolve_affine(image, kernel, geometry, *ending)
+        return cpu_kernels.convolve(image, kernel, geometry)
+    if ending is not None:
+        raise ValueError("only the compiled kernels take what follows a convolution")
+    special = plain and jax.default_backend() == "cpu"
     if special and groups == 1:
         if kernel.shape[:2] == (1, 1) and _all_zero(padding):
             return pointwise(image, kernel, strides)
         if max(rhs_dilation) > 1 and max(strides) == 1:
             return atrous(image, kernel, padding, rhs_dilation)
-    if special and groups == channels == kernel.shape[-1]:
+    if special and channelwise:
         geometry = (tuple(strides), tuple(padding), tuple(rhs_dilation))
         return depthwise(image, kernel, *geometry)
     return lax.conv_general_dilated(
@@ -298,6 +322,7 @@ def Conv(  # noqa: N802 - stands where a module class would
     padding: Padding = "symmetric",
     dtype: Any = jnp.float32,
     name: str | None = None,
+    ending: Ending | None = None,
 ) -> nn.Conv:
     """Return a Linen convolution that pads symmetrically, as PyTorch's `padding=` does.
 
@@ -314,6 +339,7 @@ def Conv(  # noqa: N802 - stands where a module class would
         number is that many on each side, a pair before and behind.
       dtype: compute type; parameters are float32.
       name: the submodule's name, which is part of the checkpoint's format.
+      ending: as in `convolve`.
     """
     if padding == "symmetric":
         padding = rate * (kernel - 1) // 2
@@ -329,9 +355,59 @@ def Conv(  # noqa: N802 - stands where a module class would
         use_bias=bias,
         dtype=dtype,
         kernel_init=kernel_init,
-        conv_general_dilated=convolve,
+        conv_general_dilated=functools.partial(convolve, ending=ending),
         name=name,
     )
+
+
+def conv_norm(
+    x: jax.Array,
+    train: bool,
+    channels: int,
+    kernel: int = 1,
+    *,
+    names: tuple[str, str],
+    relu: bool = False,
+    plus: jax.Array | None = None,
+    epsilon: float = 1e-5,
+    dtype: Any = jnp.float32,
+    groups: int = 1,
+    **options: Any,
+) -> jax.Array:
+    """Convolve and normalise; a residual is added and a ReLU follows, if wanted.
+
+    By running statistics all of it is one pass, where the kernels for it are usable.
+    The two are submodules of the module that calls this.
+
+    Args:
+      x: float `[B, H, W, C]`.
+      train: normalise by the batch's statistics.
+      channels: output channels.
+      kernel: side of the kernel.
+      names: of the convolution and of the normalisation.
+      relu: whether a ReLU ends it.
+      plus: float `[B, H', W', channels]` that is added before the ReLU, or None.
+      epsilon: added to the variance by the normalisation.
+      dtype: compute type.
+      groups: channel groups of the convolution.
+      options: further arguments of `Conv`, but no bias.
+
+    Returns:
+      float `[B, H', W', channels]`.
+    """
+    conv = functools.partial(
+        Conv, channels, kernel, groups=groups, dtype=dtype, name=names[0], **options
+    )
+    plain = groups == 1 and dtype == jnp.float32 and x.ndim == 4
+    if plain and not train and cpu_kernels.usable(x):
+        affine = RunningAffine(epsilon, name=names[1])(channels)
+        return conv(ending=(*affine, plus, relu))(x)
+    last = plus is None
+    norm = BatchNorm(epsilon=epsilon, relu=relu and last, dtype=dtype, name=names[1])
+    x = norm(conv()(x), train)
+    if not last:
+        x = nn.relu(x + plus) if relu else x + plus
+    return x
 
 
 def ScoreConv(  # noqa: N802
@@ -386,12 +462,34 @@ class ConvNorm(nn.Module):
     @nn.compact
     def __call__(self, x: jax.Array, train: bool = False) -> jax.Array:
         """Map `[B, H, W, C]` to `[B, H / stride, W / stride, channels]`."""
-        conv = functools.partial(Conv, padding=self.padding, dtype=self.dtype)
         kernel, stride, rate = self.kernel, self.stride, self.rate
         if self.separable:
-            c = x.shape[-1]
-            x = conv(c, kernel, stride, rate, c, name="depthwise")(x)
+            c, dtype = x.shape[-1], self.dtype
+            conv = Conv(
+                c,
+                kernel,
+                stride,
+                rate,
+                groups=c,
+                padding=self.padding,
+                dtype=dtype,
+                name="depthwise",
+            )
+            x = conv(x)
             kernel = stride = rate = 1
-        x = conv(self.channels, kernel, stride, rate, self.groups, name="conv")(x)
-        x = BatchNorm(epsilon=self.epsilon, dtype=self.dtype, name="norm")(x, train)
-        return ACTIVATIONS[self.activation](x) if self.act else x
+        relu = self.act and self.activation == "relu"
+        x = conv_norm(
+            x,
+            train,
+            self.channels,
+            kernel,
+            names=("conv", "norm"),
+            relu=relu,
+            epsilon=self.epsilon,
+            dtype=self.dtype,
+            groups=self.groups,
+            stride=stride,
+            rate=rate,
+            padding=self.padding,
+        )
+        return ACTIVATIONS[self.activation](x) if self.act and not relu else x

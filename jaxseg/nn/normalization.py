@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, cast
 
 import flax.linen as nn
 import jax
 import jax.numpy as jnp
+
+from jaxseg.nn import cpu_kernels
 
 
 def normalize_image(
@@ -39,26 +41,96 @@ class BatchNorm(nn.Module):
       momentum: weight of the old running statistics.
       epsilon: added to the variance.
       scale_init: initialiser of the scale.
+      relu: whether a ReLU follows.
       dtype: type of the output.
     """
 
     momentum: float = 0.9
     epsilon: float = 1e-5
     scale_init: nn.initializers.Initializer = nn.initializers.ones
+    relu: bool = False
     dtype: Any = jnp.float32
 
     @nn.compact
     def __call__(self, x: jax.Array, train: bool = False) -> jax.Array:
         """Normalise `[B, ..., C]`; with `train`, by its own statistics."""
         single = all(size == 1 for size in x.shape[:-1])
-        return nn.BatchNorm(
-            use_running_average=not train or single,
+        running = not train or single
+        if not running and self.dtype == jnp.float32 and cpu_kernels.usable(x):
+            options = (self.momentum, self.epsilon, self.scale_init, self.relu)
+            return _CompiledBatchNorm(*options, name="bn")(x)
+        x = nn.BatchNorm(
+            use_running_average=running,
             momentum=self.momentum,
             epsilon=self.epsilon,
             scale_init=self.scale_init,
             dtype=self.dtype,
             name="bn",
         )(x)
+        return nn.relu(x) if self.relu else x
+
+
+class RunningAffine(nn.Module):
+    """A `BatchNorm` by running statistics, as a scale and an offset of channels.
+
+    Attributes:
+      epsilon: added to the variance.
+      scale_init: initialiser of the scale.
+    """
+
+    epsilon: float = 1e-5
+    scale_init: nn.initializers.Initializer = nn.initializers.ones
+
+    @nn.compact
+    def __call__(self, channels: int) -> tuple[jax.Array, jax.Array]:
+        """Return scale and offset, each float32 `[channels]`."""
+        return _RunningAffine(self.epsilon, self.scale_init, name="bn")(channels)
+
+
+class _RunningAffine(nn.Module):
+    """What `RunningAffine` wraps, under the name that Linen's has."""
+
+    epsilon: float
+    scale_init: nn.initializers.Initializer
+
+    @nn.compact
+    def __call__(self, channels: int) -> tuple[jax.Array, jax.Array]:
+        scale, bias, (mean, variance) = _variables(self, channels)
+        factor = scale * jax.lax.rsqrt(variance.value + self.epsilon)
+        return factor, bias - mean.value * factor
+
+
+class _CompiledBatchNorm(nn.Module):
+    """Linen's in training, with the variables that it has, by compiled kernels."""
+
+    momentum: float
+    epsilon: float
+    scale_init: nn.initializers.Initializer
+    relu: bool
+
+    @nn.compact
+    def __call__(self, x: jax.Array) -> jax.Array:
+        scale, bias, running = _variables(self, x.shape[-1])
+        done = cpu_kernels.normalize(x, scale, bias, self.epsilon, self.relu)
+        y, *found = cast(tuple[jax.Array, jax.Array, jax.Array], done)
+        if not self.is_initializing():
+            for old, new in zip(running, found, strict=True):
+                old.value = self.momentum * old.value + (1 - self.momentum) * new
+        return y
+
+
+def _variables(
+    module: _RunningAffine | _CompiledBatchNorm, channels: int
+) -> tuple[jax.Array, jax.Array, list[nn.Variable]]:
+    """Return scale, bias, and the variables of mean and variance, named as Linen's."""
+    scale = module.param("scale", module.scale_init, (channels,))
+    bias = module.param("bias", nn.initializers.zeros, (channels,))
+    initial = {"mean": jnp.zeros, "var": jnp.ones}
+    running = [
+        module.variable("batch_stats", name, make, (channels,))
+        for name, make in initial.items()
+    ]
+    return scale, bias, running
 
 
 def LayerNorm(dtype: Any, name: str, epsilon: float = 1e-6) -> nn.LayerNorm:  # noqa: N802

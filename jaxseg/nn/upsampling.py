@@ -6,6 +6,7 @@ offers, by a name in `UPSAMPLINGS`.  Values equal PyTorch's for the same setting
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Callable
 from typing import Any
 
@@ -18,7 +19,7 @@ from jaxseg.errors import choose
 from jaxseg.nn.convolution import Conv
 
 
-def _weights(size: int, target: int, align_corners: bool) -> jax.Array:
+def linear_weights(size: int, target: int, align_corners: bool = False) -> jax.Array:
     """Return the `[target, size]` matrix that interpolates one axis linearly."""
     if align_corners:
         centre = jnp.arange(target) * ((size - 1) / max(target - 1, 1))
@@ -54,7 +55,7 @@ def resize_linear(
             shape = (*x.shape[:axis], target, *x.shape[axis + 1 :])
             x = jnp.broadcast_to(x, shape)
             continue
-        weights = _weights(source, target, align_corners).astype(x.dtype)
+        weights = linear_weights(source, target, align_corners).astype(x.dtype)
         x = jnp.moveaxis(jnp.tensordot(weights, x, (1, axis)), 0, axis)
     return x
 
@@ -78,12 +79,43 @@ def resize_nearest(x: jax.Array, size: tuple[int, ...]) -> jax.Array:
         if target == source:
             continue
         if target % source == 0:  # a broadcast, cheaper than a gather
-            shape = (*x.shape[: axis + 1], target // source, *x.shape[axis + 1 :])
-            x = jnp.broadcast_to(jnp.expand_dims(x, axis + 1), shape)
-            x = x.reshape(*shape[:axis], target, *shape[axis + 2 :])
+            x = _repeated(x, target // source, axis)
         else:
             x = jnp.take(x, jnp.arange(target) * source // target, axis=axis)
     return x
+
+
+def _repeated(x: jax.Array, times: int, axis: int) -> jax.Array:
+    """Repeat what lies along an axis.
+
+    On a CPU the gradient is a sum of slices, since XLA's reduction over so short an
+    axis is several times slower; there is no forward mode through it.
+    """
+    repeat = _repeat if jax.default_backend() == "cpu" else _plain_repeat
+    return repeat(x, times, axis)
+
+
+def _plain_repeat(x: jax.Array, times: int, axis: int) -> jax.Array:
+    shape = (*x.shape[: axis + 1], times, *x.shape[axis + 1 :])
+    x = jnp.broadcast_to(jnp.expand_dims(x, axis + 1), shape)
+    return x.reshape(*shape[:axis], -1, *shape[axis + 2 :])
+
+
+def _repeat_forward(x: jax.Array, times: int, axis: int) -> tuple[jax.Array, None]:
+    return _plain_repeat(x, times, axis), None
+
+
+def _repeat_backward(
+    times: int, axis: int, _: None, gradient: jax.Array
+) -> tuple[jax.Array]:
+    shape = gradient.shape
+    parts = gradient.reshape(*shape[:axis], -1, times, *shape[axis + 1 :])
+    slices = (jax.lax.index_in_dim(parts, i, axis + 1, False) for i in range(times))
+    return (functools.reduce(jnp.add, slices),)
+
+
+_repeat = jax.custom_vjp(_plain_repeat, nondiff_argnums=(1, 2))
+_repeat.defvjp(_repeat_forward, _repeat_backward)
 
 
 def pixel_shuffle(x: jax.Array, factor: int) -> jax.Array:

@@ -13,6 +13,7 @@ from jax.sharding import Mesh
 
 from jaxseg.config import to_json
 from jaxseg.data.pipeline import Samples
+from jaxseg.nn import cpu_kernels
 from jaxseg.predictor import Predictor
 from jaxseg.report.image_files import file_names, save_picture
 from jaxseg.report.page import write_report
@@ -62,8 +63,10 @@ def _draw_samples(folder: Path, predictor: Predictor, samples: Samples) -> list[
 
 
 def describe_devices(mesh: Mesh) -> str:
-    """Name the devices, as in `8 x NVIDIA H200`."""
+    """Name the devices, as in `8 x NVIDIA H200`, and what computes on a CPU."""
     kind = mesh.devices.flat[0].device_kind
+    if cpu_kernels.usable():
+        kind += " with compiled kernels"
     return kind if mesh.size == 1 else f"{mesh.size} x {kind}"
 
 

@@ -77,6 +77,12 @@ def test_a_stack_of_convolutions_has_the_closed_form(layers, plain):
     assert field.offset == 0
 
 
+def test_compiled_kernels_are_not_in_the_way(monkeypatch):
+    monkeypatch.setattr(jax, "device_count", lambda: 1)
+    field = theoretical(Stack([(3, 1, 1), (5, 2, 1)]), (64, 64))
+    assert (field.size, field.approximated) == (7, ())
+
+
 @settings(max_examples=10, deadline=None)
 @given(layers=LAYERS)
 def test_gradients_reach_exactly_the_theoretical_field(layers):

@@ -4,7 +4,6 @@ import pickle
 import subprocess
 import sys
 from concurrent.futures import ThreadPoolExecutor
-from pathlib import Path
 
 import numpy as np
 import pytest
@@ -103,21 +102,6 @@ def test_a_cache_that_cannot_be_written_is_an_error_with_the_remedy(tmp_path):
     (tmp_path / "file").touch()
     with pytest.raises(UserError, match="cannot write .*--data.cache chooses another"):
         digit_scenes.prepare(tmp_path / "file", train=1, val=1)
-
-
-@pytest.mark.parametrize(
-    ("cache", "variable", "expected"),
-    [
-        ("/a", "/b", Path("/a")),
-        ("", "/b", Path("/b")),
-        ("", "", Path("~/.cache/jaxseg").expanduser()),
-    ],
-)
-def test_the_cache_is_the_option_else_the_variable_else_the_home_folder(
-    cache, variable, expected, monkeypatch
-):
-    monkeypatch.setenv("JAXSEG_CACHE", variable)
-    assert records.cache_folder(cache) == expected.resolve()
 
 
 def test_reading_and_writing_never_import_tensorflow(tmp_path):

@@ -10,10 +10,11 @@ import dataclasses
 from pathlib import Path, PurePosixPath
 
 from jaxseg.config import DataConfig
-from jaxseg.data import files, layout, records
+from jaxseg.data import layout
 from jaxseg.data.builders import folder
 from jaxseg.data.labels import LabelSet
 from jaxseg.errors import UserError
+from jaxseg.paths import cache_folder, user_path
 
 LABELS = LabelSet(
     names=(
@@ -68,12 +69,12 @@ def prepare(config: DataConfig) -> Path:
     """
     if not config.root:
         raise UserError(f"camvid is not downloaded for you: {_FETCH}")
-    root = files.user_path(config.root)
+    root = user_path(config.root)
     if not root.is_dir():
         raise UserError(f"{root}: no such folder; {_FETCH}")
     layouts = f"train + trainannot, val + valannot, test + testannot, {layout.LAYOUTS}"
     splits = _find_splits(root) or layout.find_splits(root, layouts)
-    cache = records.cache_folder(config.cache)
+    cache = cache_folder(config.cache)
     options = {"labels": dataclasses.asdict(LABELS)}
     return folder.prepare_splits(Camvid, cache, root, splits, options, lambda: LABELS)
 

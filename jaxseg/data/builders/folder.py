@@ -24,6 +24,7 @@ from jaxseg.data import files, layout, records
 from jaxseg.data.builders import base
 from jaxseg.data.labels import LabelSet
 from jaxseg.errors import UserError
+from jaxseg.paths import cache_folder, user_path
 
 Splits = dict[str, list[layout.Pair]]
 
@@ -68,12 +69,12 @@ def prepare(config: DataConfig) -> Path:
     """
     if not config.root:
         raise UserError("data set 'folder' reads your files: pass --data.root FOLDER")
-    root = files.user_path(config.root)
+    root = user_path(config.root)
     splits = layout.find_splits(root)
     names = ("num_classes", "class_names", "palette", "mask_values", "ignore_value")
     options = {name: getattr(config, name) for name in names}
     masks = [pair.mask for pairs in splits.values() for pair in pairs]
-    cache = records.cache_folder(config.cache)
+    cache = cache_folder(config.cache)
     return prepare_splits(
         Folder, cache, root, splits, options, lambda: label_set(config, masks)
     )

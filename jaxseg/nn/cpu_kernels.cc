@@ -1,0 +1,1170 @@
+// Convolutions of float32 NHWC images for CPUs, called by XLA through its FFI.
+//
+// One product held in registers does all the work: kRows pixels times kVectors vectors
+// of output channels, summed over taps and input channels.  (For weight gradients it is
+// kRows input channels times output channels, summed over pixels.)  Images are read
+// where they lie, only weights are packed.  What a tap meets outside of the image is
+// skipped, so padding, strides and dilation cost nothing.  3x3 kernels of stride 1 go
+// by Winograd's F(2x2, 3x3), with 16 products instead of 36.
+//
+// The order of every sum is the same for any number of threads.
+
+#include <algorithm>
+#include <atomic>
+#include <condition_variable>
+#include <cstdint>
+#include <cstring>
+#include <memory>
+#include <mutex>
+#include <vector>
+
+#if defined(__AVX512F__)
+#include <immintrin.h>
+#endif
+
+#include "xla/ffi/api/ffi.h"
+
+namespace {
+
+namespace ffi = xla::ffi;
+using Image = ffi::Buffer<ffi::F32, 4>;
+using Channels = ffi::Buffer<ffi::F32, 1>;
+using Scratch = ffi::Buffer<ffi::F32, 1>;
+using Pair = ffi::Span<const int64_t>;
+
+#if defined(__AVX512F__)
+constexpr int kLanes = 16;
+#elif defined(__AVX__)
+constexpr int kLanes = 8;
+#else
+constexpr int kLanes = 4;
+#endif
+constexpr int kRows = 8;
+constexpr int kVectors = 2;
+constexpr int kColumns = kVectors * kLanes;
+constexpr int64_t kDepth = 576;    // taps times channels that a product sums at once
+constexpr int64_t kBand = 256;     // output pixels of a task
+constexpr int64_t kSegment = 128;  // pixels that a weight gradient sums in registers
+constexpr int64_t kTiles = 32;     // tiles of a task
+constexpr int64_t kTileSums = 64;  // tiles that a weight gradient sums in registers
+constexpr int64_t kChunk = 32;     // least input channels of a weight gradient's task
+constexpr int64_t kFewest = 128;   // pixels that are worth tiles
+constexpr int64_t kMostChannels = 4096;  // of images that are cut into tiles
+
+typedef float Vector __attribute__((vector_size(kLanes * 4), aligned(4), may_alias));
+
+inline Vector Load(const float* from) { return *(const Vector*)from; }
+inline void Store(float* to, Vector value) { *(Vector*)to = value; }
+
+// The same for the first `lanes` only; the others are read as 0.
+inline Vector Load(const float* from, int64_t lanes) {
+  if (lanes == kLanes) return Load(from);
+#if defined(__AVX512F__)
+  return (Vector)_mm512_maskz_loadu_ps((1u << lanes) - 1, from);
+#else
+  Vector value = {};
+  for (int64_t k = 0; k < lanes; k++) value[k] = from[k];
+  return value;
+#endif
+}
+inline void Store(float* to, Vector value, int64_t lanes) {
+  if (lanes == kLanes) return Store(to, value);
+#if defined(__AVX512F__)
+  _mm512_mask_storeu_ps(to, (1u << lanes) - 1, (__m512)value);
+#else
+  for (int64_t k = 0; k < lanes; k++) to[k] = value[k];
+#endif
+}
+inline int64_t Parts(int64_t total, int64_t unit) { return (total + unit - 1) / unit; }
+
+const float kZeros[kMostChannels] = {};
+
+// A thread's own memory, aligned to a cache line.
+float* Workspace(int64_t size) {
+  thread_local std::vector<float> space;
+  if (int64_t(space.size()) < size + 16) space.resize(size + 16);
+  return reinterpret_cast<float*>((uintptr_t(space.data()) + 63) / 64 * 64);
+}
+
+// Call work(i) for each i < count, on this thread and the pool's.
+template <typename Work>
+void ParallelFor(ffi::ThreadPool& pool, int64_t count, const Work& work) {
+  struct State {
+    std::atomic<int64_t> next{0};
+    int64_t done = 0;
+    std::mutex mutex;
+    std::condition_variable finished;
+  };
+  int64_t helpers = std::min<int64_t>(pool.num_threads(), count) - 1;
+  if (helpers <= 0) {
+    for (int64_t i = 0; i < count; i++) work(i);
+    return;
+  }
+  auto state = std::make_shared<State>();
+  // A helper that comes late finds nothing left, and does not touch `work`.
+  auto take = [state, count, &work] {
+    int64_t mine = 0;
+    for (int64_t i; (i = state->next.fetch_add(1)) < count; mine++) work(i);
+    if (mine == 0) return;
+    std::lock_guard<std::mutex> lock(state->mutex);
+    if ((state->done += mine) == count) state->finished.notify_one();
+  };
+  for (int64_t i = 0; i < helpers; i++) pool.Schedule(decltype(take)(take));
+  take();
+  std::unique_lock<std::mutex> lock(state->mutex);
+  state->finished.wait(lock, [&] { return state->done == count; });
+}
+
+// sums[p] += sum over c of x[p][c] * w[c], where w is [channels][kColumns].  With one
+// vector, odd channels have sums of their own, or each would wait for the one before.
+template <int vectors>
+inline __attribute__((always_inline)) void Multiply(const float* const (&pixels)[kRows],
+                                                    const float* w, int64_t channels,
+                                                    Vector (&sums)[kRows][kVectors]) {
+  constexpr int kSteps = kVectors / vectors;
+  const float* x[kRows];
+  for (int p = 0; p < kRows; p++) x[p] = pixels[p];
+  auto step = [&](int64_t c, int which) __attribute__((always_inline)) {
+    Vector b[vectors];
+    for (int j = 0; j < vectors; j++) b[j] = Load(w + kLanes * j);
+#pragma GCC unroll 8
+    for (int p = 0; p < kRows; p++)
+      for (int j = 0; j < vectors; j++) sums[p][which + j] += x[p][c] * b[j];
+    w += kColumns;
+  };
+  int64_t c = 0;
+  for (; c + kSteps <= channels; c += kSteps)
+    for (int s = 0; s < kSteps; s++) step(c + s, s);
+  for (; c < channels; c++) step(c, 0);
+}
+
+template <int vectors>
+inline void Gather(const Vector (&sums)[kVectors], Vector (&total)[vectors]) {
+  for (int j = 0; j < vectors; j++) total[j] = sums[j];
+  if (vectors < kVectors) total[0] += sums[1];
+}
+
+// sums[m] += sum over pixels of x[m] * g, where x is every `step` floats.
+template <int rows, int vectors>
+inline __attribute__((always_inline)) void Correlate(const float* x, const float* g,
+                                                     int64_t pixels, int64_t step,
+                                                     Vector (&sums)[kRows][kVectors]) {
+  for (int64_t p = 0; p < pixels; p++, x += step, g += kColumns) {
+    Vector b[vectors];
+    for (int j = 0; j < vectors; j++) b[j] = Load(g + kLanes * j);
+#pragma GCC unroll 8
+    for (int m = 0; m < rows; m++)
+      for (int j = 0; j < vectors; j++) sums[m][j] += x[m] * b[j];
+  }
+}
+
+// What becomes of a convolution's output: out * scale + offset + plus, rectified.
+struct Ending {
+  const float* scale = nullptr;   // [outputs], or null: nothing
+  const float* offset = nullptr;  // [outputs]
+  const float* plus = nullptr;    // as the output, or null
+  bool relu = false;
+
+  // Of outputs o.., which lie at `place` in the output.
+  Vector operator()(Vector value, int64_t o, int64_t place, int64_t lanes) const {
+    if (!scale) return value;
+    value = value * Load(scale + o, lanes) + Load(offset + o, lanes);
+    if (plus) value += Load(plus + place, lanes);
+    if (relu) value = value < 0 ? Vector{} : value;  // NaN stays
+    return value;
+  }
+};
+
+struct Tap {
+  int64_t y, x;   // offset of the input pixel
+  int64_t index;  // in the kernel, row by row
+};
+
+std::vector<Tap> Taps(int64_t rows, int64_t columns, Pair padding, Pair rates) {
+  std::vector<Tap> taps;
+  for (int64_t y = 0; y < rows; y++)
+    for (int64_t x = 0; x < columns; x++)
+      taps.push_back(
+          {y * rates[0] - padding[0], x * rates[1] - padding[1], y * columns + x});
+  return taps;
+}
+
+// ---- Products over the taps: any kernel, stride and rate ----
+
+// out[offset + spacing * p] = sum over taps of in[stride * p + tap] * kernel[tap]
+struct Plan {
+  int64_t batch, height, width, channels;    // of the input
+  int64_t rows, columns;                     // of the pixels p
+  int64_t full_height, full_width, outputs;  // of the output
+  int64_t stride[2], spacing[2], offset[2];
+  std::vector<Tap> taps;    // row by row
+  float* panels = nullptr;  // [blocks][channels / depth][taps][depth][kColumns]
+
+  int64_t pixels() const { return batch * rows * columns; }
+  int64_t blocks() const { return Parts(outputs, kColumns); }
+  int64_t panel_size() const { return taps.size() * channels * kColumns; }
+  int64_t depth() const {
+    return std::max<int64_t>(16, kDepth / std::max<int64_t>(1, taps.size()));
+  }
+  bool inside(int64_t y, int64_t x) const {
+    return uint64_t(y) < uint64_t(height) && uint64_t(x) < uint64_t(width);
+  }
+  // Whether all taps of the pixel at (y, x) lie inside.
+  bool inner(int64_t y, int64_t x) const {
+    if (taps.empty()) return true;
+    const Tap &one = taps.front(), &other = taps.back();
+    return inside(y + one.y, x + one.x) && inside(y + other.y, x + other.x);
+  }
+};
+
+// The kernel is [taps][channels][outputs], or [taps][outputs][channels] if transposed.
+void Pack(const Plan& plan, const float* kernel, bool transposed, int64_t block) {
+  float* to = plan.panels + block * plan.panel_size();
+  int64_t o = block * kColumns;
+  int64_t outputs = std::min<int64_t>(kColumns, plan.outputs - o);
+  for (int64_t c0 = 0; c0 < plan.channels; c0 += plan.depth()) {
+    int64_t channels = std::min(plan.depth(), plan.channels - c0);
+    for (const Tap& tap : plan.taps) {
+      const float* from = kernel + tap.index * plan.channels * plan.outputs;
+      if (outputs < kColumns) memset(to, 0, channels * kColumns * sizeof(float));
+      if (transposed) {
+        for (int64_t c = 0; c < channels; c += 16)
+          for (int64_t k = 0; k < outputs; k++)
+            for (int64_t i = c; i < std::min(c + 16, channels); i++)
+              to[i * kColumns + k] = from[(o + k) * plan.channels + c0 + i];
+      } else {
+        for (int64_t i = 0; i < channels; i++)
+          memcpy(to + i * kColumns, from + (c0 + i) * plan.outputs + o,
+                 outputs * sizeof(float));
+      }
+      to += channels * kColumns;
+    }
+  }
+}
+
+// Compute pixels low..high of a block of outputs from input channels c0...
+template <int vectors>
+void Compute(const Plan& plan, const float* in, float* out, const Ending& ending,
+             int64_t block, int64_t c0, int64_t low, int64_t high) {
+  int64_t channels = std::min(plan.depth(), plan.channels - c0);
+  bool last = c0 + channels == plan.channels;
+  const float* panel =
+      plan.panels + block * plan.panel_size() + c0 * plan.taps.size() * kColumns;
+  int64_t o = block * kColumns;
+  int64_t outputs = std::min<int64_t>(kColumns, plan.outputs - o);
+  int64_t column = low % plan.columns, line = low / plan.columns;
+  int64_t row = line % plan.rows, image = line / plan.rows;
+  for (int64_t p = low; p < high; p += kRows) {
+    int64_t count = std::min<int64_t>(kRows, high - p);
+    int64_t y[kRows], x[kRows], place[kRows];
+    const float* from[kRows];
+    bool inner = true;
+    for (int i = 0; i < kRows; i++) {
+      if (i >= count) {  // computed with the others, not written
+        y[i] = y[i - 1], x[i] = x[i - 1], from[i] = from[i - 1];
+        continue;
+      }
+      y[i] = row * plan.stride[0], x[i] = column * plan.stride[1];
+      from[i] =
+          in + ((image * plan.height + y[i]) * plan.width + x[i]) * plan.channels + c0;
+      int64_t out_row = row * plan.spacing[0] + plan.offset[0];
+      int64_t out_column = column * plan.spacing[1] + plan.offset[1];
+      place[i] = ((image * plan.full_height + out_row) * plan.full_width + out_column) *
+                     plan.outputs +
+                 o;
+      inner &= plan.inner(y[i], x[i]);
+      if (++column < plan.columns) continue;
+      column = 0;
+      if (++row < plan.rows) continue;
+      row = 0, image++;
+    }
+    Vector sums[kRows][kVectors] = {};
+    const float* w = panel;
+    for (const Tap& tap : plan.taps) {
+      int64_t shift = (tap.y * plan.width + tap.x) * plan.channels;
+      const float* pixels[kRows];
+      bool any = inner;
+      for (int i = 0; i < kRows; i++) {
+        bool inside = inner || plan.inside(y[i] + tap.y, x[i] + tap.x);
+        pixels[i] = inside ? from[i] + shift : kZeros;
+        any |= inside;
+      }
+      if (any) Multiply<vectors>(pixels, w, channels, sums);
+      w += channels * kColumns;
+    }
+    for (int i = 0; i < count; i++) {
+      Vector total[vectors];
+      Gather<vectors>(sums[i], total);
+      for (int j = 0; j < vectors; j++) {
+        int64_t first = kLanes * j, lanes = std::min<int64_t>(kLanes, outputs - first);
+        float* to = out + place[i] + first;
+        if (c0) total[j] += Load(to, lanes);
+        if (last) total[j] = ending(total[j], o + first, place[i] + first, lanes);
+        Store(to, total[j], lanes);
+      }
+    }
+  }
+}
+
+void Run(ffi::ThreadPool& pool, std::vector<Plan>& plans, const float* in,
+         const float* kernel, bool transposed, float* out, float* scratch,
+         const Ending& ending = {}) {
+  struct Task {
+    const Plan* plan;
+    int64_t first, last, low, high;
+  };
+  std::vector<Task> packing, computing;
+  int64_t wanted = 4 * pool.num_threads();
+  for (Plan& plan : plans) {
+    plan.panels = scratch;
+    scratch += plan.blocks() * plan.panel_size();
+    for (int64_t block = 0; block < plan.blocks(); block++)
+      packing.push_back({&plan, block, block + 1, 0, 0});
+    int64_t bands = Parts(plan.pixels(), kBand);
+    int64_t groups = std::clamp<int64_t>(wanted / bands, 1, plan.blocks());
+    for (int64_t band = 0; band < bands; band++)
+      for (int64_t group = 0; group < groups; group++)
+        computing.push_back({&plan, plan.blocks() * group / groups,
+                             plan.blocks() * (group + 1) / groups, band * kBand,
+                             std::min((band + 1) * kBand, plan.pixels())});
+  }
+  ParallelFor(pool, packing.size(), [&](int64_t i) {
+    Pack(*packing[i].plan, kernel, transposed, packing[i].first);
+  });
+  ParallelFor(pool, computing.size(), [&](int64_t i) {
+    const Task& task = computing[i];
+    const Plan& plan = *task.plan;
+    for (int64_t c = 0; c < plan.channels; c += plan.depth())
+      for (int64_t block = task.first; block < task.last; block++) {
+        bool half = plan.outputs - block * kColumns <= kLanes;
+        (half ? Compute<1> : Compute<2>)(plan, in, out, ending, block, c, task.low,
+                                         task.high);
+      }
+  });
+}
+
+// The gradient of the weights: of each tap, sum over pixels of in[...] * gradient[...]
+struct Correlation {
+  const float *image, *gradient;
+  int64_t batch, height, width, channels, rows, columns, outputs;
+  int64_t stride[2];
+  std::vector<Tap> taps;
+
+  int64_t weights() const { return taps.size() * channels * outputs; }
+};
+
+// Add to sums [taps][channels][outputs], of one tap and block of outputs, what pixels
+// of lines first..last, columns low..high give; `packed` is their gradient.
+template <int rows, int vectors>
+void CorrelateTap(const Correlation& work, const Tap& tap, const float* packed,
+                  int64_t first, int64_t last, int64_t low, int64_t high, int64_t c,
+                  int64_t o, float* sums) {
+  Vector acc[kRows][kVectors] = {};
+  int64_t stride = work.stride[1];
+  // Columns x whose pixel lies inside: 0 <= x * stride + tap.x < width.
+  int64_t from = std::max(low, tap.x >= 0 ? 0 : Parts(-tap.x, stride));
+  int64_t to =
+      std::min(high, work.width <= tap.x ? 0 : Parts(work.width - tap.x, stride));
+  if (from >= to) return;
+  for (int64_t line = first; line < last; line++) {
+    int64_t y = line % work.rows * work.stride[0] + tap.y;
+    if (y < 0 || y >= work.height) continue;
+    int64_t pixel = (line / work.rows * work.height + y) * work.width;
+    const float* x = work.image + (pixel + from * stride + tap.x) * work.channels + c;
+    const float* g = packed + ((line - first) * (high - low) + from - low) * kColumns;
+    Correlate<rows, vectors>(x, g, to - from, stride * work.channels, acc);
+  }
+  int64_t outputs = std::min<int64_t>(kColumns, work.outputs - o);
+  sums += (tap.index * work.channels + c) * work.outputs + o;
+  for (int m = 0; m < rows; m++, sums += work.outputs) {
+    for (int j = 0; j < vectors; j++) {
+      int64_t lanes = std::min<int64_t>(kLanes, outputs - kLanes * j);
+      float* to = sums + kLanes * j;
+      Store(to, Load(to, lanes) + acc[m][j], lanes);
+    }
+  }
+}
+
+template <int rows>
+void CorrelateRows(bool half, const Correlation& work, const Tap& tap,
+                   const float* packed, int64_t first, int64_t last, int64_t low,
+                   int64_t high, int64_t c, int64_t o, float* sums) {
+  (half ? CorrelateTap<rows, 1> : CorrelateTap<rows, 2>)(work, tap, packed, first, last,
+                                                         low, high, c, o, sums);
+}
+
+constexpr decltype(&CorrelateRows<1>) kCorrelate[] = {
+    CorrelateRows<1>, CorrelateRows<2>, CorrelateRows<3>, CorrelateRows<4>,
+    CorrelateRows<5>, CorrelateRows<6>, CorrelateRows<7>, CorrelateRows<8>};
+
+// Add what lines first..last give to the sums of channels c0...
+void Sum(const Correlation& work, int64_t first, int64_t last, int64_t low,
+         int64_t high, int64_t c0, int64_t c1, float* sums) {
+  alignas(64) float packed[kSegment * kColumns];
+  for (int64_t o = 0; o < work.outputs; o += kColumns) {
+    int64_t outputs = std::min<int64_t>(kColumns, work.outputs - o);
+    float* to = packed;
+    for (int64_t line = first; line < last; line++)
+      for (int64_t x = low; x < high; x++, to += kColumns) {
+        const float* from =
+            work.gradient + (line * work.columns + x) * work.outputs + o;
+        memcpy(to, from, outputs * sizeof(float));
+        if (outputs < kColumns)
+          memset(to + outputs, 0, (kColumns - outputs) * sizeof(float));
+      }
+    for (int64_t c = c0; c < c1; c += kRows) {
+      auto correlate = kCorrelate[std::min<int64_t>(kRows, c1 - c) - 1];
+      for (const Tap& tap : work.taps)
+        correlate(outputs <= kLanes, work, tap, packed, first, last, low, high, c, o,
+                  sums);
+    }
+  }
+}
+
+// Channels of a task, so that there are two tasks or more for each thread.
+int64_t Chunk(ffi::ThreadPool& pool, int64_t parts, int64_t channels) {
+  int64_t chunks = Parts(2 * pool.num_threads(), parts);
+  int64_t unit = std::max(kLanes, kRows);
+  return std::max(kChunk, Parts(Parts(channels, chunks), unit) * unit);
+}
+
+// Sums over parts of the pixels, by tasks that own them, then their sum in order.
+void SumOverPixels(ffi::ThreadPool& pool, const Correlation& work, float* out,
+                   float* scratch, int64_t size) {
+  int64_t weights = work.weights(), parts = size / weights;
+  int64_t chunk = Chunk(pool, parts, work.channels);
+  int64_t chunks = Parts(work.channels, chunk);
+  int64_t segment = std::min(work.columns, kSegment), band = kSegment / segment;
+  int64_t lines = work.batch * work.rows, bands = Parts(lines, band);
+  float* partial = parts > 1 ? scratch : out;
+  ParallelFor(pool, parts * chunks, [&](int64_t i) {
+    int64_t part = i / chunks, c = i % chunks * chunk;
+    int64_t end = std::min(c + chunk, work.channels);
+    float* sums = partial + part * weights;
+    for (size_t tap = 0; tap < work.taps.size(); tap++)
+      memset(sums + (tap * work.channels + c) * work.outputs, 0,
+             (end - c) * work.outputs * sizeof(float));
+    for (int64_t b = bands * part / parts; b < bands * (part + 1) / parts; b++)
+      for (int64_t low = 0; low < work.columns; low += segment)
+        Sum(work, b * band, std::min((b + 1) * band, lines), low,
+            std::min(low + segment, work.columns), c, end, sums);
+  });
+  if (parts == 1) return;
+  constexpr int64_t kSlice = 4096;
+  ParallelFor(pool, Parts(weights, kSlice), [&](int64_t i) {
+    int64_t low = i * kSlice, high = std::min(low + kSlice, weights);
+    memcpy(out + low, partial + low, (high - low) * sizeof(float));
+    for (int64_t part = 1; part < parts; part++)
+      for (int64_t at = low; at < high; at++) out[at] += partial[part * weights + at];
+  });
+}
+
+// ---- Winograd's F(2x2, 3x3): Lavin & Gray 2016, arXiv:1509.09308, section 4.1 ----
+
+// An output is cut into tiles of 2x2, each from 4x4 input pixels.  A rate splits the
+// image into phases that do not meet: pixels of a tile lie `rate` apart.
+struct Tiling {
+  int64_t batch, height, width, channels, rows, columns, outputs;
+  int64_t rate[2], padding[2];
+
+  int64_t down() const { return Parts(rows, 2 * rate[0]); }
+  int64_t across() const { return Parts(columns, 2 * rate[1]); }
+  int64_t count() const { return batch * rate[0] * rate[1] * down() * across(); }
+  int64_t blocks() const { return Parts(outputs, kColumns); }
+};
+
+struct Tile {
+  int64_t image, y, x;  // of the first output pixel
+
+  Tile(const Tiling& all, int64_t index) {
+    int64_t column = index % all.across(), line = index / all.across();
+    int64_t row = line % all.down(), phases = line / all.down();
+    int64_t phase = phases / all.rate[1];
+    image = phase / all.rate[0];
+    y = phase % all.rate[0] + 2 * row * all.rate[0];
+    x = phases % all.rate[1] + 2 * column * all.rate[1];
+  }
+};
+
+// Write B^T d B of tiles low..low + count, channels c0..c0 + channels:
+// [16][tiles][channels].
+void TransformImage(const Tiling& all, const float* in, int64_t low, int64_t count,
+                    int64_t c0, int64_t channels, int64_t tiles, float* transformed) {
+  for (int64_t t = 0; t < count; t++) {
+    Tile tile(all, low + t);
+    const float* d[4][4];
+    for (int i = 0; i < 4; i++)
+      for (int j = 0; j < 4; j++) {
+        int64_t y = tile.y + i * all.rate[0] - all.padding[0];
+        int64_t x = tile.x + j * all.rate[1] - all.padding[1];
+        bool inside =
+            uint64_t(y) < uint64_t(all.height) && uint64_t(x) < uint64_t(all.width);
+        int64_t pixel = (tile.image * all.height + y) * all.width + x;
+        d[i][j] = inside ? in + pixel * all.channels + c0 : kZeros;
+      }
+    for (int64_t c = 0; c < channels; c += kLanes) {
+      Vector h[4][4];
+      for (int j = 0; j < 4; j++) {
+        Vector d0 = Load(d[0][j] + c), d1 = Load(d[1][j] + c);
+        Vector d2 = Load(d[2][j] + c), d3 = Load(d[3][j] + c);
+        h[0][j] = d0 - d2, h[1][j] = d1 + d2, h[2][j] = d2 - d1, h[3][j] = d1 - d3;
+      }
+      for (int i = 0; i < 4; i++) {
+        float* to = transformed + (i * 4 * tiles + t) * channels + c;
+        int64_t next = tiles * channels;
+        Store(to, h[i][0] - h[i][2]);
+        Store(to + next, h[i][1] + h[i][2]);
+        Store(to + 2 * next, h[i][2] - h[i][1]);
+        Store(to + 3 * next, h[i][1] - h[i][3]);
+      }
+    }
+  }
+}
+
+// G (a, b, c)^T
+inline void Spread(Vector a, Vector b, Vector c, Vector (&out)[4]) {
+  Vector even = (a + c) * 0.5f, odd = b * 0.5f;
+  out[0] = a, out[1] = even + odd, out[2] = even - odd, out[3] = c;
+}
+
+// Write G g G^T of kLanes channels and a block of outputs: [16][channels][kColumns].
+// `reversed` turns the kernel round and exchanges its channels and outputs.
+void TransformKernel(const Tiling& all, const float* kernel, bool reversed,
+                     int64_t block, int64_t c0, float* to) {
+  int64_t o = block * kColumns;
+  int64_t outputs = std::min<int64_t>(kColumns, all.outputs - o);
+  alignas(64) float g[9][kLanes][kColumns] = {};
+  for (int tap = 0; tap < 9; tap++)
+    for (int64_t i = 0; i < kLanes; i++) {
+      if (reversed) {
+        const float* from = kernel + (8 - tap) * all.outputs * all.channels + c0 + i;
+        for (int64_t k = 0; k < outputs; k++)
+          g[tap][i][k] = from[(o + k) * all.channels];
+      } else {
+        const float* from = kernel + (tap * all.channels + c0 + i) * all.outputs + o;
+        memcpy(g[tap][i], from, outputs * sizeof(float));
+      }
+    }
+  for (int64_t i = 0; i < kLanes; i++)
+    for (int64_t j = 0; j < kColumns; j += kLanes) {
+      Vector columns[3][4], all_points[4];
+      for (int x = 0; x < 3; x++)
+        Spread(Load(g[x][i] + j), Load(g[3 + x][i] + j), Load(g[6 + x][i] + j),
+               columns[x]);
+      for (int y = 0; y < 4; y++) {
+        Spread(columns[0][y], columns[1][y], columns[2][y], all_points);
+        for (int x = 0; x < 4; x++)
+          Store(to + ((y * 4 + x) * all.channels + c0 + i) * kColumns + j,
+                all_points[x]);
+      }
+    }
+}
+
+// Multiply the 16 points of tiles and write A^T m A, of one block of outputs; `plain`
+// says that there is no ending and that the vectors are full.
+template <int vectors, bool plain>
+void ComputeTiles(const Tiling& all, int64_t low, int64_t count, int64_t block,
+                  const float* transformed, const float* panels, float* products,
+                  float* out, const Ending& ending) {
+  int64_t channels = all.channels;
+  for (int64_t point = 0; point < 16; point++)
+    for (int64_t t = 0; t < count; t += kRows) {
+      const float* x[kRows];
+      for (int i = 0; i < kRows; i++)
+        x[i] = transformed + (point * kTiles + t + i) * channels;
+      Vector sums[kRows][kVectors] = {};
+      Multiply<vectors>(x, panels + point * channels * kColumns, channels, sums);
+      float* to = products + (point * kTiles + t) * kColumns;
+      for (int i = 0; i < kRows; i++, to += kColumns) {
+        Vector total[vectors];
+        Gather<vectors>(sums[i], total);
+        for (int j = 0; j < vectors; j++) Store(to + kLanes * j, total[j]);
+      }
+    }
+  for (int64_t t = 0; t < count; t++) {
+    Tile tile(all, low + t);
+    for (int j = 0; j < vectors; j++) {
+      int64_t o = block * kColumns + j * kLanes;
+      int64_t lanes = std::min<int64_t>(kLanes, all.outputs - o);
+      const float* m = products + t * kColumns + j * kLanes;
+      int64_t next = kTiles * kColumns;
+      Vector h[2][4];
+      for (int x = 0; x < 4; x++, m += next) {
+        Vector m1 = Load(m + 4 * next), m2 = Load(m + 8 * next);
+        h[0][x] = Load(m) + m1 + m2, h[1][x] = m1 - m2 - Load(m + 12 * next);
+      }
+      for (int y = 0; y < 2; y++) {
+        int64_t row = tile.y + y * all.rate[0];
+        if (row >= all.rows) continue;
+        Vector pair[] = {h[y][0] + h[y][1] + h[y][2], h[y][1] - h[y][2] - h[y][3]};
+        for (int x = 0; x < 2; x++) {
+          int64_t column = tile.x + x * all.rate[1];
+          if (column >= all.columns) continue;
+          int64_t pixel = (tile.image * all.rows + row) * all.columns + column;
+          int64_t place = pixel * all.outputs + o;
+          if (plain)
+            Store(out + place, pair[x]);
+          else
+            Store(out + place, ending(pair[x], o, place, lanes), lanes);
+        }
+      }
+    }
+  }
+}
+
+void RunTiles(ffi::ThreadPool& pool, const Tiling& all, const float* in,
+              const float* kernel, bool reversed, float* out, float* panels,
+              const Ending& ending = {}) {
+  int64_t size = 16 * all.channels * kColumns, groups = all.channels / kLanes;
+  ParallelFor(pool, all.blocks() * groups, [&](int64_t i) {
+    TransformKernel(all, kernel, reversed, i / groups, i % groups * kLanes,
+                    panels + i / groups * size);
+  });
+  ParallelFor(pool, Parts(all.count(), kTiles), [&](int64_t i) {
+    int64_t low = i * kTiles, count = std::min(kTiles, all.count() - low);
+    int64_t space = 16 * kTiles * all.channels;
+    float* transformed = Workspace(space + 16 * kTiles * kColumns);
+    TransformImage(all, in, low, count, 0, all.channels, kTiles, transformed);
+    for (int64_t block = 0; block < all.blocks(); block++) {
+      bool half = all.outputs - block * kColumns <= kLanes;
+      bool plain = !ending.scale && all.outputs % kLanes == 0;
+      auto compute = half    ? plain ? ComputeTiles<1, true> : ComputeTiles<1, false>
+                        : plain ? ComputeTiles<2, true>
+                             : ComputeTiles<2, false>;
+      compute(all, low, count, block, transformed, panels + block * size,
+              transformed + space, out, ending);
+    }
+  });
+}
+
+// Write A g A^T of the 2x2 gradients of each tile: [16][kTileSums][kColumns].
+void TransformGradient(const Tiling& all, const float* gradient, int64_t low,
+                       int64_t count, int64_t o, int64_t vectors, float* to) {
+  for (int64_t t = 0; t < count; t++, to += kColumns) {
+    Tile tile(all, low + t);
+    const float* g[2][2];
+    for (int i = 0; i < 2; i++)
+      for (int j = 0; j < 2; j++) {
+        int64_t y = tile.y + i * all.rate[0], x = tile.x + j * all.rate[1];
+        int64_t pixel = (tile.image * all.rows + y) * all.columns + x;
+        bool inside = y < all.rows && x < all.columns;
+        g[i][j] = inside ? gradient + pixel * all.outputs + o : kZeros;
+      }
+    for (int64_t v = 0; v < vectors * kLanes; v += kLanes) {
+      Vector h[4][2];
+      for (int j = 0; j < 2; j++) {
+        Vector g0 = Load(g[0][j] + v), g1 = Load(g[1][j] + v);
+        h[0][j] = g0, h[1][j] = g0 + g1, h[2][j] = g0 - g1, h[3][j] = -g1;
+      }
+      for (int i = 0; i < 4; i++) {
+        Vector points[4] = {h[i][0], h[i][0] + h[i][1], h[i][0] - h[i][1], -h[i][1]};
+        for (int j = 0; j < 4; j++)
+          Store(to + (i * 4 + j) * kTileSums * kColumns + v, points[j]);
+      }
+    }
+  }
+}
+
+// Add to sums [16][channels][outputs] what tiles give to a block of outputs.
+template <int vectors>
+void CorrelateTiles(const Tiling& all, const float* transformed, const float* gradient,
+                    int64_t count, int64_t channels, float* sums) {
+  for (int64_t point = 0; point < 16; point++)
+    for (int64_t c = 0; c < channels; c += kRows) {
+      Vector acc[kRows][kVectors] = {};
+      Correlate<kRows, vectors>(transformed + point * kTileSums * channels + c,
+                                gradient + point * kTileSums * kColumns, count,
+                                channels, acc);
+      float* to = sums + (point * all.channels + c) * all.outputs;
+      for (int m = 0; m < kRows; m++, to += all.outputs)
+        for (int j = 0; j < vectors; j++)
+          Store(to + j * kLanes, Load(to + j * kLanes) + acc[m][j]);
+    }
+}
+
+// G^T (a, b, c, d)^T
+inline void Collect(Vector a, Vector b, Vector c, Vector d, Vector (&out)[3]) {
+  Vector even = (b + c) * 0.5f;
+  out[0] = a + even, out[1] = (b - c) * 0.5f, out[2] = even + d;
+}
+
+void SumOverTiles(ffi::ThreadPool& pool, const Tiling& all, const float* in,
+                  const float* gradient, float* out, float* scratch, int64_t size) {
+  int64_t plane = all.channels * all.outputs, count = all.count();
+  int64_t parts = size / (16 * plane);
+  int64_t chunk = Chunk(pool, parts, all.channels);
+  int64_t chunks = Parts(all.channels, chunk), bands = Parts(count, kTileSums);
+  ParallelFor(pool, parts * chunks, [&](int64_t i) {
+    int64_t part = i / chunks, c = i % chunks * chunk;
+    int64_t channels = std::min(chunk, all.channels - c);
+    int64_t space = 16 * kTileSums * channels;
+    float* transformed = Workspace(space + 16 * kTileSums * kColumns);
+    float* g = transformed + space;
+    float* sums = scratch + part * 16 * plane + c * all.outputs;
+    for (int64_t point = 0; point < 16; point++)
+      memset(sums + point * plane, 0, channels * all.outputs * sizeof(float));
+    for (int64_t band = bands * part / parts; band < bands * (part + 1) / parts;
+         band++) {
+      int64_t low = band * kTileSums, n = std::min(kTileSums, count - low);
+      TransformImage(all, in, low, n, c, channels, kTileSums, transformed);
+      for (int64_t o = 0; o < all.outputs; o += kColumns) {
+        bool half = all.outputs - o <= kLanes;
+        TransformGradient(all, gradient, low, n, o, half ? 1 : 2, g);
+        (half ? CorrelateTiles<1> : CorrelateTiles<2>)(all, transformed, g, n, channels,
+                                                       sums + o);
+      }
+    }
+  });
+  ParallelFor(pool, all.channels / kLanes, [&](int64_t i) {
+    int64_t end = (i + 1) * kLanes * all.outputs;
+    for (int64_t at = i * kLanes * all.outputs; at < end; at += kLanes) {
+      Vector m[4][4], columns[4][3], taps[3];
+      for (int64_t point = 0; point < 16; point++) {
+        Vector sum = {};
+        for (int64_t part = 0; part < parts; part++)
+          sum += Load(scratch + (part * 16 + point) * plane + at);
+        m[point / 4][point % 4] = sum;
+      }
+      for (int x = 0; x < 4; x++)
+        Collect(m[0][x], m[1][x], m[2][x], m[3][x], columns[x]);
+      for (int y = 0; y < 3; y++) {
+        Collect(columns[0][y], columns[1][y], columns[2][y], columns[3][y], taps);
+        for (int x = 0; x < 3; x++) Store(out + (y * 3 + x) * plane + at, taps[x]);
+      }
+    }
+  });
+}
+
+// ---- Depthwise: each channel by itself ----
+
+// A convolution of `in` to `out`, both [batch][rows][columns][channels].
+struct Depthwise {
+  int64_t batch, height, width, channels, rows, columns;
+  int64_t stride[2];
+  std::vector<Tap> taps;
+};
+
+// Write pixels of a line: the sum over taps of a pixel times the tap's weights.  Of the
+// input's gradient, if `backward`: then `from` is the output's, and `to` the input's.
+template <bool backward>
+void FilterLine(const Depthwise& work, const float* from, const float* kernel,
+                float* to, int64_t line,
+                std::vector<std::pair<const float*, const float*>>& pairs) {
+  int64_t height = backward ? work.rows : work.height;
+  int64_t width = backward ? work.columns : work.width;
+  int64_t rows = backward ? work.height : work.rows;
+  int64_t columns = backward ? work.width : work.columns;
+  int64_t row = line % rows, image = line / rows;
+  for (int64_t column = 0; column < columns; column++) {
+    pairs.clear();
+    for (const Tap& tap : work.taps) {
+      int64_t y, x;
+      if (backward) {
+        y = row - tap.y, x = column - tap.x;
+        if (y % work.stride[0] || x % work.stride[1]) continue;
+        y /= work.stride[0], x /= work.stride[1];
+      } else {
+        y = row * work.stride[0] + tap.y, x = column * work.stride[1] + tap.x;
+      }
+      if (uint64_t(y) < uint64_t(height) && uint64_t(x) < uint64_t(width))
+        pairs.push_back({from + ((image * height + y) * width + x) * work.channels,
+                         kernel + tap.index * work.channels});
+    }
+    float* pixel = to + (line * columns + column) * work.channels;
+    for (int64_t c = 0; c < work.channels; c += kLanes) {
+      int64_t lanes = std::min<int64_t>(kLanes, work.channels - c);
+      Vector sum = {};
+      for (auto [x, w] : pairs) sum += Load(x + c, lanes) * Load(w + c, lanes);
+      Store(pixel + c, sum, lanes);
+    }
+  }
+}
+
+template <bool backward>
+void Filter(ffi::ThreadPool& pool, const Depthwise& work, const float* from,
+            const float* kernel, float* to) {
+  int64_t lines = work.batch * (backward ? work.height : work.rows);
+  ParallelFor(pool, lines, [&](int64_t line) {
+    std::vector<std::pair<const float*, const float*>> pairs;
+    FilterLine<backward>(work, from, kernel, to, line, pairs);
+  });
+}
+
+constexpr int64_t kLines = 16;  // of an output, that a task sums
+
+// Sums over the pixels of in[...] * gradient[...], for each tap and channel.
+void SumChannels(ffi::ThreadPool& pool, const Depthwise& work, const float* in,
+                 const float* gradient, float* out, float* scratch) {
+  constexpr int kWide = 4;  // vectors at once: pixels may lie a page apart
+  int64_t lines = work.batch * work.rows, parts = Parts(lines, kLines);
+  int64_t size = work.taps.size() * work.channels;
+  int64_t blocks = Parts(work.channels, kWide * kLanes);
+  ParallelFor(pool, parts * blocks, [&](int64_t i) {
+    int64_t part = i / blocks, c = i % blocks * kWide * kLanes;
+    int64_t channels = std::min<int64_t>(kWide * kLanes, work.channels - c);
+    for (const Tap& tap : work.taps) {
+      int64_t stride = work.stride[1];
+      int64_t low = tap.x >= 0 ? 0 : Parts(-tap.x, stride);
+      int64_t high = work.width <= tap.x ? 0 : Parts(work.width - tap.x, stride);
+      high = std::min(high, work.columns);
+      Vector sums[kWide] = {};
+      for (int64_t line = part * kLines; line < std::min(lines, (part + 1) * kLines);
+           line++) {
+        int64_t y = line % work.rows * work.stride[0] + tap.y;
+        if (y < 0 || y >= work.height) continue;
+        int64_t row = (line / work.rows * work.height + y) * work.width;
+        for (int64_t column = low; column < high; column++) {
+          const float* x = in + (row + column * stride + tap.x) * work.channels + c;
+          const float* g =
+              gradient + (line * work.columns + column) * work.channels + c;
+          if (channels == kWide * kLanes) {
+            for (int j = 0; j < kWide; j++)
+              sums[j] += Load(x + j * kLanes) * Load(g + j * kLanes);
+          } else {
+            for (int64_t j = 0; j * kLanes < channels; j++) {
+              int64_t lanes = std::min<int64_t>(kLanes, channels - j * kLanes);
+              sums[j] += Load(x + j * kLanes, lanes) * Load(g + j * kLanes, lanes);
+            }
+          }
+        }
+      }
+      float* to = scratch + part * size + tap.index * work.channels + c;
+      for (int64_t j = 0; j * kLanes < channels; j++)
+        Store(to + j * kLanes, sums[j],
+              std::min<int64_t>(kLanes, channels - j * kLanes));
+    }
+  });
+  for (int64_t at = 0; at < size; at++) {
+    double sum = 0;
+    for (int64_t part = 0; part < parts; part++) sum += scratch[part * size + at];
+    out[at] = sum;
+  }
+}
+
+// ---- Sums over the pixels, for batch normalisation ----
+
+constexpr int64_t kPixels = 2048;  // that a task sums
+constexpr int64_t kFew = 64;       // that are summed in registers
+
+struct Normalization {
+  const float *x, *gradient;         // [pixels][channels]
+  const float *mean, *scale, *bias;  // [channels]
+  int64_t pixels, channels;
+};
+
+// Add to two sums: of x - mean and its square, or of the gradient and its product with
+// x - mean; `relu` leaves out the gradient where a ReLU of the normalised x is 0.
+template <bool backward, bool relu>
+inline void Add(const Normalization& n, int64_t low, int64_t high, int64_t c,
+                int64_t lanes, float* first, float* second) {
+  auto load = [&](const float* from) { return Load(from, lanes); };
+  Vector a = {}, b = {}, mean = load(n.mean + c), scale = {}, bias = {};
+  if (relu) scale = load(n.scale + c), bias = load(n.bias + c);
+  for (int64_t p = low; p < high; p++) {
+    Vector x = load(n.x + p * n.channels + c) - mean;
+    if constexpr (backward) {
+      Vector g = load(n.gradient + p * n.channels + c);
+      if constexpr (relu) g = x * scale + bias > 0 ? g : Vector{};
+      a += g, b += g * x;
+    } else {
+      a += x, b += x * x;
+    }
+  }
+  a += load(first + c), b += load(second + c);
+  Store(first + c, a, lanes), Store(second + c, b, lanes);
+}
+
+template <bool backward, bool relu>
+void SumTwice(ffi::ThreadPool& pool, const Normalization& n, float* first,
+              float* second, float* scratch) {
+  int64_t parts = Parts(n.pixels, kPixels);
+  ParallelFor(pool, parts, [&](int64_t part) {
+    float* sums = scratch + part * 2 * n.channels;
+    memset(sums, 0, 2 * n.channels * sizeof(float));
+    int64_t end = std::min((part + 1) * kPixels, n.pixels);
+    for (int64_t low = part * kPixels; low < end; low += kFew)
+      for (int64_t c = 0; c < n.channels; c += kLanes)
+        Add<backward, relu>(n, low, std::min(low + kFew, end), c,
+                            std::min<int64_t>(kLanes, n.channels - c), sums,
+                            sums + n.channels);
+  });
+  for (int64_t c = 0; c < n.channels; c++) {
+    double a = 0, b = 0;
+    for (int64_t part = 0; part < parts; part++) {
+      a += scratch[part * 2 * n.channels + c];
+      b += scratch[part * 2 * n.channels + n.channels + c];
+    }
+    first[c] = a, second[c] = b;
+  }
+}
+
+// ---- What XLA calls ----
+
+// Whether tiles pay: a few pixels do not make up for transforming the weights.
+bool ByTiles(int64_t rows, int64_t columns, int64_t channels, int64_t height,
+             int64_t width, int64_t pixels, Pair strides, Pair rates) {
+  return rows == 3 && columns == 3 && strides[0] == 1 && strides[1] == 1 &&
+         channels % kLanes == 0 && channels <= kMostChannels &&
+         8 * rates[0] <= height && 8 * rates[1] <= width && pixels >= kFewest;
+}
+
+// Scale and offset may be empty, then there is no ending; so may be what is added.
+ffi::Error Convolve(ffi::ThreadPool pool, Image image, Image kernel, Channels scale,
+                    Channels offset, Image plus, ffi::Result<Image> out,
+                    ffi::Result<Scratch> scratch, Pair strides, Pair padding,
+                    Pair rates, bool relu) {
+  auto in = image.dimensions(), k = kernel.dimensions(), to = out->dimensions();
+  Ending ending;
+  if (scale.element_count())
+    ending = {scale.typed_data(), offset.typed_data(),
+              plus.element_count() ? plus.typed_data() : nullptr, relu};
+  if (ByTiles(k[0], k[1], in[3], to[1], to[2], to[0] * to[1] * to[2], strides, rates)) {
+    Tiling all{in[0],
+               in[1],
+               in[2],
+               in[3],
+               to[1],
+               to[2],
+               to[3],
+               {rates[0], rates[1]},
+               {padding[0], padding[1]}};
+    RunTiles(pool, all, image.typed_data(), kernel.typed_data(), false,
+             out->typed_data(), scratch->typed_data(), ending);
+    return ffi::Error::Success();
+  }
+  std::vector<Plan> plans{{in[0],
+                           in[1],
+                           in[2],
+                           in[3],
+                           to[1],
+                           to[2],
+                           to[1],
+                           to[2],
+                           to[3],
+                           {strides[0], strides[1]},
+                           {1, 1},
+                           {0, 0},
+                           Taps(k[0], k[1], padding, rates)}};
+  Run(pool, plans, image.typed_data(), kernel.typed_data(), false, out->typed_data(),
+      scratch->typed_data(), ending);
+  return ffi::Error::Success();
+}
+
+// Pixels at the same place between strides meet the same taps: each such phase is a
+// convolution of the gradient, with stride 1, that gives every so many-th pixel.
+ffi::Error InputGradient(ffi::ThreadPool pool, Image gradient, Image kernel,
+                         ffi::Result<Image> out, ffi::Result<Scratch> scratch,
+                         Pair strides, Pair padding, Pair rates) {
+  auto in = gradient.dimensions(), k = kernel.dimensions(), to = out->dimensions();
+  if (ByTiles(k[0], k[1], in[3], to[1], to[2], to[0] * to[1] * to[2], strides, rates)) {
+    Tiling all{in[0],
+               in[1],
+               in[2],
+               in[3],
+               to[1],
+               to[2],
+               to[3],
+               {rates[0], rates[1]},
+               {2 * rates[0] - padding[0], 2 * rates[1] - padding[1]}};
+    RunTiles(pool, all, gradient.typed_data(), kernel.typed_data(), true,
+             out->typed_data(), scratch->typed_data());
+    return ffi::Error::Success();
+  }
+  std::vector<Plan> plans;
+  for (int64_t y = 0; y < std::min(strides[0], to[1]); y++)
+    for (int64_t x = 0; x < std::min(strides[1], to[2]); x++) {
+      std::vector<Tap> taps;
+      for (const Tap& tap : Taps(k[0], k[1], padding, rates)) {
+        int64_t dy = y - tap.y, dx = x - tap.x;
+        if (dy % strides[0] == 0 && dx % strides[1] == 0)
+          taps.push_back({dy / strides[0], dx / strides[1], tap.index});
+      }
+      plans.push_back({in[0],
+                       in[1],
+                       in[2],
+                       in[3],
+                       Parts(to[1] - y, strides[0]),
+                       Parts(to[2] - x, strides[1]),
+                       to[1],
+                       to[2],
+                       to[3],
+                       {1, 1},
+                       {strides[0], strides[1]},
+                       {y, x},
+                       taps});
+    }
+  Run(pool, plans, gradient.typed_data(), kernel.typed_data(), true, out->typed_data(),
+      scratch->typed_data());
+  return ffi::Error::Success();
+}
+
+ffi::Error WeightGradient(ffi::ThreadPool pool, Image image, Image gradient,
+                          ffi::Result<Image> out, ffi::Result<Scratch> scratch,
+                          Pair strides, Pair padding, Pair rates) {
+  auto in = image.dimensions(), g = gradient.dimensions(), k = out->dimensions();
+  int64_t size = scratch->element_count();
+  if (k[2] % kRows == 0 && k[3] % kLanes == 0 &&
+      ByTiles(k[0], k[1], k[2], g[1], g[2], g[0] * g[1] * g[2], strides, rates)) {
+    Tiling all{in[0],
+               in[1],
+               in[2],
+               in[3],
+               g[1],
+               g[2],
+               g[3],
+               {rates[0], rates[1]},
+               {padding[0], padding[1]}};
+    SumOverTiles(pool, all, image.typed_data(), gradient.typed_data(),
+                 out->typed_data(), scratch->typed_data(), size);
+    return ffi::Error::Success();
+  }
+  Correlation work{image.typed_data(),
+                   gradient.typed_data(),
+                   in[0],
+                   in[1],
+                   in[2],
+                   in[3],
+                   g[1],
+                   g[2],
+                   g[3],
+                   {strides[0], strides[1]},
+                   Taps(k[0], k[1], padding, rates)};
+  SumOverPixels(pool, work, out->typed_data(), scratch->typed_data(), size);
+  return ffi::Error::Success();
+}
+
+Depthwise Geometry(ffi::Span<const int64_t> image, ffi::Span<const int64_t> kernel,
+                   ffi::Span<const int64_t> out, Pair strides, Pair padding,
+                   Pair rates) {
+  return {image[0],
+          image[1],
+          image[2],
+          image[3],
+          out[1],
+          out[2],
+          {strides[0], strides[1]},
+          Taps(kernel[0], kernel[1], padding, rates)};
+}
+
+ffi::Error ConvolveChannels(ffi::ThreadPool pool, Image image, Image kernel,
+                            ffi::Result<Image> out, ffi::Result<Scratch>, Pair strides,
+                            Pair padding, Pair rates) {
+  Filter<false>(pool,
+                Geometry(image.dimensions(), kernel.dimensions(), out->dimensions(),
+                         strides, padding, rates),
+                image.typed_data(), kernel.typed_data(), out->typed_data());
+  return ffi::Error::Success();
+}
+
+ffi::Error ChannelsInputGradient(ffi::ThreadPool pool, Image gradient, Image kernel,
+                                 ffi::Result<Image> out, ffi::Result<Scratch>,
+                                 Pair strides, Pair padding, Pair rates) {
+  Filter<true>(pool,
+               Geometry(out->dimensions(), kernel.dimensions(), gradient.dimensions(),
+                        strides, padding, rates),
+               gradient.typed_data(), kernel.typed_data(), out->typed_data());
+  return ffi::Error::Success();
+}
+
+ffi::Error ChannelsWeightGradient(ffi::ThreadPool pool, Image image, Image gradient,
+                                  ffi::Result<Image> out, ffi::Result<Scratch> scratch,
+                                  Pair strides, Pair padding, Pair rates) {
+  SumChannels(pool,
+              Geometry(image.dimensions(), out->dimensions(), gradient.dimensions(),
+                       strides, padding, rates),
+              image.typed_data(), gradient.typed_data(), out->typed_data(),
+              scratch->typed_data());
+  return ffi::Error::Success();
+}
+
+using Pixels = ffi::Buffer<ffi::F32, 2>;
+
+// Mean and variance over the pixels.  Sums are of the distance from the first pixel, so
+// that a mean much larger than the deviation costs no digits.
+ffi::Error Moments(ffi::ThreadPool pool, Pixels x, ffi::Result<Channels> mean,
+                   ffi::Result<Channels> variance, ffi::Result<Scratch> scratch) {
+  int64_t pixels = x.dimensions()[0], channels = x.dimensions()[1];
+  Normalization n{x.typed_data(), nullptr, x.typed_data(), nullptr,
+                  nullptr,        pixels,  channels};
+  float *m = mean->typed_data(), *v = variance->typed_data();
+  SumTwice<false, false>(pool, n, m, v, scratch->typed_data());
+  for (int64_t c = 0; c < channels; c++) {
+    double shift = double(m[c]) / pixels;
+    double variance = double(v[c]) / pixels - shift * shift;
+    v[c] = variance < 0 ? 0 : variance;  // NaN stays
+    m[c] = n.x[c] + shift;
+  }
+  return ffi::Error::Success();
+}
+
+// Sums over the pixels of the gradient, and of its product with x - mean.
+ffi::Error NormalizationSums(ffi::ThreadPool pool, Pixels x, Pixels gradient,
+                             Channels mean, Channels scale, Channels bias,
+                             ffi::Result<Channels> sums, ffi::Result<Channels> products,
+                             ffi::Result<Scratch> scratch, bool relu) {
+  Normalization n{x.typed_data(),     gradient.typed_data(), mean.typed_data(),
+                  scale.typed_data(), bias.typed_data(),     x.dimensions()[0],
+                  x.dimensions()[1]};
+  (relu ? SumTwice<true, true> : SumTwice<true, false>)(pool, n, sums->typed_data(),
+                                                        products->typed_data(),
+                                                        scratch->typed_data());
+  return ffi::Error::Success();
+}
+
+auto PlainBinding() {
+  return ffi::Ffi::Bind()
+      .Ctx<ffi::ThreadPool>()
+      .Arg<Image>()
+      .Arg<Image>()
+      .Ret<Image>()
+      .Ret<Scratch>()
+      .Attr<Pair>("strides")
+      .Attr<Pair>("padding")
+      .Attr<Pair>("rates");
+}
+
+}  // namespace
+
+extern "C" int jaxseg_columns() { return kColumns; }
+
+XLA_FFI_DEFINE_HANDLER_SYMBOL(jaxseg_convolve, Convolve,
+                              ffi::Ffi::Bind()
+                                  .Ctx<ffi::ThreadPool>()
+                                  .Arg<Image>()
+                                  .Arg<Image>()
+                                  .Arg<Channels>()
+                                  .Arg<Channels>()
+                                  .Arg<Image>()
+                                  .Ret<Image>()
+                                  .Ret<Scratch>()
+                                  .Attr<Pair>("strides")
+                                  .Attr<Pair>("padding")
+                                  .Attr<Pair>("rates")
+                                  .Attr<bool>("relu"));
+XLA_FFI_DEFINE_HANDLER_SYMBOL(jaxseg_input_gradient, InputGradient, PlainBinding());
+XLA_FFI_DEFINE_HANDLER_SYMBOL(jaxseg_weight_gradient, WeightGradient, PlainBinding());
+XLA_FFI_DEFINE_HANDLER_SYMBOL(jaxseg_convolve_channels, ConvolveChannels,
+                              PlainBinding());
+XLA_FFI_DEFINE_HANDLER_SYMBOL(jaxseg_channels_input_gradient, ChannelsInputGradient,
+                              PlainBinding());
+XLA_FFI_DEFINE_HANDLER_SYMBOL(jaxseg_channels_weight_gradient, ChannelsWeightGradient,
+                              PlainBinding());
+XLA_FFI_DEFINE_HANDLER_SYMBOL(jaxseg_moments, Moments,
+                              ffi::Ffi::Bind()
+                                  .Ctx<ffi::ThreadPool>()
+                                  .Arg<Pixels>()
+                                  .Ret<Channels>()
+                                  .Ret<Channels>()
+                                  .Ret<Scratch>());
+XLA_FFI_DEFINE_HANDLER_SYMBOL(jaxseg_normalization_sums, NormalizationSums,
+                              ffi::Ffi::Bind()
+                                  .Ctx<ffi::ThreadPool>()
+                                  .Arg<Pixels>()
+                                  .Arg<Pixels>()
+                                  .Arg<Channels>()
+                                  .Arg<Channels>()
+                                  .Arg<Channels>()
+                                  .Ret<Channels>()
+                                  .Ret<Channels>()
+                                  .Ret<Scratch>()
+                                  .Attr<bool>("relu"));

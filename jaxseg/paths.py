@@ -1,0 +1,30 @@
+"""Places: what a user calls one, and where things are kept from run to run."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+from pathlib import Path
+
+from jaxseg.errors import UserError
+
+
+def user_path(text: str) -> Path:
+    """Turn what a user calls a place into a path; `~` is the home.
+
+    Raises:
+      UserError: it cannot be a path.
+    """
+    try:
+        path = Path(text).expanduser()
+        with contextlib.suppress(FileNotFoundError):
+            os.lstat(path)
+        return path
+    except (OSError, ValueError, RuntimeError) as error:
+        raise UserError(f"{text}: not a usable path ({error})") from error
+
+
+def cache_folder(cache: str = "") -> Path:
+    """Where made things go: `cache`, else $JAXSEG_CACHE, else ~/.cache/jaxseg."""
+    chosen = cache or os.environ.get("JAXSEG_CACHE") or "~/.cache/jaxseg"
+    return user_path(chosen).resolve()

@@ -1,0 +1,370 @@
+"""The compiled convolutions equal lax', and are used where they can be."""
+
+import os
+import subprocess
+import sys
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from jax import lax
+
+from jaxseg.backbones.residual import BasicBlock, Bottleneck
+from jaxseg.nn import cpu_kernels
+from jaxseg.nn.convolution import NHWC, ConvNorm, convolve
+from jaxseg.nn.normalization import BatchNorm
+
+pytestmark = pytest.mark.skipif(
+    cpu_kernels.library() is None, reason="needs a C++ compiler"
+)
+
+
+def assert_twins(shape, kernel_shape, strides, padding, rates, groups=1):
+    """Compare results and gradients with those of float64, as far as lax' are."""
+    rng = np.random.default_rng(0)
+    image = rng.normal(size=shape)
+    kernel = rng.normal(size=kernel_shape)
+
+    def reference(image, kernel):
+        return lax.conv_general_dilated(
+            image, kernel, strides, padding, (1, 1), rates, NHWC, groups
+        )
+
+    def ours(image, kernel):
+        convolve = cpu_kernels.convolve
+        convolve = convolve if groups == 1 else cpu_kernels.convolve_channels
+        return convolve(image, kernel, (strides, padding, rates))
+
+    with jax.enable_x64(True):
+        value, pull = jax.vjp(reference, jnp.asarray(image), jnp.asarray(kernel))
+        gradient = rng.normal(size=value.shape)
+        expected = (value, *pull(jnp.asarray(gradient)))
+    value, pull = jax.vjp(
+        jax.jit(ours), *(jnp.asarray(x, jnp.float32) for x in (image, kernel))
+    )
+    found = (value, *pull(jnp.asarray(gradient, jnp.float32)))
+    for got, want in zip(found, expected, strict=True):
+        scale = max(1.0, float(np.abs(want).max()))
+        np.testing.assert_allclose(got / scale, np.asarray(want) / scale, atol=5e-6)
+
+
+@settings(max_examples=60, deadline=None)
+@given(
+    size=st.tuples(st.integers(1, 20), st.integers(1, 20)),
+    channels=st.integers(1, 40),
+    outputs=st.integers(1, 70),
+    kernel=st.tuples(st.integers(1, 5), st.integers(1, 5)),
+    strides=st.tuples(st.integers(1, 3), st.integers(1, 3)),
+    rates=st.tuples(st.integers(1, 3), st.integers(1, 3)),
+    edges=st.tuples(*[st.integers(0, 4)] * 4),
+)
+def test_any_geometry_equals_lax(
+    size, channels, outputs, kernel, strides, rates, edges
+):
+    padding = ((edges[0], edges[1]), (edges[2], edges[3]))
+    spans = [(kernel[a] - 1) * rates[a] + 1 for a in (0, 1)]
+    size = [max(size[a], spans[a] - sum(padding[a]), 1) for a in (0, 1)]
+    shapes = (2, *size, channels), (*kernel, channels, outputs)
+    assert_twins(*shapes, strides, padding, rates)
+
+
+@settings(max_examples=40, deadline=None)
+@given(
+    size=st.tuples(st.integers(16, 45), st.integers(16, 45)),
+    channels=st.sampled_from([16, 32, 48]),
+    outputs=st.sampled_from([16, 32, 80]),
+    rates=st.tuples(st.integers(1, 2), st.integers(1, 2)),
+    edges=st.tuples(*[st.integers(0, 3)] * 4),
+)
+def test_tiles_equal_lax(size, channels, outputs, rates, edges):
+    padding = ((edges[0], edges[1]), (edges[2], edges[3]))
+    shapes = (1, *size, channels), (3, 3, channels, outputs)
+    assert_twins(*shapes, (1, 1), padding, rates)
+
+
+@settings(max_examples=40, deadline=None)
+@given(
+    size=st.tuples(st.integers(1, 40), st.integers(1, 20)),
+    channels=st.integers(2, 150),
+    kernel=st.tuples(st.integers(1, 5), st.integers(1, 5)),
+    strides=st.tuples(st.integers(1, 3), st.integers(1, 3)),
+    rates=st.tuples(st.integers(1, 3), st.integers(1, 3)),
+    edges=st.tuples(*[st.integers(0, 4)] * 4),
+)
+def test_depthwise_equals_lax(size, channels, kernel, strides, rates, edges):
+    padding = ((edges[0], edges[1]), (edges[2], edges[3]))
+    spans = [(kernel[a] - 1) * rates[a] + 1 for a in (0, 1)]
+    size = [max(size[a], spans[a] - sum(padding[a]), 1) for a in (0, 1)]
+    shapes = (2, *size, channels), (*kernel, 1, channels)
+    assert_twins(*shapes, strides, padding, rates, channels)
+
+
+@pytest.mark.parametrize(
+    ("shape", "kernel", "stride", "edge", "rate"),
+    [
+        ((2, 64, 64, 3), (7, 7, 3, 64), 2, 3, 1),  # a ResNet's stem
+        ((1, 16, 16, 640), (1, 1, 640, 21), 1, 0, 1),  # channels in several passes
+        ((1, 24, 24, 64), (3, 3, 64, 32), 1, 24, 24),  # only the centre meets the image
+        ((3, 300, 9, 8), (3, 3, 8, 24), 2, 1, 1),  # rows longer than a segment
+        ((4, 24, 24, 160), (3, 3, 160, 64), 1, 1, 1),  # chunks of channels
+        ((2, 1, 1, 96), (1, 1, 96, 33), 1, 0, 1),  # a pooled map
+    ],
+)
+def test_shapes_of_networks_equal_lax(shape, kernel, stride, edge, rate):
+    assert_twins(shape, kernel, (stride,) * 2, ((edge, edge),) * 2, (rate,) * 2)
+
+
+@pytest.mark.parametrize("relu", [False, True])
+@pytest.mark.parametrize("added", [False, True])
+@pytest.mark.parametrize(
+    ("shape", "kernel", "stride"),
+    [
+        ((2, 20, 24, 32), (3, 3, 32, 21), 1),  # by tiles
+        ((2, 20, 24, 32), (3, 3, 32, 48), 1),
+        ((2, 9, 11, 700), (1, 1, 700, 40), 1),  # channels in several passes
+        ((2, 9, 11, 5), (3, 3, 5, 33), 2),
+    ],
+)
+def test_what_follows_a_convolution_equals_the_steps(
+    shape, kernel, stride, added, relu
+):
+    rng = np.random.default_rng(0)
+    edge = kernel[0] // 2
+    geometry = ((stride,) * 2, ((edge, edge),) * 2, (1, 1))
+    image, weights, scale, offset = (
+        jnp.asarray(rng.normal(size=size), jnp.float32)
+        for size in (shape, kernel, kernel[-1], kernel[-1])
+    )
+
+    def steps(image, weights, scale, offset, plus):
+        y = lax.conv_general_dilated(
+            image, weights, *geometry[:2], (1, 1), geometry[2], NHWC
+        )
+        y = y * scale + offset
+        y = y if plus is None else y + plus
+        return jax.nn.relu(y) if relu else y
+
+    def ours(image, weights, scale, offset, plus):
+        return cpu_kernels.convolve_affine(
+            image, weights, geometry, scale, offset, plus, relu
+        )
+
+    plain = jax.eval_shape(steps, image, weights, scale, offset, None)
+    random = (jnp.asarray(rng.normal(size=plain.shape), jnp.float32) for _ in range(2))
+    plus, gradient = random
+    operands = (image, weights, scale, offset, plus if added else None)
+    results = []
+    for function in (steps, ours):
+        value, pull = jax.vjp(jax.jit(function), *operands)
+        results.append(jax.tree.leaves((value, pull(gradient))))
+    for want, got in zip(*results, strict=True):
+        scale = float(jnp.abs(want).max())
+        np.testing.assert_allclose(got / scale, want / scale, atol=1e-5)
+
+
+def test_a_rectified_nan_stays():
+    geometry = ((1, 1), ((0, 0), (0, 0)), (1, 1))
+    image = jnp.full((1, 2, 2, 3), jnp.nan)
+    one = jnp.ones(4)
+    arguments = (image, jnp.ones((1, 1, 3, 4)), geometry, one, one, None, True)
+    assert jnp.isnan(cpu_kernels.convolve_affine(*arguments)).all()
+
+
+@pytest.mark.parametrize("train", [False, True])
+@pytest.mark.parametrize(
+    "module",
+    [
+        ConvNorm(24, 3),
+        ConvNorm(24, 3, stride=2, act=False, epsilon=1e-3),
+        ConvNorm(24, 3, activation="silu"),
+        ConvNorm(24, 3, separable=True, rate=2, stride=2),
+        BasicBlock(16, project=True, stride=2),
+        BasicBlock(32),
+        BasicBlock(32, residual=False),
+        BasicBlock(32, squeeze_excite=True),
+        BasicBlock(32, residual=False, squeeze_excite=True),
+        Bottleneck(8),
+        Bottleneck(16, project=True, average=True, stride=2),
+        Bottleneck(16, project=True, groups=2, squeeze_excite=True),
+    ],
+    ids=str,
+)
+def test_blocks_equal_themselves_without_kernels(module, train, monkeypatch):
+    monkeypatch.setattr(jax, "device_count", lambda: 1)
+    rng = np.random.default_rng(0)
+    x = jnp.asarray(rng.normal(size=(2, 20, 20, 32)), jnp.float32)
+
+    def compute():
+        variables = module.init(jax.random.key(0), x, train)
+        varied = jax.tree.map(
+            lambda a: a + jnp.linspace(0.1, 0.3, a.size).reshape(a.shape), variables
+        )
+        y = module.apply(varied, x, train, mutable=["batch_stats"])
+        return variables, y
+
+    name = "jaxseg_moments" if train else "convolve_affine"
+    assert name in str(jax.make_jaxpr(compute)())
+    found = jax.jit(compute)()
+    with cpu_kernels.without():
+        expected = jax.jit(lambda: compute())()
+    jax.tree.map(
+        lambda got, want: np.testing.assert_allclose(got, want, rtol=1e-5, atol=2e-5),
+        found,
+        expected,
+    )
+
+
+@pytest.mark.parametrize("relu", [False, True])
+@pytest.mark.parametrize("shape", [(2, 9, 11, 5), (3, 4, 4, 33), (4, 40, 40, 48)])
+def test_batch_norm_equals_linens(shape, relu, monkeypatch):
+    monkeypatch.setattr(jax, "device_count", lambda: 1)
+    rng = np.random.default_rng(0)
+    x = rng.normal(3 * rng.normal(size=shape[-1]), 2, shape)
+    x, gradient = (jnp.asarray(a, jnp.float32) for a in (x, rng.normal(size=shape)))
+    norm = BatchNorm(relu=relu, epsilon=1e-3)
+
+    def compute():
+        variables = norm.init(jax.random.key(0), x, True)
+        variables = jax.tree.map(
+            lambda a: a + jnp.linspace(-0.2, 0.3, len(a)), variables
+        )
+        stats = {"batch_stats": variables["batch_stats"]}
+
+        def apply(params, x):
+            given = {"params": params, **stats}
+            return norm.apply(given, x, True, mutable=["batch_stats"])
+
+        y, pull, stats = jax.vjp(apply, variables["params"], x, has_aux=True)
+        return y, pull(gradient), stats
+
+    text = str(jax.make_jaxpr(compute)())
+    assert "jaxseg_moments" in text and "jaxseg_normalization_sums" in text
+    found = jax.jit(compute)()
+    with cpu_kernels.without():
+        expected = jax.jit(lambda: compute())()
+    assert jax.tree.structure(found) == jax.tree.structure(expected)
+    for got, want in zip(
+        jax.tree.leaves(found), jax.tree.leaves(expected), strict=True
+    ):
+        scale = float(jnp.abs(want).max())
+        np.testing.assert_allclose(got / scale, want / scale, atol=2e-6)
+
+
+def test_moments_keep_their_digits_far_from_zero():
+    rng = np.random.default_rng(0)
+    x = jnp.asarray(rng.normal(1e4, 1, (4, 64, 64, 3)), jnp.float32)
+    _, mean, variance = cpu_kernels.normalize(x, jnp.ones(3), jnp.zeros(3), 0.0, False)
+    exact = np.asarray(x, np.float64)
+    np.testing.assert_allclose(mean, exact.mean((0, 1, 2)), rtol=1e-7)
+    np.testing.assert_allclose(variance, exact.var((0, 1, 2)), rtol=1e-5)
+
+
+def test_a_nan_in_the_image_is_one_in_its_moments():
+    x = jnp.zeros((2, 4, 4, 3)).at[1, 2, 3, 1].set(jnp.nan)
+    _, *found = cpu_kernels.normalize(x, jnp.ones(3), jnp.zeros(3), 1e-5, False)
+    for values in found:
+        assert jnp.isnan(values).tolist() == [False, True, False]
+
+
+@pytest.mark.parametrize("side", [5, 6, 7])
+def test_a_kernel_larger_than_the_image_gives_an_empty_one(side, monkeypatch):
+    monkeypatch.setattr(jax, "device_count", lambda: 1)
+    image = jnp.ones((1, side, side, 16))
+    kernel = jnp.ones((7, 7, 16, 8))
+
+    def total(image, kernel):
+        return convolve(image, kernel, (1, 1), "VALID").sum()
+
+    shape = jax.eval_shape(lambda: convolve(image, kernel, (1, 1), "VALID")).shape
+    assert shape == ((1, 1, 1, 8) if side == 7 else (1, 0, 0, 8))
+    for_image, for_kernel = jax.jit(jax.grad(total, (0, 1)))(image, kernel)
+    assert (for_image == (8 if side == 7 else 0)).all()
+    assert (for_kernel == (1 if side == 7 else 0)).all()
+
+
+def test_vectorised_over_another_axis():
+    rng = np.random.default_rng(0)
+    image = jnp.asarray(rng.normal(size=(2, 1, 6, 6, 4)), jnp.float32)
+    kernel = jnp.asarray(rng.normal(size=(3, 3, 4, 5)), jnp.float32)
+    geometry = ((1, 1), ((1, 1), (1, 1)), (1, 1))
+    both = jax.vmap(lambda x: cpu_kernels.convolve(x, kernel, geometry))(image)
+    for one, x in zip(both, image, strict=True):
+        assert (one == cpu_kernels.convolve(x, kernel, geometry)).all()
+
+
+SUMS = """
+import hashlib, os
+if {cores}: os.sched_setaffinity(0, sorted(os.sched_getaffinity(0))[:{cores}])
+import jax, jax.numpy as jnp
+from jaxseg.nn.convolution import Conv
+digest = hashlib.sha256()
+for channels, rate in ((3, 1), (32, 1), (64, 2), (160, 1), (48, 1)):
+    image = jax.random.normal(jax.random.key(0), (2, 40, 40, channels))
+    groups = channels if channels == 48 else 1
+    conv = Conv(48, 3, rate=rate, groups=groups)
+    params = conv.init(jax.random.key(1), image)
+    loss = lambda params, image: jnp.square(conv.apply(params, image)).sum()
+    for leaf in jax.tree.leaves(jax.jit(jax.grad(loss, (0, 1)))(params, image)):
+        digest.update(bytes(leaf))
+print(digest.hexdigest())
+"""
+
+
+def run(code, **environment):
+    plain = {k: v for k, v in os.environ.items() if k != "XLA_FLAGS"}
+    command = [sys.executable, "-c", code]
+    done = subprocess.run(
+        command, env=plain | environment, capture_output=True, text=True, check=True
+    )
+    return done.stdout.strip()
+
+
+def test_the_number_of_threads_changes_no_bit():
+    assert run(SUMS.format(cores=0)) == run(SUMS.format(cores=1))
+
+
+USED = """
+import jax, jax.numpy as jnp
+from jaxseg.nn.convolution import Conv
+image = jnp.zeros((1, 16, 16, 8), jnp.{dtype})
+conv = Conv(8, 3, dtype=jnp.{dtype})
+params = conv.init(jax.random.key(0), image)
+print("jaxseg_convolve" in jax.jit(conv.apply).lower(params, image).as_text())
+"""
+
+
+@pytest.mark.parametrize(
+    ("environment", "dtype", "expected"),
+    [
+        ({}, "float32", "True"),
+        ({}, "bfloat16", "False"),
+        ({"JAXSEG_KERNELS": "0"}, "float32", "False"),
+        ({"CXX": "no-such-compiler"}, "float32", "False"),
+        ({"CXX": "false"}, "float32", "False"),
+        ({"CXX": 'g++ "'}, "float32", "False"),
+        ({"JAXSEG_CACHE": "/dev/null/nowhere"}, "float32", "False"),
+        (
+            {"XLA_FLAGS": "--xla_force_host_platform_device_count=2"},
+            "float32",
+            "False",
+        ),
+    ],
+    ids=str,
+)
+def test_used_for_float32_on_one_cpu_where_they_can_be_built(
+    environment, dtype, expected
+):
+    assert run(USED.format(dtype=dtype), **environment) == expected
+
+
+def test_a_damaged_library_is_built_again(tmp_path):
+    environment = {"JAXSEG_CACHE": str(tmp_path)}
+    assert run(USED.format(dtype="float32"), **environment) == "True"
+    (built,) = (tmp_path / "kernels").glob("*.so")
+    whole = built.read_bytes()
+    built.write_bytes(whole[:1000])
+    assert run(USED.format(dtype="float32"), **environment) == "True"
+    assert built.read_bytes() == whole
