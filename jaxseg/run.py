@@ -7,6 +7,7 @@ fills it, prediction and evaluation read it.
 
 from __future__ import annotations
 
+import dataclasses
 import json
 import os
 from collections.abc import Callable, Iterator, Mapping
@@ -34,7 +35,12 @@ from jaxseg.models import (
 from jaxseg.nn.crf import DenseCRF
 from jaxseg.report.console import warn
 from jaxseg.training.checkpoint import Checkpoints
-from jaxseg.training.losses import LOSSES, Loss, check_class_weights
+from jaxseg.training.losses import (
+    LOSSES,
+    CrossEntropy,
+    Loss,
+    check_class_weights,
+)
 from jaxseg.training.optimizer import SCHEDULES, create_optimizer
 from jaxseg.weights.families.heads_smp import SMP_ARGUMENTS
 from jaxseg.weights.load import load_weights
@@ -47,6 +53,7 @@ CHANGEABLE = (
     "data.root",
     "data.cache",
     "data.threads",
+    "data.memory",
     "mesh.",
     "train.steps",
     "train.log_every",
@@ -317,7 +324,10 @@ def loss(config: Config, num_classes: int) -> Loss:
     if not 0 <= options.label_smoothing < 1:
         raise UserError(f"train.label_smoothing {options.label_smoothing}: in [0, 1)")
     kind = choose("loss", options.loss, LOSSES)
-    return kind(options.class_weights, options.label_smoothing)
+    made = kind(options.class_weights, options.label_smoothing)
+    if config.mesh.spatial > 1 and isinstance(made, CrossEntropy):
+        made = dataclasses.replace(made, bands=1)
+    return made
 
 
 def write_text(path: Path, text: str) -> None:

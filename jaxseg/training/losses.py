@@ -4,21 +4,23 @@ A loss is a frozen dataclass with `weight(label)`, the total weight of the pixel
 count, and `loss(logits, label)`, the sum over them.  Their quotient is the mean; split
 in two, a batch may be taken apart (micro-batches, devices) and the mean stays exact.
 Both take a factor for each pixel (a batch's `weight`), which enters sum and normaliser.
-The logits are resized to the label here, once, in training.
+The logits are resized to the label here, once, in training; some rows at a time, with
+their gradient, so that logits of the label's size never exist as a whole.
 """
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import Protocol, runtime_checkable
+from typing import Any, Protocol, runtime_checkable
 
 import jax
 import jax.numpy as jnp
 
 from jaxseg.data.labels import IGNORE
 from jaxseg.errors import UserError
-from jaxseg.nn.upsampling import resize_linear
+from jaxseg.nn.upsampling import linear_weights, resize_linear
 
 
 @runtime_checkable
@@ -51,10 +53,13 @@ class CrossEntropy:
     Attributes:
       class_weights: one positive factor a class; empty is 1 for all.
       label_smoothing: in [0, 1).
+      bands: into how many parts the rows are cut where logits are resized; 1 for images
+        whose rows lie on several devices.
     """
 
     class_weights: tuple[float, ...] = ()
     label_smoothing: float = 0.0
+    bands: int = 16
 
     def weight(self, label: jax.Array, factor: jax.Array | None = None) -> jax.Array:
         """Return the total weight: the number of pixels if nothing is weighted."""
@@ -71,21 +76,34 @@ class CrossEntropy:
         """Return the weighted sum over the pixels.
 
         Args:
-          logits: float `[B, h, w, classes]` at the head's stride.
+          logits: float `[B, h, w, classes]` at the head's stride; or of volumes, with
+            one axis more, as the others then.
           label: int `[B, H, W]`, classes or `IGNORE`.
-          factor: float `[B, H, W]`, of each pixel; None is 1.
+          factor: float `[B, H, W]`, of each pixel; None is 1.  It has no gradient.
           align_corners: how the logits are resized, see `resize_linear`.
 
         Returns:
           float32 scalar.
         """
         logits = logits.astype(jnp.float32)
-        logits = resize_linear(logits, label.shape[1:], align_corners)
+        counted = (label != IGNORE).astype(jnp.float32)
+        counted = counted if factor is None else counted * factor
+        if self.bands == 1 or logits.shape[1:-1] == label.shape[1:]:
+            logits = resize_linear(logits, label.shape[1:], align_corners)
+            return self.sum(logits, label, counted)
+        return _sum_by_bands(self, align_corners, logits, label, counted)
+
+    def sum(self, logits: jax.Array, label: jax.Array, counted: jax.Array) -> jax.Array:
+        """Return the sum over pixels, each counted so often, from logits of its own.
+
+        Args:
+          logits: float32 `[B, H, W, classes]`.
+          label: int `[B, H, W]`.
+          counted: float32 `[B, H, W]`.
+        """
         log_p = jax.nn.log_softmax(logits)
         classes = logits.shape[-1]
         target = jax.nn.one_hot(label, classes, dtype=jnp.float32)
-        counted = (label != IGNORE).astype(jnp.float32)
-        counted = counted if factor is None else counted * factor
         per_class = self._class_weights(classes)
         total = -jnp.sum(log_p * target * per_class, axis=-1)
         if self.label_smoothing:
@@ -105,6 +123,81 @@ class CrossEntropy:
         weights = self._class_weights(len(self.class_weights))
         return jnp.where(counted, weights[jnp.where(counted, label, 0)], 0.0)
 
+
+@functools.partial(jax.custom_vjp, nondiff_argnums=(0, 1))
+def _sum_by_bands(
+    loss: CrossEntropy,
+    align_corners: bool,
+    logits: jax.Array,
+    label: jax.Array,
+    counted: jax.Array,
+) -> jax.Array:
+    """Resize and sum, one band of rows after the other.
+
+    Where the gradient is wanted it is computed with the sum, in the same pass: a sum's
+    gradient needs nothing from outside but a factor.
+    """
+    return _bands(loss, align_corners, logits, label, counted, lambda f: f(logits))
+
+
+def _bands(
+    loss: CrossEntropy,
+    align_corners: bool,
+    logits: jax.Array,
+    label: jax.Array,
+    counted: jax.Array,
+    evaluate: Callable[[Callable[[jax.Array], jax.Array]], Any],
+) -> Any:
+    """Add up what `evaluate` gives for each band's sum, a function of the logits."""
+    height, *rest = label.shape[1:]
+    rows = -(-height // loss.bands)
+    over = loss.bands * rows - height
+    weights = linear_weights(logits.shape[1], height, align_corners)
+    weights = jnp.pad(weights, ((0, over), (0, 0))).reshape(loss.bands, rows, -1)
+    label, counted = (
+        jnp.pad(x, ((0, 0), (0, over), *[(0, 0)] * len(rest)))
+        .reshape(len(x), loss.bands, rows, *rest)
+        .swapaxes(0, 1)
+        for x in (label, counted)
+    )
+
+    def band(total: Any, given: tuple[jax.Array, ...]) -> tuple[Any, None]:
+        weights, label, counted = given
+
+        def summed(logits: jax.Array) -> jax.Array:
+            part = jnp.moveaxis(jnp.tensordot(weights, logits, (1, 1)), 0, 1)
+            part = resize_linear(part, (rows, *rest), align_corners)
+            return loss.sum(part, label, counted)
+
+        return jax.tree.map(jnp.add, total, evaluate(summed)), None
+
+    start = jax.tree.map(
+        lambda x: jnp.zeros(x.shape, x.dtype),
+        jax.eval_shape(lambda: evaluate(lambda logits: logits.sum())),
+    )
+    return jax.lax.scan(band, start, (weights, label, counted))[0]
+
+
+def _bands_forward(
+    loss: CrossEntropy,
+    align_corners: bool,
+    logits: jax.Array,
+    label: jax.Array,
+    counted: jax.Array,
+) -> tuple[jax.Array, jax.Array]:
+    def evaluate(summed: Callable[[jax.Array], jax.Array]) -> Any:
+        return jax.value_and_grad(summed)(logits)
+
+    return _bands(loss, align_corners, logits, label, counted, evaluate)
+
+
+def _bands_backward(
+    loss: CrossEntropy, align_corners: bool, slope: jax.Array, factor: Any
+) -> tuple[jax.Array, None, None]:
+    return factor * slope, None, None
+
+
+_sum_by_bands.defvjp(_bands_forward, _bands_backward)
 
 LOSSES: dict[str, Callable[..., Loss]] = {"cross_entropy": CrossEntropy}
 """Name -> constructor `(class_weights, label_smoothing)`."""

@@ -72,6 +72,51 @@ def test_low_resolution_logits_are_resized_to_the_label():
     np.testing.assert_allclose(loss(LOGITS, label), loss(large, label), rtol=1e-6)
 
 
+@pytest.mark.parametrize("align_corners", [False, True])
+@pytest.mark.parametrize("size", [(11, 9), (64, 48), (4, 20), (37, 5), (3, 5)])
+@pytest.mark.parametrize("low", [(4, 5), (1, 1), (1, 5)])
+def test_bands_of_rows_equal_the_whole(size, low, align_corners):
+    logits = jax.random.normal(KEY, (2, *low, 3))
+    label = jax.random.randint(KEY, (2, *size), 0, 3).at[0, 0].set(IGNORE)
+    factor = jax.random.uniform(KEY, label.shape)
+    results = []
+    for bands in (1, 16):
+        loss = CrossEntropy((1.0, 2.0, 0.5), 0.1, bands=bands)
+        function = jax.value_and_grad(
+            lambda x, loss=loss: 3 * loss(x, label, factor, align_corners)
+        )
+        value, slope = jax.jit(function)(logits)
+        alone = 3 * loss(logits, label, factor, align_corners)
+        np.testing.assert_allclose(value, alone, rtol=1e-6)
+        results.append((value, slope))
+    (value, slope), (again, same) = results
+    np.testing.assert_allclose(again, value, rtol=2e-6)
+    scale = float(jnp.abs(slope).max())
+    np.testing.assert_allclose(same / scale, slope / scale, atol=2e-6)
+
+
+def test_volumes_too_are_resized_in_bands():
+    logits = jax.random.normal(KEY, (1, 2, 3, 4, 3))
+    label = jax.random.randint(KEY, (1, 9, 6, 8), 0, 3)
+    one, many = (
+        jax.value_and_grad(CrossEntropy(bands=bands))(logits, label)
+        for bands in (1, 16)
+    )
+    for want, got in zip(one, many, strict=True):
+        np.testing.assert_allclose(got, want, rtol=1e-5, atol=1e-5)
+    same = CrossEntropy()(jnp.zeros((1, 4, 4, 4, 3)), jnp.zeros((1, 4, 4, 4), int))
+    np.testing.assert_allclose(same, 64 * np.log(3), rtol=1e-6)
+
+
+def test_logits_of_the_labels_size_never_exist():
+    label = jax.random.randint(KEY, (2, 256, 256), 0, 3)
+    loss = jax.jit(jax.grad(CrossEntropy()))
+    arguments = (jnp.zeros((2, 16, 16, 50)), label)
+    memory = loss.lower(*arguments).compile().memory_analysis()
+    whole = 2 * 256 * 256 * 50 * 4
+    assert memory.temp_size_in_bytes < whole / 2
+
+
 def test_gradient():
     label = jax.random.randint(KEY, (2, 7, 6), 0, 3).at[0, 0].set(IGNORE)
     loss = CrossEntropy((1.0, 2.0, 0.5), 0.1)
