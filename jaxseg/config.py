@@ -46,8 +46,10 @@ class DataConfig:
     """For `folder`: the grey value of class 0, 1, ... where it is not 0, 1, ..."""
     ignore_value: int = 255
     """For `folder`: the mask value of pixels that neither train nor count."""
-    threads: int = 4
-    """Threads that read and augment."""
+    threads: int = 0
+    """Threads that read and augment; 0 is one a core, eight at most."""
+    memory: int = 1024
+    """MiB of decoded training images that a process keeps; 0 decodes every time."""
 
 
 @dataclass(frozen=True)

@@ -8,6 +8,8 @@ one integer.
 
 from __future__ import annotations
 
+import os
+import threading
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any, Protocol, runtime_checkable
@@ -36,6 +38,52 @@ class Samples(Protocol):
         ...
 
 
+MOST_THREADS = 8
+"""Where they are not counted by hand; Python lets one of them speak at a time."""
+
+
+def _reading(threads: int) -> grain.ReadOptions:
+    if not threads:
+        cores = os.sched_getaffinity(0) if hasattr(os, "sched_getaffinity") else ()
+        threads = min(MOST_THREADS, len(cores) or os.cpu_count() or 1)
+    return grain.ReadOptions(num_threads=threads, prefetch_buffer_size=max(4, threads))
+
+
+class KeptSamples:
+    """Samples of which as many as fit stay in memory, decoded; safe for threads.
+
+    Every sample of an epoch is read once, so any of them are as good to keep as others:
+    the first that come stay.  Their arrays cannot be written to.
+    """
+
+    def __init__(self, samples: Samples, mebibytes: int) -> None:
+        """Read `samples`, and keep arrays of `mebibytes` in all at most."""
+        self._samples = samples
+        self._left = mebibytes * 2**20
+        self._kept: dict[int, dict[str, Any]] = {}
+        self._lock = threading.Lock()
+
+    def __len__(self) -> int:
+        """Return the number of samples."""
+        return len(self._samples)
+
+    def __getitem__(self, index: Any) -> Any:
+        """Return a sample."""
+        index = int(index)
+        if index in self._kept:
+            return self._kept[index]
+        sample = self._samples[index]
+        arrays = [value for value in sample.values() if isinstance(value, np.ndarray)]
+        size = sum(array.nbytes for array in arrays)
+        with self._lock:
+            if size <= self._left and index not in self._kept:
+                for array in arrays:
+                    array.flags.writeable = False
+                self._left -= size
+                self._kept[index] = sample
+        return sample
+
+
 class TrainingStream:
     """An endless iterator over augmented training batches of this process."""
 
@@ -46,7 +94,7 @@ class TrainingStream:
         *,
         batch_size: int,
         seed: int,
-        threads: int = 4,
+        threads: int = 0,
         process_index: int = 0,
         process_count: int = 1,
     ):
@@ -57,7 +105,7 @@ class TrainingStream:
           transform: makes every sample the same size.
           batch_size: global; each process gets its share.
           seed: of order and augmentation.
-          threads: that read and augment.
+          threads: that read and augment; 0 is one a core, `MOST_THREADS` at most.
           process_index: of this process.
           process_count: number of processes.
 
@@ -89,10 +137,7 @@ class TrainingStream:
                 _Rows(augmented, batch_size, process_index * share, share)
             )
         batches = augmented.batch(share)
-        options = grain.ReadOptions(
-            num_threads=max(1, threads), prefetch_buffer_size=max(2, threads)
-        )
-        self._iterator = iter(batches.to_iter_dataset(options))
+        self._iterator = iter(batches.to_iter_dataset(_reading(threads)))
 
     def __iter__(self) -> Iterator[Batch]:
         """Return itself."""
@@ -150,7 +195,7 @@ def evaluation_batches(
     batch_size: int,
     multiple: int = 1,
     smallest: int = 1,
-    threads: int = 4,
+    threads: int = 0,
     process_index: int = 0,
     process_count: int = 1,
     unit: int = 1,
@@ -166,7 +211,7 @@ def evaluation_batches(
       batch_size: largest global batch, rounded up to `unit`.
       multiple: sizes are padded to multiples of this.
       smallest: and to at least this.
-      threads: that read.
+      threads: that read; 0 is one a core, `MOST_THREADS` at most.
       process_index: of this process.
       process_count: number of processes.
       unit: every global batch is a multiple of this (the number of devices).
@@ -198,8 +243,5 @@ def evaluation_batches(
             shapes.append((height, width))
         return EvaluationBatch(tuple(indices), tuple(shapes), arrays)
 
-    options = grain.ReadOptions(
-        num_threads=max(1, threads), prefetch_buffer_size=max(2, threads)
-    )
     dataset = grain.MapDataset.source(plan).map(read)
-    yield from dataset.to_iter_dataset(options)
+    yield from dataset.to_iter_dataset(_reading(threads))

@@ -151,8 +151,8 @@ class RandomFlip:
             return sample
         return {
             **sample,
-            "image": sample["image"][:, ::-1],
-            "label": sample["label"][:, ::-1],
+            "image": cv2.flip(sample["image"], 1),
+            "label": cv2.flip(sample["label"], 1),
         }
 
 
@@ -219,11 +219,13 @@ class Pad:
         height, width = sample["label"].shape
         if (height, width) == self.size:
             return sample
-        image = np.empty((*self.size, 3), np.uint8)
-        image[:] = self.fill
-        image[:height, :width] = sample["image"]
-        label = np.full(self.size, IGNORE, np.uint8)
-        label[:height, :width] = sample["label"]
+        if height > self.size[0] or width > self.size[1]:
+            raise ValueError(f"a sample of {height} x {width} is larger than {self}")
+        edges = (0, self.size[0] - height, 0, self.size[1] - width)
+        constant = cv2.BORDER_CONSTANT
+        image, label = sample["image"], sample["label"]
+        image = cv2.copyMakeBorder(image, *edges, constant, value=self.fill)
+        label = cv2.copyMakeBorder(label, *edges, constant, value=IGNORE)
         return {**sample, "image": image, "label": label}
 
 

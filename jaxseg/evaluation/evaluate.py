@@ -111,7 +111,7 @@ def evaluate(
     *,
     batch_size: int = 8,
     multiple: int = 0,
-    threads: int = 4,
+    threads: int = 0,
     between: Callable[[], None] = lambda: None,
 ) -> Evaluation:
     """Count every image of a split once.
@@ -125,7 +125,7 @@ def evaluate(
       mesh: the devices.
       batch_size: global.
       multiple: pads sizes to a multiple; 0 decides by the number of distinct sizes.
-      threads: that read.
+      threads: that read; 0 is one a core, up to some.
       between: called before each batch; what it raises ends the evaluation.
     """
     start = time.perf_counter()

@@ -15,7 +15,7 @@ from jax.sharding import Mesh
 
 from jaxseg.config import Config, flatten
 from jaxseg.data.catalog import Dataset, open_dataset
-from jaxseg.data.pipeline import TrainingStream
+from jaxseg.data.pipeline import KeptSamples, TrainingStream
 from jaxseg.data.transforms import Chain, training_transforms
 from jaxseg.errors import UserError
 from jaxseg.evaluation.evaluate import (
@@ -26,6 +26,7 @@ from jaxseg.evaluation.evaluate import (
 )
 from jaxseg.limits import check_ranges
 from jaxseg.models import SMALLEST, Segmenter, abstract_variables, count_parameters
+from jaxseg.nn import cpu_kernels
 from jaxseg.predictor import Predictor
 from jaxseg.report.console import Progress, note, warn
 from jaxseg.report.events import MetricLog
@@ -182,6 +183,9 @@ class _Training:
             f" {config.model.head} on {config.model.backbone},"
             f" {self.parameters / 1e6:.2f} M parameters; {describe_devices(self.mesh)}"
         )
+        alone = jax.default_backend() == "cpu" and jax.device_count() == 1
+        if alone and (reason := cpu_kernels.reason()):
+            note(f"convolutions are XLA's, half as fast as could be: {reason}")
 
     def _open_data(self) -> None:
         self.dataset = open_dataset(self.config.data)
@@ -238,7 +242,7 @@ class _Training:
         """
         options = self.config.train
         stream = TrainingStream(
-            self.train_samples,
+            KeptSamples(self.train_samples, self.config.data.memory),
             self.transform,
             batch_size=options.batch_size,
             seed=self.config.seed,

@@ -293,7 +293,6 @@ OVERRIDES = [
         "--data.palette", *["0", "0", "0", "9", "9", "-9"], said="-9|not understood"
     ),
     override("--data.ignore_value", "1", said="ignore_value 1"),
-    override("--data.threads", "0"),
     override("--data.threads", "-4"),
     override("--data.threads", "100000000"),
     override("--augment.crop", "64", said="--augment.crop 64"),

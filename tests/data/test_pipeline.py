@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from jaxseg.data.labels import IGNORE
 from jaxseg.data.padding import pad_image, padded_size, size_multiple
-from jaxseg.data.pipeline import TrainingStream, evaluation_batches
+from jaxseg.data.pipeline import KeptSamples, TrainingStream, evaluation_batches
 from jaxseg.errors import UserError
 
 
@@ -60,6 +60,39 @@ def pairs(batches):
         for batch in batches
         for image, label in zip(batch["image"], batch["label"], strict=True)
     ]
+
+
+class Counted(Numbered):
+    """Counts how often each sample is read."""
+
+    def __init__(self, count):
+        super().__init__(count)
+        self.reads = [0] * count
+
+    def __getitem__(self, index):
+        self.reads[index] += 1
+        return {
+            **super().__getitem__(index),
+            "image": np.full((512, 512, 3), index, np.uint8),  # 3/4 MiB
+        }
+
+
+@pytest.mark.parametrize(("mebibytes", "kept"), [(0, 0), (2, 2), (100, 6)])
+def test_as_many_samples_as_fit_are_kept(mebibytes, kept):
+    source = Counted(6)
+    samples = KeptSamples(source, mebibytes)
+    assert len(samples) == 6
+    for _ in range(3):
+        for index in range(6):
+            sample = samples[index]
+            assert sample["image"][0, 0, 0] == index and sample["name"] == str(index)
+    assert sorted(source.reads) == [1] * kept + [3] * (6 - kept)
+
+
+def test_a_kept_sample_cannot_be_changed():
+    samples = KeptSamples(Numbered(3), 1)
+    with pytest.raises(ValueError, match="read-only"):
+        samples[1]["image"][0] = 7
 
 
 def test_a_batch_has_its_shapes_and_types():

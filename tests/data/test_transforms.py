@@ -175,6 +175,11 @@ def test_a_deformation_is_smooth_and_as_large_as_asked():
     assert 4.5 < np.std(shifts) < 7.5
 
 
+def test_a_sample_larger_than_its_padding_is_an_error():
+    with pytest.raises(ValueError, match="larger"):
+        Pad((8, 200))(scene(), np.random.default_rng(0))
+
+
 def test_padding_is_ignored_and_filled():
     out = Pad((70, 90), fill=(1, 2, 3))(scene(), np.random.default_rng(0))
     assert (out["label"][60:] == IGNORE).all()
