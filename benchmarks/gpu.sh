@@ -65,7 +65,7 @@ for model in deeplabv3plus_resnet50 unet_resnet34 deeplabv3_resnet50 fcn_resnet5
     part 130 "train_$model" train_step --gpu --models "$model" --rounds 5 \
         --peak "$peak" --out "$json"
 done
-part 120 memory memory peers --gpu --out "$json"
+part 120 memory memory --gpu --out "$json"
 for model in deeplabv3plus_resnet50 unet_resnet34 deeplabv3_resnet50 fcn_resnet50; do
     part 90 "inference_$model" inference --gpu --models "$model" --rounds 5 \
         --peak "$peak" --out "$json"

@@ -104,7 +104,7 @@ def compiled_training(
     return compiled, state, batch
 
 
-def _weights(model: Segmenter, case: Case, patience: float = 120.0) -> Any:
+def read_weights(model: Segmenter, case: Case, patience: float = 120.0) -> Any:
     """Read the reference's weights as soon as they are written."""
     end = time.monotonic() + patience
     while not os.path.isfile(case.weights) and time.monotonic() < end:
@@ -124,7 +124,7 @@ def train_step(**settings: Any) -> Prepared:
     """Build a training step."""
     case = Case(**settings)
     mesh = create_mesh(jax.devices()[:1])
-    variables = _weights(build(case, auxiliary=True), case)
+    variables = read_weights(build(case, auxiliary=True), case)
     check = {"logits": _logits(case, variables, auxiliary=True)}
     step, optimizer = training(case, mesh)
     state = place(fresh_state(variables, optimizer), mesh)
@@ -152,7 +152,7 @@ def inference(**settings: Any) -> Prepared:
     """Build a prediction, the same function as the Predictor's."""
     case = Case(**settings)
     model = build(case, auxiliary=False)
-    variables = _weights(model, case)
+    variables = read_weights(model, case)
     check = {"logits": _logits(case, variables, auxiliary=False)}
     scores = create_scores(model, mean=MEAN, std=STD)
     predict = jax.jit(lambda v, image: jnp.argmax(scores(v, image), -1).astype("int32"))

@@ -1,19 +1,15 @@
-"""Memory of a training step: beside PyTorch's, for many classes, and by what it grows.
+"""Memory of a training step, 150 classes over 21, beside PyTorch's.
 
-    python -m benchmarks.memory peers             150 classes over 21, beside torch
-    python -m benchmarks.memory peers --gpu
-    python -m benchmarks.memory table             batch, size, classes, devices
-    python -m benchmarks.memory table --models unet_resnet34 --devices 1 2
+    python -m benchmarks.memory
+    python -m benchmarks.memory --gpu
 
 `compiled` is what the program asks for, from XLA's memory analysis: temporaries +
 arguments + outputs - what outputs share with arguments, on one device.  `measured` is,
 on a CPU, the highest resident memory of three steps over that before the state was
 made, in a process of its own where everything was compiled before; on a GPU the peak
-that each library's allocator reports.  In the table nothing is run: every program is
-compiled from shapes alone, on as many simulated devices as it asks for, one of batch,
-size, classes and devices changed at a time.
+that each library's allocator reports.
 
-Peers need torch, and torchvision or segmentation_models_pytorch; see `side_by_side`.
+Needs torch, and torchvision or segmentation_models_pytorch; see `side_by_side`.
 """
 
 from __future__ import annotations
@@ -22,13 +18,11 @@ import argparse
 import ctypes
 import dataclasses
 import gc
-import os
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 from benchmarks import model_cases, side_by_side
-from benchmarks.model_cases import MODELS, Case
+from benchmarks.model_cases import Case
 from benchmarks.side_by_side import Prepared
 from jaxseg.report.console import say, table
 
@@ -167,78 +161,13 @@ def _gib(value: float | None) -> str | None:
     return None if value is None else f"{value / GIB:.3f}"
 
 
-def sweep(options: argparse.Namespace) -> Iterator[tuple[int, ...]]:
-    """Yield batch, size, classes and devices, one of them changed at a time."""
-    base = (options.batch, options.size, FEW, 1)
-    yield base
-    for place, values in enumerate(
-        (options.batches, options.sizes, options.classes, options.devices)
-    ):
-        for value in values:
-            if value != base[place]:
-                yield (*base[:place], value, *base[place + 1 :])
-
-
-def by_shape(options: argparse.Namespace) -> None:
-    """Print what the program needs as its shapes grow."""
-    devices = max(options.devices)
-    os.environ["JAX_PLATFORMS"] = "cpu"
-    os.environ["XLA_FLAGS"] = f"--xla_force_host_platform_device_count={devices}"
-    import jax
-
-    from benchmarks.jaxseg_side import compiled_training
-    from jaxseg.training.mesh import create_mesh
-
-    names = ("batch", "size", "classes", "devices")
-    for model in options.models:
-        rows = []
-        for shape in sweep(options):
-            batch, size, classes, count = shape
-            case = Case(model, size, batch, classes, steps=1, gpu=False)
-            compiled, *_ = compiled_training(case, create_mesh(jax.devices()[:count]))
-            used = compiled_bytes(compiled)
-            rows.append((*shape, _gib(used)))
-            say(f"{model}: {rows[-1]}")
-            if options.out:
-                record = dict(zip(names, shape, strict=True))
-                side_by_side.write(
-                    options.out, {"model": model, **record, "bytes": used}
-                )
-            jax.clear_caches()
-        say(f"\nMemory of a training step of {model}, compiled, float32")
-        table(rows, (*names, "GiB a device"))
-
-
 def main() -> None:
-    """Compare with the peers, or print the table."""
+    """Compare with the peers."""
     parser = argparse.ArgumentParser(description="Memory of a training step.")
-    commands = parser.add_subparsers(required=True)
-    compare = commands.add_parser("peers", help="measured, beside PyTorch")
-    model_cases.add_arguments(compare)
-    side_by_side.add_arguments(compare, list(ENTRIES))
-    compare.set_defaults(function=peers, models=["deeplabv3plus_resnet50"])
-    grow = commands.add_parser("table", help="compiled, over shapes and devices")
-    grow.add_argument(
-        "--models", nargs="+", choices=MODELS, default=["deeplabv3plus_resnet50"]
-    )
-    grow.add_argument("--batch", type=int, default=8, help="where others change")
-    grow.add_argument("--size", type=int, default=256, help="where others change")
-    grow.add_argument(
-        "--batches", type=int, nargs="*", default=(1, 2, 4, 8, 16, 32), metavar="N"
-    )
-    grow.add_argument(
-        "--sizes", type=int, nargs="*", default=(128, 256, 512, 1024), metavar="N"
-    )
-    grow.add_argument(
-        "--classes", type=int, nargs="*", default=(2, 21, 60, 150), metavar="N"
-    )
-    grow.add_argument(
-        "--devices", type=int, nargs="+", default=(1, 2, 4, 8), metavar="N"
-    )
-    side_by_side.add_out(grow)
-    grow.set_defaults(function=by_shape)
-    options = parser.parse_args()
-    options.function(options)
+    model_cases.add_arguments(parser)
+    side_by_side.add_arguments(parser, list(ENTRIES))
+    parser.set_defaults(models=["deeplabv3plus_resnet50"])
+    peers(parser.parse_args())
 
 
 if __name__ == "__main__":
