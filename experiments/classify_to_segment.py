@@ -3,8 +3,8 @@
 Paper:    Long et al. 2015, arXiv:1411.4038, sec. 3.1 and 4.1.
 Data:     digit_scenes, made on the spot; 4000 training and 500 validation images.
 Hardware: 2 CPU cores.
-Time:     1 min 21 s.
-Mean IoU: 0.641 on the validation images; 0.449 without the classifier.
+Time:     46 s.
+Mean IoU: 0.657 on the validation images; 0.445 without the classifier.
 Command:  python main.py --config experiments/classify_digits.py &&
           python main.py --config experiments/classify_to_segment.py
 """

@@ -3,8 +3,8 @@
 Paper:    Ronneberger et al. 2015, arXiv:1505.04597, with a narrow ResNet-18 as encoder.
 Data:     digit_scenes, made on the spot; 4000 training and 500 validation images.
 Hardware: 2 CPU cores.
-Time:     6 min 0 s.
-Mean IoU: 0.475 on the validation images, still rising when the steps end.
+Time:     3 min 38 s.
+Mean IoU: 0.723 on the validation images, still rising when the steps end.
 Command:  python main.py --config experiments/unet.py
 """
 
