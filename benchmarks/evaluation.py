@@ -68,16 +68,16 @@ def evaluation(root: str, cores: int, **settings: Any) -> Prepared:
         )
         return done.confusion.iou
 
-    return Prepared(timed(work), {"IoU": work()})
+    return Prepared(timed(work), {"IoU": work()}, runs=1)
 
 
 def torch_evaluation(root: str, cores: int, **settings: Any) -> Prepared:
     """Build torch's."""
     import cv2
     import torch
-    from torchmetrics.classification import MulticlassConfusionMatrix
 
-    from benchmarks import torch_side
+    from benchmarks import torch_side  # before torchmetrics, which loads torchvision
+    from torchmetrics.classification import MulticlassConfusionMatrix  # isort: skip
 
     case = Case(**settings)
     files = Path(case.folder) / case.contender
@@ -124,7 +124,7 @@ def torch_evaluation(root: str, cores: int, **settings: Any) -> Prepared:
         hits = np.diag(counts)
         return hits / (counts.sum(0) + counts.sum(1) - hits)
 
-    return Prepared(timed(work), {"IoU": work()})
+    return Prepared(timed(work), {"IoU": work()}, runs=1)
 
 
 def main() -> None:
@@ -139,6 +139,7 @@ def main() -> None:
     )
     parser.add_argument("--batch", type=int, default=8)
     side_by_side.add_arguments(parser, list(CONTENDERS))
+    parser.set_defaults(rounds=4)
     options = parser.parse_args()
     data = open_dataset(DataConfig(name="camvid", root=options.root))
     classes, images = data.labels.num_classes, len(data.samples(SPLIT))

@@ -10,12 +10,14 @@ kernels, so there the time says little.  `GiB` is what the compiled
 program asks of one device: temporaries + arguments + outputs - what outputs share with
 arguments.  `exchanged` is what the program's all-reduces sum, in MiB, which a ring
 sends and receives 2 (n - 1) / n times; `parameters` is their size, for comparison.
+`small` counts the all-reduces of less than 64 KiB, whose time is all latency.
 """
 
 from __future__ import annotations
 
 import argparse
 import json
+import math
 import os
 import re
 import statistics
@@ -32,6 +34,7 @@ from benchmarks.side_by_side import add_out, write
 from jaxseg.report.console import say, table
 
 FEW = 21
+SMALL = 2**16
 NAMES = ("batch", "size", "classes", "devices")
 Shape = tuple[int, int, int, int]
 _REDUCED = re.compile(r"= \(?(.*?)\)? all-reduce(?:-start)?\(")
@@ -52,16 +55,15 @@ def sweep(options: argparse.Namespace) -> Iterator[Shape]:
         yield max(options.devices), options.size, FEW, devices
 
 
-def reduced_bytes(program: str) -> int:
-    """Return the bytes that a compiled program's all-reduces sum, once each."""
-    total = 0
-    for found in _REDUCED.finditer(program):
-        for sizes in _ARRAY.findall(found[1]):
-            count = 4
-            for size in filter(None, sizes.split(",")):
-                count *= int(size)
-            total += count
-    return total
+def reduced_bytes(program: str) -> list[int]:
+    """Return the bytes that each of a compiled program's all-reduces sums."""
+    return [
+        sum(
+            4 * math.prod(map(int, filter(None, sizes.split(","))))
+            for sizes in _ARRAY.findall(found[1])
+        )
+        for found in _REDUCED.finditer(program)
+    ]
 
 
 def cost(model: str, shape: Sequence[int], steps: int) -> dict[str, float]:
@@ -90,11 +92,13 @@ def cost(model: str, shape: Sequence[int], steps: int) -> dict[str, float]:
         state, _ = compiled(state, data)
         jax.block_until_ready(state)
         seconds.append(time.perf_counter() - begun)
+    exchanged = reduced_bytes(compiled.as_text())
     parameters = sum(leaf.size for leaf in jax.tree.leaves(state.params))
     return {
         "seconds": statistics.median(seconds[1:]),
         "bytes": compiled_bytes(compiled),
-        "exchanged": float(reduced_bytes(compiled.as_text())),
+        "exchanged": float(sum(exchanged)),
+        "small": sum(size < SMALL for size in exchanged),
         "parameters": 4.0 * parameters,
     }
 
@@ -155,10 +159,12 @@ def main() -> None:
                     f"{row['seconds']:.3g}",
                     f"{row['bytes'] / 2**30:.2f}",
                     f"{row['exchanged'] / 2**20:.1f}",
+                    f"{row['small']:.0f}",
                     f"{row['parameters'] / 2**20:.1f}",
                 )
             )
-        header = (*NAMES, "seconds", "GiB a device", "exchanged, MiB", "parameters")
+        units = ("seconds", "GiB a device", "exchanged, MiB", "small", "parameters")
+        header = (*NAMES, *units)
         say(f"\nA training step of {model}, float32")
         table(lines, header)
         if options.write:

@@ -8,6 +8,7 @@ timed.  Then they run one at a time, A B C A B C ..., so that what else the mach
 hits all alike.  Before each turn the others must have come to rest; what processor time
 they take meanwhile is measured and shown.  A turn is two runs, of which the second is
 timed: while a worker rested its code and data have left the caches, and perhaps memory.
+Where a run is far longer than that matters, a turn is one.
 
 All workers get the same cores, the same environment and, like `main.py`, huge pages.
 A worker is started by `race` as `python -m benchmarks.side_by_side ENTRY SETTINGS`.
@@ -46,11 +47,13 @@ class Prepared:
       run: does the work once and returns the seconds it took.
       check: results that must equal the reference's.
       facts: of the contender: `flops` of a run, bytes, ...
+      runs: of a turn, of which the last is timed.
     """
 
     run: Callable[[], float]
     check: Mapping[str, np.ndarray] = field(default_factory=dict)
     facts: Mapping[str, float] = field(default_factory=dict)
+    runs: int = 2
 
 
 def timed(work: Callable[[], Any]) -> Callable[[], float]:
@@ -384,8 +387,7 @@ def _work(entry: str, settings: Mapping[str, Any]) -> None:
     np.savez(file, **prepared.check)  # type: ignore[arg-type]
     reply({**prepared.facts, "preparation": time.perf_counter() - begun})
     while sys.stdin.readline():
-        prepared.run()
-        reply(prepared.run())
+        reply([prepared.run() for _ in range(prepared.runs)][-1])
 
 
 if __name__ == "__main__":

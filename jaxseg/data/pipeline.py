@@ -42,6 +42,11 @@ MOST_THREADS = 8
 """Where they are not counted by hand; Python lets one of them speak at a time."""
 
 
+ALONE = 128 * 128
+"""Pixels of a crop up to which one thread is faster than two, once nothing is decoded:
+they hand Python to each other for every small change to an image."""
+
+
 def _reading(threads: int) -> grain.ReadOptions:
     if not threads:
         cores = os.sched_getaffinity(0) if hasattr(os, "sched_getaffinity") else ()
@@ -66,6 +71,10 @@ class KeptSamples:
     def __len__(self) -> int:
         """Return the number of samples."""
         return len(self._samples)
+
+    def complete(self) -> bool:
+        """Whether all samples are in memory."""
+        return len(self._kept) == len(self._samples)
 
     def __getitem__(self, index: Any) -> Any:
         """Return a sample."""
@@ -105,7 +114,8 @@ class TrainingStream:
           transform: makes every sample the same size.
           batch_size: global; each process gets its share.
           seed: of order and augmentation.
-          threads: that read and augment; 0 is one a core, `MOST_THREADS` at most.
+          threads: that read and augment; 0 is one a core, `MOST_THREADS` at most, and
+            one alone for small crops as soon as all of a `KeptSamples` is in memory.
           process_index: of this process.
           process_count: number of processes.
 
@@ -136,8 +146,10 @@ class TrainingStream:
             augmented = grain.MapDataset.source(
                 _Rows(augmented, batch_size, process_index * share, share)
             )
-        batches = augmented.batch(share)
-        self._iterator = iter(batches.to_iter_dataset(_reading(threads)))
+        self._batches = augmented.batch(share)
+        self._iterator = iter(self._batches.to_iter_dataset(_reading(threads)))
+        kept = isinstance(samples, KeptSamples) and not threads
+        self._being_kept = samples if kept else None
 
     def __iter__(self) -> Iterator[Batch]:
         """Return itself."""
@@ -145,7 +157,15 @@ class TrainingStream:
 
     def __next__(self) -> Batch:
         """Return the next batch."""
-        return next(self._iterator)
+        batch = next(self._iterator)
+        if self._being_kept is not None and self._being_kept.complete():
+            self._being_kept = None
+            if batch["label"][0].size <= ALONE:
+                place = self.state()
+                self._iterator.close()
+                self._iterator = iter(self._batches.to_iter_dataset(_reading(1)))
+                self.restore(place)
+        return batch
 
     def state(self) -> dict[str, Any]:
         """Return where the stream stands, as JSON-able values."""

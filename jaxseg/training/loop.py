@@ -177,11 +177,12 @@ class _Training:
         self.loss = loss(config, self.num_classes)
         self.parameters = count_parameters(self.model)
         self._evaluation: tuple[int, Evaluation] | None = None
+        devices = describe_devices(self.mesh, config.model.dtype)
         note(
             f"{len(self.train_samples)} training and {len(self.eval_samples)}"
             f" {config.data.eval_split} images, {self.num_classes} classes;"
             f" {config.model.head} on {config.model.backbone},"
-            f" {self.parameters / 1e6:.2f} M parameters; {describe_devices(self.mesh)}"
+            f" {self.parameters / 1e6:.2f} M parameters; {devices}"
         )
         alone = jax.default_backend() == "cpu" and jax.device_count() == 1
         if alone and (reason := cpu_kernels.reason()):
@@ -387,7 +388,7 @@ class _Training:
             "trained_steps": latest,
             "parameters": self.parameters,
             "parameters_sha256": fingerprint(gather(state.params, self.mesh)),
-            "device": describe_devices(self.mesh),
+            "device": describe_devices(self.mesh, self.config.model.dtype),
             "versions": versions(),
         }
         variables = gather(variables, self.mesh)

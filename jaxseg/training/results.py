@@ -62,10 +62,15 @@ def _draw_samples(folder: Path, predictor: Predictor, samples: Samples) -> list[
     return paths
 
 
-def describe_devices(mesh: Mesh) -> str:
-    """Name the devices, as in `8 x NVIDIA H200`, and what computes on a CPU."""
+def describe_devices(mesh: Mesh, dtype: str) -> str:
+    """Name the devices, as in `8 x NVIDIA H200`, and what computes on a CPU.
+
+    Args:
+      mesh: the devices.
+      dtype: of the model's computations.
+    """
     kind = mesh.devices.flat[0].device_kind
-    if cpu_kernels.usable():
+    if dtype == "float32" and cpu_kernels.usable():
         kind += " with compiled kernels"
     return kind if mesh.size == 1 else f"{mesh.size} x {kind}"
 

@@ -7,6 +7,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from jaxseg.data import pipeline
 from jaxseg.data.labels import IGNORE
 from jaxseg.data.padding import pad_image, padded_size, size_multiple
 from jaxseg.data.pipeline import KeptSamples, TrainingStream, evaluation_batches
@@ -140,6 +141,25 @@ def test_a_restored_stream_continues_bit_for_bit(steps):
     second = stream()
     second.restore(place)
     assert pairs(take(second, 4)) == rest
+
+
+@pytest.mark.parametrize(
+    "mebibytes, pixels, asked", [(1, 20, [0, 1]), (1, 19, [0]), (0, 20, [0])]
+)
+def test_small_crops_in_memory_are_left_to_one_thread(
+    monkeypatch, mebibytes, pixels, asked
+):
+    threads, reading = [], pipeline._reading
+    monkeypatch.setattr(pipeline, "ALONE", pixels)
+    monkeypatch.setattr(
+        pipeline, "_reading", lambda count: threads.append(count) or reading(count)
+    )
+    samples = KeptSamples(Numbered(10), mebibytes)
+    source = TrainingStream(samples, jitter, batch_size=4, seed=0)
+    found = pairs(take(source, 12))
+    assert threads == asked
+    assert found == pairs(take(stream(), 12))
+    assert source.state() == {"next_index": 12}
 
 
 def test_a_batch_that_processes_do_not_divide_is_refused():
