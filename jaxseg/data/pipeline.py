@@ -148,8 +148,9 @@ class TrainingStream:
             )
         self._batches = augmented.batch(share)
         self._iterator = iter(self._batches.to_iter_dataset(_reading(threads)))
-        kept = isinstance(samples, KeptSamples) and not threads
-        self._being_kept = samples if kept else None
+        self._being_kept = None
+        if isinstance(samples, KeptSamples) and not threads:
+            self._being_kept = samples
 
     def __iter__(self) -> Iterator[Batch]:
         """Return itself."""

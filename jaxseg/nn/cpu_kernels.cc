@@ -198,14 +198,30 @@ struct Plan {
   int64_t full_height, full_width, outputs;  // of the output
   int64_t stride[2], spacing[2], offset[2];
   std::vector<Tap> taps;    // row by row
+  int64_t depth = 0;        // channels that a product sums at once
   float* panels = nullptr;  // [blocks][channels / depth][taps][depth][kColumns]
 
   int64_t pixels() const { return batch * rows * columns; }
   int64_t blocks() const { return Parts(outputs, kColumns); }
   int64_t panel_size() const { return taps.size() * channels * kColumns; }
-  int64_t depth() const {
-    return std::max<int64_t>(16, kDepth / std::max<int64_t>(1, taps.size()));
+
+  // Drop taps that are outside for every pixel; choose the depth by those inside.
+  void Prepare() {
+    std::vector<Tap> reached;
+    int64_t covered = 0;
+    for (const Tap& tap : taps) {
+      int64_t down = 0, across = 0;
+      for (int64_t y = 0; y < rows; y++) down += inside(y * stride[0] + tap.y, 0);
+      for (int64_t x = 0; x < columns; x++) across += inside(0, x * stride[1] + tap.x);
+      if (down * across == 0) continue;
+      reached.push_back(tap);
+      covered += down * across;
+    }
+    taps = std::move(reached);
+    int64_t used = std::max<int64_t>(1, Parts(covered, rows * columns));
+    depth = std::max<int64_t>(16, kDepth / used);
   }
+
   bool inside(int64_t y, int64_t x) const {
     return uint64_t(y) < uint64_t(height) && uint64_t(x) < uint64_t(width);
   }
@@ -222,8 +238,8 @@ void Pack(const Plan& plan, const float* kernel, bool transposed, int64_t block)
   float* to = plan.panels + block * plan.panel_size();
   int64_t o = block * kColumns;
   int64_t outputs = std::min<int64_t>(kColumns, plan.outputs - o);
-  for (int64_t c0 = 0; c0 < plan.channels; c0 += plan.depth()) {
-    int64_t channels = std::min(plan.depth(), plan.channels - c0);
+  for (int64_t c0 = 0; c0 < plan.channels; c0 += plan.depth) {
+    int64_t channels = std::min(plan.depth, plan.channels - c0);
     for (const Tap& tap : plan.taps) {
       const float* from = kernel + tap.index * plan.channels * plan.outputs;
       if (outputs < kColumns) memset(to, 0, channels * kColumns * sizeof(float));
@@ -246,7 +262,7 @@ void Pack(const Plan& plan, const float* kernel, bool transposed, int64_t block)
 template <int vectors>
 void Compute(const Plan& plan, const float* in, float* out, const Ending& ending,
              int64_t block, int64_t c0, int64_t low, int64_t high) {
-  int64_t channels = std::min(plan.depth(), plan.channels - c0);
+  int64_t channels = std::min(plan.depth, plan.channels - c0);
   bool last = c0 + channels == plan.channels;
   const float* panel =
       plan.panels + block * plan.panel_size() + c0 * plan.taps.size() * kColumns;
@@ -316,6 +332,7 @@ void Run(ffi::ThreadPool& pool, std::vector<Plan>& plans, const float* in,
   std::vector<Task> packing, computing;
   int64_t wanted = 4 * pool.num_threads();
   for (Plan& plan : plans) {
+    plan.Prepare();
     plan.panels = scratch;
     scratch += plan.blocks() * plan.panel_size();
     for (int64_t block = 0; block < plan.blocks(); block++)
@@ -334,7 +351,7 @@ void Run(ffi::ThreadPool& pool, std::vector<Plan>& plans, const float* in,
   ParallelFor(pool, computing.size(), [&](int64_t i) {
     const Task& task = computing[i];
     const Plan& plan = *task.plan;
-    for (int64_t c = 0; c < plan.channels; c += plan.depth())
+    for (int64_t c = 0; c < plan.channels; c += plan.depth)
       for (int64_t block = task.first; block < task.last; block++) {
         bool half = plan.outputs - block * kColumns <= kLanes;
         (half ? Compute<1> : Compute<2>)(plan, in, out, ending, block, c, task.low,

@@ -108,6 +108,7 @@ def test_depthwise_equals_lax(size, channels, kernel, strides, rates, edges):
         ((2, 64, 64, 3), (7, 7, 3, 64), 2, 3, 1),  # a ResNet's stem
         ((1, 16, 16, 640), (1, 1, 640, 21), 1, 0, 1),  # channels in several passes
         ((1, 24, 24, 64), (3, 3, 64, 32), 1, 24, 24),  # only the centre meets the image
+        ((1, 14, 16, 600), (3, 3, 600, 8), 1, 12, 12),  # few taps meet it, in passes
         ((3, 300, 9, 8), (3, 3, 8, 24), 2, 1, 1),  # rows longer than a segment
         ((4, 24, 24, 160), (3, 3, 160, 64), 1, 1, 1),  # chunks of channels
         ((2, 1, 1, 96), (1, 1, 96, 33), 1, 0, 1),  # a pooled map
