@@ -14,7 +14,9 @@ the batches that were prepared while the contender rested, untimed.
 
 `wait` runs the training loop's step fed by the stream, after its first epoch, and fed
 by one batch that is always there, in turn; what the first takes longer is what the data
-costs, on a CPU also by working on the same cores.  `asking` is what the step waits.
+costs, on a CPU by working on the same cores.  The loop asks for a batch while the step
+before is computed; the device waits if that ends first: `waits` is the time that such
+steps spent asking, at most what the device waited.
 
 `stream` needs torch and albumentations 2.0.8; see `side_by_side`.
 """
@@ -235,41 +237,47 @@ def wait(options: argparse.Namespace) -> None:
         next(source)
 
     def block(steps: int, fed: bool) -> tuple[float, float]:
-        """Run steps as the loop does; return seconds in all, and in `next`."""
+        """Run steps as the loop does; return seconds in all, and those of waiting."""
         nonlocal state
-        pending, blocked, begun = None, 0.0, time.perf_counter()
+        pending, waited, begun = None, 0.0, time.perf_counter()
         for _ in range(steps):
             batch = held
             if fed:
                 asked = time.perf_counter()
-                batch = next(source)
-                blocked += time.perf_counter() - asked
-                batch = shard_batch(batch, training.mesh)
-            state, metrics = step(state, batch)
-            if pending is not None:
-                float(pending["loss"])
-            pending = metrics
+                batch = shard_batch(next(source), training.mesh)
+                if pending is not None and pending["loss"].is_ready():
+                    waited += time.perf_counter() - asked
+            before, (state, pending) = pending, step(state, batch)
+            if before is not None:
+                float(before["loss"])
         jax.block_until_ready(state)
-        return time.perf_counter() - begun, blocked
+        return time.perf_counter() - begun, waited
 
     block(2, fed=False)
-    fed, free, blocked = [], [], []
+    fed, free, waits = [], [], []
     for _ in range(options.rounds):
         block(PREPARED, fed=True)  # those that were waiting
-        total, inside = block(options.steps, fed=True)
+        total, waited = block(options.steps, fed=True)
         fed.append(total / options.steps)
-        blocked.append(inside / options.steps)
+        waits.append(waited / total)
         free.append(block(options.steps, fed=False)[0] / options.steps)
-    medians = [1e3 * statistics.median(values) for values in (fed, free, blocked)]
-    share, waited = max(0.0, 1 - medians[1] / medians[0]), medians[2] / medians[0]
+    with_data, without = (1e3 * statistics.median(values) for values in (fed, free))
     say(f"\n{config.name}, batch {config.train.batch_size}: milliseconds of a step")
     table(
-        [(*(f"{value:.2f}" for value in medians), f"{waited:.2%}", f"{share:.1%}")],
-        ("with the stream", "batch at hand", "asking", "of the step", "data's share"),
+        [
+            (
+                f"{with_data:.2f}",
+                f"{without:.2f}",
+                f"{1 - without / with_data:.1%}",
+                f"{statistics.median(waits):.2%}",
+                f"{max(waits):.2%}",
+            )
+        ],
+        ("with the stream", "batch at hand", "data costs", "waits", "most"),
     )
     if options.out:
         record = {"title": f"wait: {config.name}", "fed": fed, "free": free}
-        side_by_side.write(options.out, {**record, "asking": blocked})
+        side_by_side.write(options.out, {**record, "waits": waits})
 
 
 def main() -> None:

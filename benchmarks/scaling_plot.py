@@ -20,7 +20,7 @@ import numpy as np
 from benchmarks.scaling import NAMES
 from jaxseg.report.analysis_figures import ACCENT, CONTRAST, INK, RULE, SOFT
 
-TITLES = {"size": "side in pixels", "devices": "devices, the batch split over them"}
+TITLES = {"size": "side in pixels", "devices": "devices that share a batch"}
 POWERS = {"batch": 1, "size": 2, "classes": 1, "devices": -1}
 """Of a proportional cost in each."""
 

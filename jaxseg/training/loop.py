@@ -122,7 +122,7 @@ def train(config: Config, workdir: str | Path | None = None) -> Result:
             state, place = checkpoints.restore(state, latest)
             note(f"{run.workdir}: going on at step {latest} of {steps}")
         if latest != steps or checkpoints.miou(steps) is None:
-            state = training.run(run, checkpoints, state, place)
+            state = training.run(run, checkpoints, state, latest or 0, place)
         results = training.finish(run, checkpoints, state)
     return Result(run.workdir, results)
 
@@ -234,9 +234,12 @@ class _Training:
         run: Run,
         checkpoints: Checkpoints,
         state: TrainState,
+        start: int,
         place: dict[str, Any] | None,
     ) -> TrainState:
-        """Take the steps that are left; `place` is where the data stream stood.
+        """Take the steps after `start`; `place` is where the data stream stood.
+
+        The state is not looked at: while it is drawn the step is traced.
 
         A state is saved before it is evaluated, so a kill during an evaluation costs
         that evaluation alone: the resumed run begins with it.
@@ -254,7 +257,6 @@ class _Training:
         if place is not None:
             stream.restore(place)
         train_step, eval_step = self.train_step(), self.evaluation_step()
-        start = int(state.step)
         pending: tuple[int, dict[str, jax.Array]] | None = None
         agreed = False  # of several processes, to stop
         with (
