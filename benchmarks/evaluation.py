@@ -21,7 +21,7 @@ from typing import Any
 import numpy as np
 
 from benchmarks import model_cases, side_by_side
-from benchmarks.input_pipeline import write_files
+from benchmarks.input_pipeline import read_files, write_files
 from benchmarks.model_cases import IGNORE, MEAN, STD, Case
 from benchmarks.side_by_side import Prepared, timed
 from jaxseg.config import DataConfig
@@ -87,7 +87,7 @@ def torch_evaluation(root: str, cores: int, **settings: Any) -> Prepared:
     def classes(image: torch.Tensor) -> torch.Tensor:
         return model(image)["out"].argmax(1)
 
-    predict = torch.compile(classes) if "compile" in case.contender else classes
+    predict = torch_side.maybe_compiled(case, classes)
 
     class Files(torch.utils.data.Dataset):
         """Image and mask files, read with OpenCV."""
@@ -96,14 +96,10 @@ def torch_evaluation(root: str, cores: int, **settings: Any) -> Prepared:
             return count
 
         def __getitem__(self, index: int) -> tuple[torch.Tensor, torch.Tensor]:
-            image: Any = cv2.imread(str(files / f"{index}.image"), cv2.IMREAD_COLOR)
-            mask: Any = cv2.imread(str(files / f"{index}.mask"), cv2.IMREAD_UNCHANGED)
+            image, mask = read_files(files, index, table)
             edges = (0, -mask.shape[0] % MULTIPLE, 0, -mask.shape[1] % MULTIPLE)
-            image = cv2.cvtColor(image, cv2.COLOR_BGR2RGB)
             image = cv2.copyMakeBorder(image, *edges, cv2.BORDER_REFLECT_101)
-            mask = cv2.copyMakeBorder(
-                table[mask], *edges, cv2.BORDER_CONSTANT, value=IGNORE
-            )
+            mask = cv2.copyMakeBorder(mask, *edges, cv2.BORDER_CONSTANT, value=IGNORE)
             return torch.from_numpy(image), torch.from_numpy(mask)
 
     batches = torch.utils.data.DataLoader(
@@ -134,7 +130,7 @@ def main() -> None:
     parser.add_argument(
         "--models",
         nargs="+",
-        choices=[name for name, (library, *_) in model_cases.MODELS.items()],
+        choices=model_cases.MODELS,
         default=["unet_resnet34"],
     )
     parser.add_argument("--batch", type=int, default=8)

@@ -28,7 +28,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from benchmarks.document import RELIABILITY, ROOT, put
+from benchmarks.document import RELIABILITY, ROOT, markdown, put
 
 EXPERIMENT = """
 from jaxseg import *
@@ -345,8 +345,10 @@ def main() -> None:
         bench = Bench(Path(folder), options.seed)
         for name in options.faults or FAULTS:
             rows += FAULTS[name](bench, options.times)
-    table = ["| fault | tried | survived | lost |", "|---|---|---|---|"]
-    table += [f"| {name} | {n} | {good} | {n - good} |" for name, n, good in rows]
+    table = markdown(
+        ("fault", "tried", "survived", "lost"),
+        ((name, f"{n}", f"{good}", f"{n - good}") for name, n, good in rows),
+    )
     print("\n".join(table))
     if options.write:
         put(RELIABILITY, "table", table)

@@ -132,10 +132,8 @@ def loader(
             return count
 
         def __getitem__(self, index: int) -> tuple[torch.Tensor, torch.Tensor]:
-            image: Any = cv2.imread(str(files / f"{index}.image"), cv2.IMREAD_COLOR)
-            mask: Any = cv2.imread(str(files / f"{index}.mask"), cv2.IMREAD_UNCHANGED)
-            image = cv2.cvtColor(image, cv2.COLOR_BGR2RGB)
-            done = self.transform(image=image, mask=table[mask])
+            image, mask = read_files(files, index, table)
+            done = self.transform(image=image, mask=mask)
             image = np.ascontiguousarray(done["image"])
             return torch.from_numpy(image), torch.from_numpy(done["mask"].copy())
 
@@ -177,6 +175,15 @@ def write_files(
     values = np.arange(256, dtype=np.uint8)
     values[list(dataset.labels.raw_ignore)] = IGNORE
     return len(samples), values
+
+
+def read_files(
+    folder: Path, index: int, table: np.ndarray
+) -> tuple[np.ndarray, np.ndarray]:
+    """Read RGB and classes of what `write_files` wrote, as torch's users do."""
+    image: Any = cv2.imread(str(folder / f"{index}.image"), cv2.IMREAD_COLOR)
+    mask: Any = cv2.imread(str(folder / f"{index}.mask"), cv2.IMREAD_UNCHANGED)
+    return cv2.cvtColor(image, cv2.COLOR_BGR2RGB), table[mask]
 
 
 def race_streams(options: argparse.Namespace) -> None:

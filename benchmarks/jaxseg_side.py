@@ -104,6 +104,14 @@ def compiled_training(
     return compiled, state, batch
 
 
+def ones(shapes: Any) -> Any:
+    """Return a tree of ones, of these shapes and in these places."""
+    return jax.tree.map(
+        lambda leaf: jax.device_put(jnp.ones(leaf.shape, leaf.dtype), leaf.sharding),
+        shapes,
+    )
+
+
 def read_weights(model: Segmenter, case: Case, patience: float = 120.0) -> Any:
     """Read the reference's weights as soon as they are written."""
     end = time.monotonic() + patience

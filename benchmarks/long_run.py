@@ -20,7 +20,7 @@ import jax
 import psutil
 
 import jaxseg
-from benchmarks.document import RELIABILITY, put
+from benchmarks.document import RELIABILITY, markdown, put
 from jaxseg.report.events import MetricLog
 
 
@@ -77,11 +77,10 @@ def main() -> None:
         jaxseg.train(config(options.steps, folder), Path(folder) / "run")
 
     shown = looks[:2] + looks[3::4]
-    table = [
-        "| up to step | ms a step | host memory, MiB | programs compiled |",
-        "|---|---|---|---|",
-        *(f"| {at:,} | {ms:.1f} | {mb:.0f} | {count} |" for at, ms, mb, count in shown),
-    ]
+    table = markdown(
+        ("up to step", "ms a step", "host memory, MiB", "programs compiled"),
+        ((f"{at:,}", f"{ms:.1f}", f"{mb:.0f}", f"{n}") for at, ms, mb, n in shown),
+    )
     print("\n".join(table))
     if options.write:
         put(RELIABILITY, "long", table)

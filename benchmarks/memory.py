@@ -79,19 +79,15 @@ def torch_memory(**settings: Any) -> Prepared:
 def jaxseg_memory(**settings: Any) -> Prepared:
     """Compile ours from shapes, then run it."""
     import jax
-    import jax.numpy as jnp
 
-    from benchmarks.jaxseg_side import compiled_training
+    from benchmarks.jaxseg_side import compiled_training, ones
     from jaxseg.training.mesh import create_mesh
 
     case = Case(**settings)
     compiled, *shapes = compiled_training(case, create_mesh(jax.devices()[:1]))
     facts = {"compiled": compiled_bytes(compiled)}
     peak = None if case.gpu else ResidentPeak()
-    state, batch = jax.tree.map(
-        lambda leaf: jax.device_put(jnp.ones(leaf.shape, leaf.dtype), leaf.sharding),
-        tuple(shapes),
-    )
+    state, batch = ones(shapes)
     for _ in range(STEPS):
         state, _ = compiled(state, batch)
     jax.block_until_ready(state)

@@ -28,7 +28,7 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
-from benchmarks.document import ROOT, put
+from benchmarks.document import ROOT, markdown, put
 from benchmarks.model_cases import MODELS, Case
 from benchmarks.side_by_side import add_out, write
 from jaxseg.report.console import say, table
@@ -43,16 +43,17 @@ _ARRAY = re.compile(r"f32\[([\d,]*)\]")
 
 def sweep(options: argparse.Namespace) -> Iterator[Shape]:
     """Yield batch, size, classes and devices, one of them changed at a time."""
-    base = (options.batch, options.size, FEW, 1)
-    yield base
-    for place, values in enumerate((options.batches, options.sizes, options.classes)):
-        for value in values:
-            if value != base[place]:
-                changed = list(base)
-                changed[place] = value
-                yield changed[0], changed[1], changed[2], changed[3]
-    for devices in options.devices:  # every one gets images
-        yield max(options.devices), options.size, FEW, devices
+    batch, size = options.batch, options.size
+    yield from dict.fromkeys(
+        [
+            (batch, size, FEW, 1),
+            *((value, size, FEW, 1) for value in options.batches),
+            *((batch, value, FEW, 1) for value in options.sizes),
+            *((batch, size, value, 1) for value in options.classes),
+            # every one gets images
+            *((max(options.devices), size, FEW, value) for value in options.devices),
+        ]
+    )
 
 
 def reduced_bytes(program: str) -> list[int]:
@@ -74,18 +75,14 @@ def cost(model: str, shape: Sequence[int], steps: int) -> dict[str, float]:
         count = f"--xla_force_host_platform_device_count={devices}"
         os.environ["XLA_FLAGS"] = count
     import jax
-    import jax.numpy as jnp
 
-    from benchmarks.jaxseg_side import compiled_training
+    from benchmarks.jaxseg_side import compiled_training, ones
     from benchmarks.memory import compiled_bytes
     from jaxseg.training.mesh import create_mesh
 
     case = Case(model, size, batch, classes, steps=1, gpu=False)
     compiled, *shapes = compiled_training(case, create_mesh(jax.devices()[:devices]))
-    state, data = jax.tree.map(
-        lambda leaf: jax.device_put(jnp.ones(leaf.shape, leaf.dtype), leaf.sharding),
-        tuple(shapes),
-    )
+    state, data = ones(shapes)
     seconds = []
     for _ in range(steps + 1):
         begun = time.perf_counter()
@@ -168,9 +165,8 @@ def main() -> None:
         say(f"\nA training step of {model}, float32")
         table(lines, header)
         if options.write:
-            marked = ["", "| " + " | ".join(header) + " |", "|---" * len(header) + "|"]
-            marked += ["| " + " | ".join(line) + " |" for line in lines]
-            put(options.write, f"scaling {model}", [*marked, ""])
+            marked = ["", *markdown(header, lines), ""]
+            put(options.write, f"scaling {model}", marked)
 
 
 if __name__ == "__main__":

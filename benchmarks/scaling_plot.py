@@ -34,7 +34,7 @@ def along(rows: Sequence[dict[str, Any]], name: str) -> list[dict[str, Any]]:
     """
     base = rows[0]
     if name == "devices":
-        base = next(row for row in rows[::-1] if row["devices"] == 1)
+        base = max(rows, key=lambda row: row["devices"])
     others = [other for other in NAMES if other != name]
     chosen = {row[name]: row for row in rows if all(row[k] == base[k] for k in others)}
     return [chosen[value] for value in sorted(chosen)]

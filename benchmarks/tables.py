@@ -18,7 +18,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from benchmarks.document import put
+from benchmarks.document import markdown, put
 
 OURS = "jaxseg"
 
@@ -42,7 +42,7 @@ def lines(races: Sequence[Mapping[str, Any]]) -> list[str]:
     names = dict.fromkeys(name for race in races for name in race["contenders"])
     others = [name for name in names if name != OURS]
     header = ["", *(f"over {name}" for name in others), "rounds", OURS]
-    table = ["", f"| {' | '.join(header)} |", "|---" * len(header) + "|"]
+    rows = []
     for race in races:
         ours = race["contenders"][OURS]["seconds"]
         cells = [race["title"].partition(": ")[2]]
@@ -51,8 +51,8 @@ def lines(races: Sequence[Mapping[str, Any]]) -> list[str]:
             timed = found["seconds"] and not found["failure"]
             cells.append(ratio(ours, found["seconds"]) if timed else "-")
         cells += [str(len(ours)), milliseconds(race)]
-        table.append(f"| {' | '.join(cells)} |")
-    return [*table, ""]
+        rows.append(cells)
+    return ["", *markdown(header, rows), ""]
 
 
 def main() -> None:

@@ -140,7 +140,8 @@ def _prepared(
     return Prepared(timed(work), check, facts or {})
 
 
-def _maybe_compiled(case: Case, function: Callable[..., Any]) -> Callable[..., Any]:
+def maybe_compiled(case: Case, function: Callable[..., Any]) -> Callable[..., Any]:
+    """Return the function, compiled for the contender that is."""
     return torch.compile(function) if "compile" in case.contender else function
 
 
@@ -164,7 +165,7 @@ def training(case: Case) -> tuple[torch.nn.Module, Callable[[], torch.Tensor]]:
         auxiliary = functional.cross_entropy(logits["aux"], label, ignore_index=IGNORE)
         return total + AUXILIARY_WEIGHT * auxiliary
 
-    compute = _maybe_compiled(case, loss)
+    compute = maybe_compiled(case, loss)
 
     def step() -> torch.Tensor:
         optimizer.zero_grad(set_to_none=True)
@@ -204,7 +205,7 @@ def inference(**settings: Any) -> Prepared:
     case = Case(**settings)
     model = Normalized(build(case, auxiliary=False), case).eval()
     image, _ = _tensors(case)
-    predict = _maybe_compiled(case, lambda image: model(image)["out"].argmax(1).int())
+    predict = maybe_compiled(case, lambda image: model(image)["out"].argmax(1).int())
     check = {"logits": _logits(model, image)}
 
     @torch.no_grad()

@@ -41,7 +41,6 @@ class Samples(Protocol):
 MOST_THREADS = 8
 """Where they are not counted by hand; Python lets one of them speak at a time."""
 
-
 ALONE = 128 * 128
 """Pixels of a crop up to which one thread is faster than two, once nothing is decoded:
 they hand Python to each other for every small change to an image."""
@@ -147,7 +146,7 @@ class TrainingStream:
                 _Rows(augmented, batch_size, process_index * share, share)
             )
         self._batches = augmented.batch(share)
-        self._iterator = iter(self._batches.to_iter_dataset(_reading(threads)))
+        self._iterator = self._read(threads)
         self._being_kept = None
         if isinstance(samples, KeptSamples) and not threads:
             self._being_kept = samples
@@ -164,9 +163,12 @@ class TrainingStream:
             if batch["label"][0].size <= ALONE:
                 place = self.state()
                 self._iterator.close()
-                self._iterator = iter(self._batches.to_iter_dataset(_reading(1)))
+                self._iterator = self._read(1)
                 self.restore(place)
         return batch
+
+    def _read(self, threads: int) -> Any:
+        return iter(self._batches.to_iter_dataset(_reading(threads)))
 
     def state(self) -> dict[str, Any]:
         """Return where the stream stands, as JSON-able values."""

@@ -76,9 +76,10 @@ def convolve(
     plain = tuple(lhs_dilation) == (1, 1) and precision is None
     plain = plain and preferred_element_type is None
     channelwise = groups == channels == kernel.shape[-1] > 1
-    compiled = plain and (groups == 1 or channelwise) and image.ndim == 4
     compiled = (
-        compiled
+        plain
+        and (groups == 1 or channelwise)
+        and image.ndim == 4
         and all(
             size + sum(edges) > (taps - 1) * rate  # the output is not empty
             for size, edges, taps, rate in zip(

@@ -31,6 +31,7 @@ using Image = ffi::Buffer<ffi::F32, 4>;
 using Channels = ffi::Buffer<ffi::F32, 1>;
 using Scratch = ffi::Buffer<ffi::F32, 1>;
 using Pair = ffi::Span<const int64_t>;
+using Sizes = ffi::Span<const int64_t>;  // of an array
 
 #if defined(__AVX512F__)
 constexpr int kLanes = 16;
@@ -918,11 +919,15 @@ void SumTwice(ffi::ThreadPool& pool, const Normalization& n, float* first,
 // ---- What XLA calls ----
 
 // Whether tiles pay: a few pixels do not make up for transforming the weights.
-bool ByTiles(int64_t rows, int64_t columns, int64_t channels, int64_t height,
-             int64_t width, int64_t pixels, Pair strides, Pair rates) {
-  return rows == 3 && columns == 3 && strides[0] == 1 && strides[1] == 1 &&
-         channels % kLanes == 0 && channels <= kMostChannels &&
-         8 * rates[0] <= height && 8 * rates[1] <= width && pixels >= kFewest;
+bool ByTiles(Sizes kernel, Sizes in, Sizes out, Pair strides, Pair rates) {
+  return kernel[0] == 3 && kernel[1] == 3 && strides[0] == 1 && strides[1] == 1 &&
+         in[3] % kLanes == 0 && in[3] <= kMostChannels && 8 * rates[0] <= out[1] &&
+         8 * rates[1] <= out[2] && out[0] * out[1] * out[2] >= kFewest;
+}
+
+Tiling Tiles(Sizes in, Sizes out, int64_t top, int64_t left, Pair rates) {
+  return {in[0],      in[1], in[2], in[3], out[1], out[2], out[3], {rates[0], rates[1]},
+          {top, left}};
 }
 
 // Scale and offset may be empty, then there is no ending; so may be what is added.
@@ -935,16 +940,8 @@ ffi::Error Convolve(ffi::ThreadPool pool, Image image, Image kernel, Channels sc
   if (scale.element_count())
     ending = {scale.typed_data(), offset.typed_data(),
               plus.element_count() ? plus.typed_data() : nullptr, relu};
-  if (ByTiles(k[0], k[1], in[3], to[1], to[2], to[0] * to[1] * to[2], strides, rates)) {
-    Tiling all{in[0],
-               in[1],
-               in[2],
-               in[3],
-               to[1],
-               to[2],
-               to[3],
-               {rates[0], rates[1]},
-               {padding[0], padding[1]}};
+  if (ByTiles(k, in, to, strides, rates)) {
+    Tiling all = Tiles(in, to, padding[0], padding[1], rates);
     RunTiles(pool, all, image.typed_data(), kernel.typed_data(), false,
              out->typed_data(), scratch->typed_data(), ending);
     return ffi::Error::Success();
@@ -973,16 +970,9 @@ ffi::Error InputGradient(ffi::ThreadPool pool, Image gradient, Image kernel,
                          ffi::Result<Image> out, ffi::Result<Scratch> scratch,
                          Pair strides, Pair padding, Pair rates) {
   auto in = gradient.dimensions(), k = kernel.dimensions(), to = out->dimensions();
-  if (ByTiles(k[0], k[1], in[3], to[1], to[2], to[0] * to[1] * to[2], strides, rates)) {
-    Tiling all{in[0],
-               in[1],
-               in[2],
-               in[3],
-               to[1],
-               to[2],
-               to[3],
-               {rates[0], rates[1]},
-               {2 * rates[0] - padding[0], 2 * rates[1] - padding[1]}};
+  if (ByTiles(k, in, to, strides, rates)) {
+    Tiling all =
+        Tiles(in, to, 2 * rates[0] - padding[0], 2 * rates[1] - padding[1], rates);
     RunTiles(pool, all, gradient.typed_data(), kernel.typed_data(), true,
              out->typed_data(), scratch->typed_data());
     return ffi::Error::Success();
@@ -1020,17 +1010,8 @@ ffi::Error WeightGradient(ffi::ThreadPool pool, Image image, Image gradient,
                           Pair strides, Pair padding, Pair rates) {
   auto in = image.dimensions(), g = gradient.dimensions(), k = out->dimensions();
   int64_t size = scratch->element_count();
-  if (k[2] % kRows == 0 && k[3] % kLanes == 0 &&
-      ByTiles(k[0], k[1], k[2], g[1], g[2], g[0] * g[1] * g[2], strides, rates)) {
-    Tiling all{in[0],
-               in[1],
-               in[2],
-               in[3],
-               g[1],
-               g[2],
-               g[3],
-               {rates[0], rates[1]},
-               {padding[0], padding[1]}};
+  if (k[2] % kRows == 0 && k[3] % kLanes == 0 && ByTiles(k, in, g, strides, rates)) {
+    Tiling all = Tiles(in, g, padding[0], padding[1], rates);
     SumOverTiles(pool, all, image.typed_data(), gradient.typed_data(),
                  out->typed_data(), scratch->typed_data(), size);
     return ffi::Error::Success();
@@ -1050,8 +1031,7 @@ ffi::Error WeightGradient(ffi::ThreadPool pool, Image image, Image gradient,
   return ffi::Error::Success();
 }
 
-Depthwise Geometry(ffi::Span<const int64_t> image, ffi::Span<const int64_t> kernel,
-                   ffi::Span<const int64_t> out, Pair strides, Pair padding,
+Depthwise Geometry(Sizes image, Sizes kernel, Sizes out, Pair strides, Pair padding,
                    Pair rates) {
   return {image[0],
           image[1],

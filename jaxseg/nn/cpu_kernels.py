@@ -73,14 +73,15 @@ class Library:
         return f"jaxseg_{name}_{self.mark}"
 
 
-def usable(*operands: jax.Array) -> bool:
-    """Whether the kernels can compute something that is being traced.
+def wanted() -> bool:
+    """Whether there is one CPU device: XLA cannot split the kernels' work over more."""
+    return jax.default_backend() == "cpu" and jax.device_count() == 1
 
-    They are for float32 and one CPU device: XLA cannot split their work over devices.
-    """
+
+def usable(*operands: jax.Array) -> bool:
+    """Whether the kernels can compute something that is being traced, in float32."""
     return (
-        jax.default_backend() == "cpu"
-        and jax.device_count() == 1
+        wanted()
         and not _without.get()
         and all(x.dtype == jnp.float32 for x in operands)
         and all(isinstance(n, int) and n > 0 for x in operands for n in x.shape)
@@ -273,10 +274,13 @@ def _convolve(
     return _call("convolve", shape, scratch, geometry, *operands, relu=relu)
 
 
-def _convolve_forward(
-    image: jax.Array, kernel: jax.Array, geometry: Geometry
-) -> tuple[jax.Array, tuple[jax.Array, jax.Array]]:
-    return convolve(image, kernel, geometry), (image, kernel)
+def _saving(convolution: Callable[..., Any]) -> Callable[..., Any]:
+    """Return the forward pass that keeps what the gradients need, the operands."""
+
+    def forward(image: jax.Array, kernel: jax.Array, geometry: Geometry) -> Any:
+        return convolution(image, kernel, geometry), (image, kernel)
+
+    return forward
 
 
 def _convolve_backward(
@@ -298,7 +302,7 @@ def _convolve_backward(
     return for_image, for_kernel
 
 
-convolve.defvjp(_convolve_forward, _convolve_backward)
+convolve.defvjp(_saving(convolve), _convolve_backward)
 
 
 LINES = 16
@@ -323,12 +327,6 @@ def convolve_channels(
     return _call("convolve_channels", shape, 0, geometry, image, kernel)
 
 
-def _channels_forward(
-    image: jax.Array, kernel: jax.Array, geometry: Geometry
-) -> tuple[jax.Array, tuple[jax.Array, jax.Array]]:
-    return convolve_channels(image, kernel, geometry), (image, kernel)
-
-
 def _channels_backward(
     geometry: Geometry, saved: tuple[jax.Array, jax.Array], gradient: jax.Array
 ) -> tuple[jax.Array, jax.Array]:
@@ -342,7 +340,7 @@ def _channels_backward(
     return for_image, for_kernel
 
 
-convolve_channels.defvjp(_channels_forward, _channels_backward)
+convolve_channels.defvjp(_saving(convolve_channels), _channels_backward)
 
 
 def _shape(image: jax.Array, kernel: jax.Array, geometry: Geometry) -> tuple[int, ...]:

@@ -184,8 +184,7 @@ class _Training:
             f" {config.model.head} on {config.model.backbone},"
             f" {self.parameters / 1e6:.2f} M parameters; {devices}"
         )
-        alone = jax.default_backend() == "cpu" and jax.device_count() == 1
-        if alone and (reason := cpu_kernels.reason()):
+        if cpu_kernels.wanted() and (reason := cpu_kernels.reason()):
             note(f"convolutions are XLA's, half as fast as could be: {reason}")
 
     def _open_data(self) -> None:
