@@ -76,6 +76,21 @@ inline void Store(float* to, Vector value, int64_t lanes) {
   for (int64_t k = 0; k < lanes; k++) to[k] = value[k];
 #endif
 }
+
+// Write past the caches what is too far from its next use to stay there; `Settle` before
+// another thread reads it.
+inline void Stream(float* to, Vector value) {
+#if defined(__AVX512F__)
+  if (uintptr_t(to) % 64 == 0) return _mm512_stream_ps(to, (__m512)value);
+#endif
+  Store(to, value);
+}
+inline void Settle() {
+#if defined(__AVX512F__)
+  _mm_sfence();
+#endif
+}
+
 inline int64_t Parts(int64_t total, int64_t unit) { return (total + unit - 1) / unit; }
 
 const float kZeros[kMostChannels] = {};
@@ -200,6 +215,7 @@ struct Plan {
   int64_t stride[2], spacing[2], offset[2];
   std::vector<Tap> taps;    // row by row
   int64_t depth = 0;        // channels that a product sums at once
+  int64_t lines = 1;        // rows that the pixels of a product lie in
   float* panels = nullptr;  // [blocks][channels / depth][taps][depth][kColumns]
 
   int64_t pixels() const { return batch * rows * columns; }
@@ -221,6 +237,8 @@ struct Plan {
     taps = std::move(reached);
     int64_t used = std::max<int64_t>(1, Parts(covered, rows * columns));
     depth = std::max<int64_t>(16, kDepth / used);
+    // Pixels of a square meet the same taps more often than those of a line.
+    if (taps.size() > 1 && rows % 2 == 0) lines = 2;
   }
 
   bool inside(int64_t y, int64_t x) const {
@@ -269,8 +287,10 @@ void Compute(const Plan& plan, const float* in, float* out, const Ending& ending
       plan.panels + block * plan.panel_size() + c0 * plan.taps.size() * kColumns;
   int64_t o = block * kColumns;
   int64_t outputs = std::min<int64_t>(kColumns, plan.outputs - o);
-  int64_t column = low % plan.columns, line = low / plan.columns;
-  int64_t row = line % plan.rows, image = line / plan.rows;
+  // Pixels are counted down, then across, then by bands of `lines` rows.
+  int64_t at = low / plan.lines, below = low % plan.lines;
+  int64_t column = at % plan.columns, band = at / plan.columns * plan.lines;
+  int64_t top = band % plan.rows, image = band / plan.rows;
   for (int64_t p = low; p < high; p += kRows) {
     int64_t count = std::min<int64_t>(kRows, high - p);
     int64_t y[kRows], x[kRows], place[kRows];
@@ -281,6 +301,7 @@ void Compute(const Plan& plan, const float* in, float* out, const Ending& ending
         y[i] = y[i - 1], x[i] = x[i - 1], from[i] = from[i - 1];
         continue;
       }
+      int64_t row = top + below;
       y[i] = row * plan.stride[0], x[i] = column * plan.stride[1];
       from[i] =
           in + ((image * plan.height + y[i]) * plan.width + x[i]) * plan.channels + c0;
@@ -290,11 +311,22 @@ void Compute(const Plan& plan, const float* in, float* out, const Ending& ending
                      plan.outputs +
                  o;
       inner &= plan.inner(y[i], x[i]);
+      if (++below < plan.lines) continue;
+      below = 0;
       if (++column < plan.columns) continue;
       column = 0;
-      if (++row < plan.rows) continue;
-      row = 0, image++;
+      if ((top += plan.lines) < plan.rows) continue;
+      top = 0, image++;
     }
+    // What is written and what is added is asked for while the product is computed.
+    bool streams = last && ending.plus;
+    for (int i = 0; i < count; i++)
+      for (int64_t k = 0; k < outputs; k += 16) {
+        if (streams)
+          __builtin_prefetch(ending.plus + place[i] + k);
+        else
+          __builtin_prefetch(out + place[i] + k, 1);
+      }
     Vector sums[kRows][kVectors] = {};
     const float* w = panel;
     for (const Tap& tap : plan.taps) {
@@ -317,7 +349,10 @@ void Compute(const Plan& plan, const float* in, float* out, const Ending& ending
         float* to = out + place[i] + first;
         if (c0) total[j] += Load(to, lanes);
         if (last) total[j] = ending(total[j], o + first, place[i] + first, lanes);
-        Store(to, total[j], lanes);
+        if (streams && lanes == kLanes)
+          Stream(to, total[j]);
+        else
+          Store(to, total[j], lanes);
       }
     }
   }
@@ -358,6 +393,7 @@ void Run(ffi::ThreadPool& pool, std::vector<Plan>& plans, const float* in,
         (half ? Compute<1> : Compute<2>)(plan, in, out, ending, block, c, task.low,
                                          task.high);
       }
+    Settle();
   });
 }
 
