@@ -6,7 +6,7 @@
 `compiled` is what the program asks for, from XLA's memory analysis: temporaries +
 arguments + outputs - what outputs share with arguments, on one device.  `measured` is,
 on a CPU, the highest resident memory of three steps over that before the state was
-made, in a process of its own where everything was compiled before; on a GPU the peak
+made, in a process of its own that has taken a smaller one before; on a GPU the peak
 that each library's allocator reports.
 
 Needs torch, and torchvision or segmentation_models_pytorch; see `side_by_side`.
@@ -77,20 +77,26 @@ def torch_memory(**settings: Any) -> Prepared:
 
 
 def jaxseg_memory(**settings: Any) -> Prepared:
-    """Compile ours from shapes, then run it."""
+    """Compile ours from shapes, then run it; a smaller one before, as PyTorch's."""
     import jax
 
     from benchmarks.jaxseg_side import compiled_training, ones
     from jaxseg.training.mesh import create_mesh
 
-    case = Case(**settings)
-    compiled, *shapes = compiled_training(case, create_mesh(jax.devices()[:1]))
+    def take(steps: int, compiled: Any, *shapes: Any) -> None:
+        state, batch = ones(shapes)
+        for _ in range(steps):
+            state, _ = compiled(state, batch)
+        jax.block_until_ready(state)
+
+    case, mesh = Case(**settings), create_mesh(jax.devices()[:1])
+    if not case.gpu:
+        small = dataclasses.replace(case, batch=2, size=64)
+        take(1, *compiled_training(small, mesh))
+    compiled, *shapes = compiled_training(case, mesh)
     facts = {"compiled": compiled_bytes(compiled)}
     peak = None if case.gpu else ResidentPeak()
-    state, batch = ones(shapes)
-    for _ in range(STEPS):
-        state, _ = compiled(state, batch)
-    jax.block_until_ready(state)
+    take(STEPS, compiled, *shapes)
     if peak:
         facts["measured"] = peak.grown()
     else:

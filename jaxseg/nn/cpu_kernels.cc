@@ -1041,7 +1041,8 @@ ffi::Error InputGradient(ffi::ThreadPool pool, Image gradient, Image kernel,
   return ffi::Error::Success();
 }
 
-ffi::Error WeightGradient(ffi::ThreadPool pool, Image image, Image gradient,
+// The third image is not read: what it is made of has been, before this.
+ffi::Error WeightGradient(ffi::ThreadPool pool, Image image, Image gradient, Image,
                           ffi::Result<Image> out, ffi::Result<Scratch> scratch,
                           Pair strides, Pair padding, Pair rates) {
   auto in = image.dimensions(), g = gradient.dimensions(), k = out->dimensions();
@@ -1175,7 +1176,17 @@ XLA_FFI_DEFINE_HANDLER_SYMBOL(jaxseg_convolve, Convolve,
                                   .Attr<Pair>("rates")
                                   .Attr<bool>("relu"));
 XLA_FFI_DEFINE_HANDLER_SYMBOL(jaxseg_input_gradient, InputGradient, PlainBinding());
-XLA_FFI_DEFINE_HANDLER_SYMBOL(jaxseg_weight_gradient, WeightGradient, PlainBinding());
+XLA_FFI_DEFINE_HANDLER_SYMBOL(jaxseg_weight_gradient, WeightGradient,
+                              ffi::Ffi::Bind()
+                                  .Ctx<ffi::ThreadPool>()
+                                  .Arg<Image>()
+                                  .Arg<Image>()
+                                  .Arg<Image>()
+                                  .Ret<Image>()
+                                  .Ret<Scratch>()
+                                  .Attr<Pair>("strides")
+                                  .Attr<Pair>("padding")
+                                  .Attr<Pair>("rates"));
 XLA_FFI_DEFINE_HANDLER_SYMBOL(jaxseg_convolve_channels, ConvolveChannels,
                               PlainBinding());
 XLA_FFI_DEFINE_HANDLER_SYMBOL(jaxseg_channels_input_gradient, ChannelsInputGradient,

@@ -36,6 +36,9 @@ PARTIAL_SUMS = 2**20
 """Most floats of weight gradients that are summed over parts of the pixels."""
 
 
+LARGE = 2**15
+"""Weights of a kernel that is not worth copying, as those of the first layer are."""
+
 _without = ContextVar("without", default=False)
 
 
@@ -292,13 +295,13 @@ def _convolve_backward(
     for_image = _call(
         "input_gradient", image.shape, scratch, geometry, gradient, kernel
     )
-    # By tiles there are 16 weights instead of 9.
-    taps = 16 if kernel.shape[:2] == (3, 3) else math.prod(kernel.shape[:2])
-    sums = taps * channels * outputs
+    sums = _taps(kernel.shape) * channels * outputs
     scratch = sums * max(1, min(32, PARTIAL_SUMS // sums))
-    for_kernel = _call(
-        "weight_gradient", kernel.shape, scratch, geometry, image, gradient
-    )
+    # The image's gradient, the kernel's last reader, comes first: else the update could
+    # be before it, and XLA copies the kernel.  It may be needed for this alone.
+    nothing = jnp.zeros((0,) * 4, jnp.float32)
+    operands = (image, gradient, for_image if kernel.size >= LARGE else nothing)
+    for_kernel = _call("weight_gradient", kernel.shape, scratch, geometry, *operands)
     return for_image, for_kernel
 
 
@@ -355,12 +358,16 @@ def _shape(image: jax.Array, kernel: jax.Array, geometry: Geometry) -> tuple[int
     return (image.shape[0], *sides, kernel.shape[3])
 
 
+def _taps(kernel: Sequence[int]) -> int:
+    """Return how many weights of a channel and output there are: by tiles 16, not 9."""
+    return 16 if tuple(kernel[:2]) == (3, 3) else math.prod(kernel[:2])
+
+
 def _panels(kernel: Sequence[int], channels: int, outputs: int) -> int:
-    """Return the floats of the packed weights, of tiles too."""
+    """Return the floats of the packed weights."""
     found = library()
     assert found is not None
-    taps = max(16, kernel[0] * kernel[1])
-    return taps * channels * -(-outputs // found.columns) * found.columns
+    return _taps(kernel) * channels * -(-outputs // found.columns) * found.columns
 
 
 def _call(
