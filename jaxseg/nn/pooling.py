@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import functools
-from typing import Any
+from typing import Any, cast
 
 import jax
 import jax.numpy as jnp
@@ -51,7 +51,8 @@ def max_pool(
     are those of `window_taps`; outside lies minus infinity.
     """
     for axis in (1, 2):
-        x = _max_along(x, (axis, window, stride, rate, centred, -jnp.inf))
+        windows = (axis, window, stride, rate, centred, -jnp.inf)
+        x = cast(jax.Array, _max_along(x, windows))
     return x
 
 
@@ -63,7 +64,7 @@ def _max_along(x: jax.Array, windows: tuple[Any, ...]) -> jax.Array:
 def _max_forward(
     x: jax.Array, windows: tuple[Any, ...]
 ) -> tuple[jax.Array, tuple[jax.Array, jax.Array]]:
-    y = _max_along(x, windows)
+    y = cast(jax.Array, _max_along(x, windows))
     return y, (x, y)
 
 

@@ -127,6 +127,7 @@ def test_shapes_of_networks_equal_lax(shape, kernel, stride, edge, rate):
         ((2, 20, 24, 32), (3, 3, 32, 48), 1),
         ((2, 9, 11, 700), (1, 1, 700, 40), 1),  # channels in several passes
         ((2, 9, 11, 5), (3, 3, 5, 33), 2),
+        ((2, 10, 12, 48), (1, 1, 48, 64), 1),  # whole cache lines
     ],
 )
 def test_what_follows_a_convolution_equals_the_steps(
@@ -164,6 +165,25 @@ def test_what_follows_a_convolution_equals_the_steps(
     for want, got in zip(*results, strict=True):
         scale = float(jnp.abs(want).max())
         np.testing.assert_allclose(got / scale, want / scale, atol=1e-5)
+
+
+def test_an_update_needs_no_copy_of_the_weights():
+    geometry = ((1, 1), ((1, 1), (1, 1)), (1, 1))
+    image, weights = jnp.ones((1, 16, 16, 64)), jnp.ones((2, 3, 3, 64, 64))
+
+    def step(weights, image):
+        def loss(weights):
+            y = image
+            for kernel in weights:
+                y = jnp.sin(cpu_kernels.convolve(y, kernel, geometry))
+            return y.sum()
+
+        return jax.tree.map(jnp.subtract, weights, jax.grad(loss)(weights))
+
+    compiled = jax.jit(step, donate_argnums=0).lower(list(weights), image).compile()
+    lines = compiled.as_text().splitlines()
+    assert any("jaxseg_input_gradient" in line for line in lines)
+    assert not [line for line in lines if "f32[3,3,64,64]" in line and " copy(" in line]
 
 
 def test_a_rectified_nan_stays():

@@ -75,6 +75,13 @@ def test_max_pool_equals_xlas_own_with_its_gradient():
     )
 
 
+def test_of_equal_pixels_one_gets_the_gradient():
+    x = jnp.ones((1, 4, 6, 1))
+    gradient = jax.grad(lambda x: max_pool(x, 2, 2).sum())(x)[0, :, :, 0]
+    np.testing.assert_array_equal(gradient.reshape(2, 2, 3, 2).sum((1, 3)), 1)
+    assert set(gradient.ravel().tolist()) == {0, 1}
+
+
 def test_average_pool_counts_only_what_lies_inside():
     row = jnp.asarray([1.0, 3, 5, 9, 4]).reshape(1, 1, 5, 1)
     assert average_pool(row, 2, 1).ravel().tolist() == [2, 7, 4]
