@@ -3,8 +3,8 @@
 Paper:    Chen et al. 2018, arXiv:1802.02611, on a narrow ResNet-18.
 Data:     digit_scenes, made on the spot; 4000 training and 500 validation images.
 Hardware: 2 CPU cores.
-Time:     3 min 21 s, beside other work.
-Mean IoU: 0.826 on the validation images.
+Time:     2 min 57 s.
+Mean IoU: 0.836 on the validation images.
 Command:  python main.py --config experiments/deeplab.py
 """
 

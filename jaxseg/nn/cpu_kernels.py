@@ -37,7 +37,8 @@ PARTIAL_SUMS = 2**20
 
 
 LARGE = 2**15
-"""Weights of a kernel that is not worth copying, as those of the first layer are."""
+"""Weights of a kernel of which XLA should make no copy; a first layer has fewer."""
+
 
 _without = ContextVar("without", default=False)
 
