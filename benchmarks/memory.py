@@ -58,6 +58,11 @@ def _status(name: str) -> float:
     raise OSError(f"/proc/self/status has no {name}")
 
 
+def smaller(case: Case) -> Case:
+    """Return a step that loads all code that the case's runs, and little memory."""
+    return dataclasses.replace(case, batch=2, size=64)
+
+
 def torch_memory(**settings: Any) -> Prepared:
     """Run PyTorch's step; on a CPU a smaller one before, which loads its code."""
     import torch
@@ -67,7 +72,7 @@ def torch_memory(**settings: Any) -> Prepared:
     case = Case(**settings)
     peak = None
     if not case.gpu:
-        torch_side.training(dataclasses.replace(case, batch=2, size=64))[1]()
+        torch_side.training(smaller(case))[1]()
         peak = ResidentPeak()
     _, step = torch_side.training(case)
     for _ in range(STEPS):
@@ -91,8 +96,7 @@ def jaxseg_memory(**settings: Any) -> Prepared:
 
     case, mesh = Case(**settings), create_mesh(jax.devices()[:1])
     if not case.gpu:
-        small = dataclasses.replace(case, batch=2, size=64)
-        take(1, *compiled_training(small, mesh))
+        take(1, *compiled_training(smaller(case), mesh))
     compiled, *shapes = compiled_training(case, mesh)
     facts = {"compiled": compiled_bytes(compiled)}
     peak = None if case.gpu else ResidentPeak()

@@ -16,6 +16,7 @@
 #include <cstring>
 #include <memory>
 #include <mutex>
+#include <utility>
 #include <vector>
 
 #if defined(__AVX512F__)
@@ -1145,54 +1146,39 @@ ffi::Error NormalizationSums(ffi::ThreadPool pool, Pixels x, Pixels gradient,
   return ffi::Error::Success();
 }
 
-auto PlainBinding() {
-  return ffi::Ffi::Bind()
-      .Ctx<ffi::ThreadPool>()
-      .Arg<Image>()
-      .Arg<Image>()
-      .Ret<Image>()
-      .Ret<Scratch>()
-      .Attr<Pair>("strides")
-      .Attr<Pair>("padding")
-      .Attr<Pair>("rates");
+// What every convolution is given after its operands.
+template <typename Operands>
+auto WithGeometry(Operands operands) {
+  return std::move(operands)
+      .template Ret<Image>()
+      .template Ret<Scratch>()
+      .template Attr<Pair>("strides")
+      .template Attr<Pair>("padding")
+      .template Attr<Pair>("rates");
+}
+
+auto TwoImages() {
+  return ffi::Ffi::Bind().Ctx<ffi::ThreadPool>().Arg<Image>().Arg<Image>();
 }
 
 }  // namespace
 
 extern "C" int jaxseg_columns() { return kColumns; }
 
-XLA_FFI_DEFINE_HANDLER_SYMBOL(jaxseg_convolve, Convolve,
-                              ffi::Ffi::Bind()
-                                  .Ctx<ffi::ThreadPool>()
-                                  .Arg<Image>()
-                                  .Arg<Image>()
-                                  .Arg<Channels>()
-                                  .Arg<Channels>()
-                                  .Arg<Image>()
-                                  .Ret<Image>()
-                                  .Ret<Scratch>()
-                                  .Attr<Pair>("strides")
-                                  .Attr<Pair>("padding")
-                                  .Attr<Pair>("rates")
-                                  .Attr<bool>("relu"));
-XLA_FFI_DEFINE_HANDLER_SYMBOL(jaxseg_input_gradient, InputGradient, PlainBinding());
+XLA_FFI_DEFINE_HANDLER_SYMBOL(
+    jaxseg_convolve, Convolve,
+    WithGeometry(TwoImages().Arg<Channels>().Arg<Channels>().Arg<Image>())
+        .Attr<bool>("relu"));
+XLA_FFI_DEFINE_HANDLER_SYMBOL(jaxseg_input_gradient, InputGradient,
+                              WithGeometry(TwoImages()));
 XLA_FFI_DEFINE_HANDLER_SYMBOL(jaxseg_weight_gradient, WeightGradient,
-                              ffi::Ffi::Bind()
-                                  .Ctx<ffi::ThreadPool>()
-                                  .Arg<Image>()
-                                  .Arg<Image>()
-                                  .Arg<Image>()
-                                  .Ret<Image>()
-                                  .Ret<Scratch>()
-                                  .Attr<Pair>("strides")
-                                  .Attr<Pair>("padding")
-                                  .Attr<Pair>("rates"));
+                              WithGeometry(TwoImages().Arg<Image>()));
 XLA_FFI_DEFINE_HANDLER_SYMBOL(jaxseg_convolve_channels, ConvolveChannels,
-                              PlainBinding());
+                              WithGeometry(TwoImages()));
 XLA_FFI_DEFINE_HANDLER_SYMBOL(jaxseg_channels_input_gradient, ChannelsInputGradient,
-                              PlainBinding());
+                              WithGeometry(TwoImages()));
 XLA_FFI_DEFINE_HANDLER_SYMBOL(jaxseg_channels_weight_gradient, ChannelsWeightGradient,
-                              PlainBinding());
+                              WithGeometry(TwoImages()));
 XLA_FFI_DEFINE_HANDLER_SYMBOL(jaxseg_moments, Moments,
                               ffi::Ffi::Bind()
                                   .Ctx<ffi::ThreadPool>()
