@@ -126,9 +126,8 @@ def _image() -> Read:
     """As training and as `predict` read an image; both decoders see the same size."""
     import cv2
 
-    from jaxseg.data.files import read_image
+    from jaxseg.data.images import image_size, load_image, read_image
     from jaxseg.errors import UserError
-    from jaxseg.report.image_files import image_size, load_image
 
     def read(path: Path) -> None:
         try:
@@ -145,8 +144,8 @@ def _image() -> Read:
 
 
 def _mask() -> Read:
-    from jaxseg.data.files import read_mask
     from jaxseg.data.labels import LabelSet
+    from jaxseg.data.masks import read_mask
     from jaxseg.errors import UserError
 
     labels = LabelSet(("a", "b", "c", "d"))
@@ -181,7 +180,7 @@ def fuzz(target: str, seconds: int, keep: Path) -> None:
 
     seeds, reader = TARGETS[target]
     with atheris.instrument_imports(include=["jaxseg"]):
-        import jaxseg.data.files  # noqa: F401
+        import jaxseg.data.images  # noqa: F401
         from jaxseg.errors import UserError
 
         read = reader()

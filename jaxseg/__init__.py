@@ -22,11 +22,12 @@ if TYPE_CHECKING:
         TrainConfig,
         load_config,
     )
+    from jaxseg.data.images import load_image
     from jaxseg.data.labels import LabelSet
     from jaxseg.errors import UserError
     from jaxseg.models import create_classifier, create_model, list_models
     from jaxseg.predictor import Predictor
-    from jaxseg.report.image_files import load_image, save_mask
+    from jaxseg.report.image_files import save_mask
     from jaxseg.report.pictures import overlay
     from jaxseg.training.loop import train
     from jaxseg.weights.load import load_weights, save_weights
@@ -47,7 +48,7 @@ _HOMES = {
     "create_model": "jaxseg.models",
     "list_models": "jaxseg.models",
     "load_config": "jaxseg.config",
-    "load_image": "jaxseg.report.image_files",
+    "load_image": "jaxseg.data.images",
     "load_weights": "jaxseg.weights.load",
     "overlay": "jaxseg.report.pictures",
     "save_mask": "jaxseg.report.image_files",

@@ -183,7 +183,7 @@ def _evaluate(words: list[str]) -> int:
     parser.add_argument("--out", type=Path, help="write the figures as JSON")
     options = parser.parse_args(words)
     _set_up()
-    from jaxseg.commands import evaluate_run
+    from jaxseg.commands.evaluate import evaluate_run
 
     results = evaluate_run(
         options.run,
@@ -210,7 +210,7 @@ def _predict(words: list[str]) -> int:
     _add_inference_options(parser)
     options = parser.parse_args(words)
     _set_up()
-    from jaxseg.commands import predict_files
+    from jaxseg.commands.predict import predict_files
 
     count = predict_files(
         options.run,

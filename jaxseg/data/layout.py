@@ -1,6 +1,6 @@
 """A folder's layout: its splits, and which mask belongs to which image.
 
-Goes by names alone and opens no image (that is `jaxseg.data.files`).  Nothing is
+Goes by names alone and opens no image (that is `jaxseg.data.images`).  Nothing is
 written, and no link or list leads out of the folder.
 """
 

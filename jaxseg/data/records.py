@@ -16,7 +16,7 @@ import cv2
 import numpy as np
 from PIL import Image
 
-from jaxseg.data.files import open_image
+from jaxseg.data.images import open_image
 from jaxseg.data.labels import LabelSet
 from jaxseg.errors import UserError, choose
 

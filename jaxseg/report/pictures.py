@@ -9,10 +9,11 @@ from __future__ import annotations
 import cv2
 import numpy as np
 
+from jaxseg.data.images import find_images, load_image
 from jaxseg.data.labels import IGNORE, Colour, LabelSet
 from jaxseg.errors import UserError
 from jaxseg.report import lettering
-from jaxseg.report.image_files import find_images, load_image, save_mask, save_picture
+from jaxseg.report.image_files import save_mask, save_picture
 
 __all__ = [
     "comparison",

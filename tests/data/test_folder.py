@@ -16,7 +16,7 @@ from hypothesis.extra.numpy import arrays
 from PIL import Image
 
 from jaxseg.config import DataConfig
-from jaxseg.data import files
+from jaxseg.data import images
 from jaxseg.data.builders import folder
 from jaxseg.data.catalog import open_dataset
 from jaxseg.data.labels import IGNORE
@@ -220,22 +220,22 @@ def test_a_failed_preparation_leaves_nothing_to_open(root, config):
 
 def test_an_unchanged_folder_is_not_read_again(config, monkeypatch):
     first = opened(config)
-    monkeypatch.setattr(files, "read_bytes", None)
-    monkeypatch.setattr(files, "read_image", None)
+    monkeypatch.setattr(images, "read_bytes", None)
+    monkeypatch.setattr(images, "read_image", None)
     assert opened(config).directory == first.directory
 
 
 def test_touched_files_are_not_prepared_again(root, config, monkeypatch):
     first = opened(config)
     os.utime(root / "train/images/a.png", ns=(1, 1))
-    monkeypatch.setattr(files, "read_image", None)
+    monkeypatch.setattr(images, "read_image", None)
     assert opened(config).directory == first.directory
 
 
 def test_a_moved_folder_is_not_prepared_again(root, config, monkeypatch, tmp_path):
     first = opened(config)
     root.rename(tmp_path / "moved")
-    monkeypatch.setattr(files, "read_image", None)
+    monkeypatch.setattr(images, "read_image", None)
     second = opened(config, root=str(tmp_path / "moved"))
     assert second.directory == first.directory
 

@@ -7,10 +7,10 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from jaxseg.data.images import image_size
 from jaxseg.data.labels import IGNORE, LabelSet
 from jaxseg.errors import UserError
 from jaxseg.report import pictures
-from jaxseg.report.image_files import image_size
 
 LABELS = LabelSet(
     ("background", "cell", "wall"), ((0, 0, 0), (200, 0, 0), (0, 100, 250))

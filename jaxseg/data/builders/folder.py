@@ -3,8 +3,7 @@
 Masks become canonical here (classes 0, 1, ..., and 255 for ignored), so nothing after
 this has to know how they came.  The records lie under a fingerprint of the files'
 contents and the label options: changed files are prepared anew, touched ones found
-again.  Which files belong together is `jaxseg.data.layout`'s business, reading one
-`jaxseg.data.files`'.
+again.  Which files belong together is `jaxseg.data.layout`'s business.
 """
 
 from __future__ import annotations
@@ -17,12 +16,12 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-
 from jaxseg.config import DataConfig
-from jaxseg.data import files, layout, records
+from jaxseg.data import images, layout, records
 from jaxseg.data.builders import base
+from jaxseg.data.classes import label_set
 from jaxseg.data.labels import LabelSet
+from jaxseg.data.masks import read_mask
 from jaxseg.errors import UserError
 from jaxseg.paths import cache_folder, user_path
 
@@ -43,8 +42,8 @@ class Folder(base.RecordBuilder, skip_registration=True):
 
     def _generate_examples(self, split: str) -> Iterator[tuple[str, dict[str, Any]]]:
         for pair in self._splits[split]:
-            image, size = files.read_image(pair.image)
-            raw = files.read_mask(pair.mask, self._rgb)
+            image, size = images.read_image(pair.image)
+            raw = read_mask(pair.mask, self._rgb)
             if raw.shape[:2] != size:
                 raise UserError(
                     f"{pair.mask}: {raw.shape[1]}x{raw.shape[0]} pixels, but"
@@ -111,70 +110,6 @@ def prepare_splits(
     return directory
 
 
-def label_set(config: DataConfig, masks: list[Path]) -> LabelSet:
-    """Return the classes that the options give, inferred from the masks if they do not.
-
-    Raises:
-      UserError: options that disagree, or masks that leave the classes unclear.
-    """
-    counts = {
-        "num_classes": config.num_classes,
-        "class_names": len(config.class_names),
-        "palette": len(config.palette),
-        "mask_values": len(config.mask_values),
-    }
-    given = {f"data.{name}": count for name, count in counts.items() if count}
-    if len(set(given.values())) > 1:
-        said = ", ".join(f"{name} {count}" for name, count in given.items())
-        raise UserError(f"numbers of classes that differ: {said}")
-    count = max(given.values(), default=0)
-    if not config.mask_values:
-        if count in (0, 2):
-            count = _count_classes(masks, count, config)
-        if 0 <= config.ignore_value < count:
-            values = [v for v in range(count) if v != config.ignore_value]
-            raise UserError(
-                f"data.ignore_value {config.ignore_value} is a class's value too; pass"
-                f" --data.mask_values {' '.join(map(str, values))} to leave it out"
-            )
-    ignored = (
-        () if config.ignore_value in config.mask_values else (config.ignore_value,)
-    )
-    return LabelSet(
-        names=config.class_names or tuple(f"class {index}" for index in range(count)),
-        palette=config.palette,
-        raw_values=config.mask_values,
-        raw_ignore=tuple(value for value in ignored if 0 <= value < 65536),
-    )
-
-
-def _count_classes(masks: list[Path], count: int, config: DataConfig) -> int:
-    """Infer the number of classes if `count` is 0; refuse masks that look otherwise."""
-    present: set[int] = set()
-    for path in masks:
-        raw = files.read_mask(path, bool(config.palette))
-        if raw.ndim == 2:  # colours need no guess, their palette counts the classes
-            if raw.min() < 0 or raw.max() > 65535:
-                raise UserError(f"{path}: mask values must lie in 0..65535")
-            present.update(np.flatnonzero(np.bincount(raw.ravel())).tolist())
-    if present == {0, 255}:
-        raise UserError(
-            f"{masks[0].parent}: the masks hold only 0 and 255 and look binary; pass"
-            " --data.mask_values 0 255 to make 255 a class instead of ignored"
-        )
-    if count:
-        return count
-    values = sorted(present - {config.ignore_value})
-    if len(values) < 2 or 2 * len(values) < values[-1] + 1:
-        some = " ".join(map(str, values[:8])) + (" ..." if len(values) > 8 else "")
-        raise UserError(
-            f"{masks[0].parent}: the classes cannot be inferred from the mask values"
-            f" {some or '(all ignored)'}; pass --data.num_classes, or the value of each"
-            " class by --data.mask_values"
-        )
-    return values[-1] + 1
-
-
 def _signature(root: Path, splits: Splits, options: dict[str, Any]) -> str:
     """Hash what can be known of the files without reading them."""
     digest = hashlib.sha256(json.dumps([str(root.resolve()), options]).encode())
@@ -195,7 +130,7 @@ def _fingerprint(splits: Splits, options: dict[str, Any]) -> str:
         for pair in pairs:
             digest.update(f"{split}/{pair.name}\n".encode())
             for path in (pair.image, pair.mask):
-                digest.update(hashlib.sha256(files.read_bytes(path)).digest())
+                digest.update(hashlib.sha256(images.read_bytes(path)).digest())
     return digest.hexdigest()[:16]
 
 

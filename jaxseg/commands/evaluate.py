@@ -1,0 +1,83 @@
+"""Score a split of its data set with a trained run."""
+
+from __future__ import annotations
+
+import dataclasses
+import math
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import jax
+
+from jaxseg.commands.options import changed_options
+from jaxseg.data.catalog import open_dataset
+from jaxseg.errors import UserError
+from jaxseg.evaluation.evaluate import create_evaluation_step, evaluate
+from jaxseg.run import Run, scores
+from jaxseg.training.mesh import create_mesh, replicated
+
+
+def evaluate_run(
+    workdir: str | Path,
+    split: str | None = None,
+    root: str | None = None,
+    scales: Sequence[float] | None = None,
+    flip: bool | None = None,
+    window: int | None = None,
+    crf: int | None = None,
+) -> dict[str, Any]:
+    """Evaluate the best checkpoint of a run.
+
+    Args:
+      workdir: the run folder.
+      split: of its data set; None is the one it was evaluated on.
+      root: where the raw data lies now, if it has moved.
+      scales: of multi-scale evaluation; None is the run's.
+      flip: add mirrored images; None is the run's.
+      window: side of a sliding window; None is the run's.
+      crf: iterations of a dense CRF; None is the run's.
+
+    Returns:
+      The figures of `results.json`.
+
+    Raises:
+      UserError: no run, no data, or classes that do not match.
+    """
+    run = Run.open(workdir)
+    options = changed_options(run.config.evaluation, scales, flip, window, crf)
+    data = (
+        run.config.data
+        if root is None
+        else dataclasses.replace(run.config.data, root=root)
+    )
+    dataset = open_dataset(data)
+    if dataset.labels.names != run.labels.names:
+        raise UserError(
+            f"{workdir} was trained on classes {', '.join(run.labels.names)};"
+            f" {data.name} has {', '.join(dataset.labels.names)}"
+        )
+    split = split or data.eval_split
+    samples = dataset.samples(split)
+    # The run's, as far as the devices here allow.
+    mesh = create_mesh(spatial=math.gcd(run.config.mesh.spatial, jax.device_count()))
+    model, variables, step = run.best_variables(replicated(mesh))
+    classes = run.labels.num_classes
+    evaluation = evaluate(
+        create_evaluation_step(scores(run.config, model, options), classes, mesh),
+        variables,
+        samples,
+        samples.sizes(),
+        classes,
+        mesh,
+        batch_size=options.batch_size,
+        multiple=options.size_multiple,
+        threads=data.threads,
+    )
+    return {
+        "name": run.config.name,
+        "step": step,
+        "split": split,
+        **evaluation.figures(run.labels.names),
+        "evaluation": dataclasses.asdict(options),
+    }
