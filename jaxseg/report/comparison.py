@@ -33,7 +33,6 @@ _COLUMNS = (
     ("Best step", "step", 1),
     ("Parameters, M", "parameters", 1e-6),
 )
-_DASH = "&ndash;"
 
 
 def write_comparison(workdirs: Sequence[str | Path], path: str | Path) -> Path:
@@ -98,16 +97,13 @@ def _results(folder: Path) -> Mapping[str, Any]:
 
 
 def _table(names: Sequence[str], results: Sequence[Mapping[str, Any]]) -> str:
-    titles = ("Run", "Model", "Data", *(title for title, _, _ in _COLUMNS))
+    titles = ("Run", *(title for title, _, _ in _COLUMNS))
     head = "".join(f'<th scope="col">{title}</th>' for title in titles)
     rows = []
     for index, (name, result) in enumerate(zip(names, results, strict=True)):
-        cells = [model_title(result), data_title(result)]
-        cells = [f'<td class="text">{escape(text) or _DASH}</td>' for text in cells]
-        cells += [f"<td>{_figure(result, *column)}</td>" for _, *column in _COLUMNS]
-        rows.append(
-            f'<tr><th scope="row">{_key(index, name)}</th>{"".join(cells)}</tr>'
-        )
+        what = ", ".join(filter(None, (model_title(result), data_title(result))))
+        cells = "".join(f"<td>{_figure(result, *each)}</td>" for _, *each in _COLUMNS)
+        rows.append(f'<tr><th scope="row">{_key(index, name, what)}</th>{cells}</tr>')
     return (
         f'<table class="runs"><thead><tr>{head}</tr></thead>'
         f"<tbody>{''.join(rows)}</tbody></table>"
@@ -117,17 +113,18 @@ def _table(names: Sequence[str], results: Sequence[Mapping[str, Any]]) -> str:
 def _figure(result: Mapping[str, Any], key: str, factor: float) -> str:
     value = finite(result.get(key))
     if value is None:
-        return _DASH
+        return "&ndash;"
     text = f"{factor * value:,.{0 if factor == 1 else 2}f}"
     if key == "miou" and (remark := one_class_remark(result)):
         text += f' <small title="{escape(remark)}">one class only</small>'
     return text
 
 
-def _key(index: int, name: str) -> str:
+def _key(index: int, name: str, what: str) -> str:
+    remark = f"<small>{escape(what)}</small>" if what else ""
     return (
         f'<div class="name k{index}"><i class="stroke"></i>'
-        f"<span>{escape(name)}</span></div>"
+        f"<span>{escape(name)}{remark}</span></div>"
     )
 
 

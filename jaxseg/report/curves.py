@@ -87,13 +87,13 @@ def settled_top(values: Sequence[float | None]) -> float:
 
     The first steps of a fresh head can be so high that nothing else would be seen: of
     50 and more values the highest are cut off, as far as the smoothed curve allows
-    after its start.
+    where the first values have no part in it.
     """
     known = [value for value in values if value is not None]
     window = len(values) // 25
     if window < 2:
         return max(known)
-    settled = smoothed(values, 2 * window + 1)[window:]
+    settled = smoothed(values, 2 * window + 1)[2 * window :]
     later = [value for value in settled if value is not None]
     return max([float(np.percentile(known, 98)), *later])
 

@@ -11,7 +11,7 @@ import contextlib
 import functools
 from collections.abc import Sequence
 from pathlib import Path
-from typing import TypeAlias
+from typing import Any, TypeAlias
 
 import numpy as np
 from PIL import Image, ImageColor, ImageDraw, ImageFont
@@ -136,5 +136,10 @@ def _fonts(size: int) -> list[ImageFont.FreeTypeFont]:
 
 
 def _has_letters(font: ImageFont.FreeTypeFont, text: str) -> bool:
-    missing = bytes(font.getmask(_NO_LETTER))
-    return all(bytes(font.getmask(letter)) != missing for letter in set(text))
+    missing = _drawn(font, _NO_LETTER)
+    return all(_drawn(font, letter) != missing for letter in set(text))
+
+
+def _drawn(font: ImageFont.FreeTypeFont, letter: str) -> bytes:
+    mask: Any = font.getmask(letter)
+    return bytes(mask)

@@ -99,11 +99,10 @@ def _farthest(taken: np.ndarray, *choices: np.ndarray) -> Colour:
       taken: RGB `[M, 3]`.
       *choices: RGB `[N, 3]` each, the preferred first.
     """
-    for choice in choices:
-        nearest = distances(choice, taken).min(axis=(0, 2))
-        if nearest.max() >= CLEAR:
-            break
-    red, green, blue = choice[nearest.argmax()].tolist()
+    nearest = [distances(choice, taken).min(axis=(0, 2)) for choice in choices]
+    clear = [index for index, each in enumerate(nearest) if each.max() >= CLEAR]
+    index = clear[0] if clear else -1
+    red, green, blue = choices[index][nearest[index].argmax()].tolist()
     return red, green, blue
 
 

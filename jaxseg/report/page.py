@@ -111,16 +111,13 @@ def _section(heading: str, content: str) -> str:
 
 def _header(summary: Mapping[str, Any]) -> str:
     title, name = run_title(summary), str(summary.get("name") or "")
-    facts = []
-    if summary.get("split"):
-        facts.append(f"Measured on the {escape(str(summary['split']))} split")
-    if (images := finite(summary.get("images"))) is not None:
-        facts.append(f"{images:,.0f} image{'' if images == 1 else 's'}")
-    if (seconds := finite(summary.get("seconds"))) is not None:
-        facts.append(f"in {seconds:,.1f} s")
-    line = " ".join(facts) + "." if facts else ""
-    if name and name != title:
-        line = f"Run {escape(name)}. {line}"
+    images, seconds = (finite(summary.get(key)) for key in ("images", "seconds"))
+    line = f"Run: {escape(name)}. " if name and name != title else ""
+    if images is not None:
+        line += f"Measured on {images:,.0f} image{'' if images == 1 else 's'}"
+        if split := summary.get("split"):
+            line += f" of the {escape(str(split))} split"
+        line += "." if seconds is None else f" in {seconds:,.1f} s."
     lines = f'<p class="soft">{line}</p>' if line else ""
     if (remark := one_class_remark(summary)) is not None:
         lines += f'<p class="caution">{escape(remark)}</p>'

@@ -53,7 +53,8 @@ header .soft { margin: .5rem 0 0 }
   grid-template-columns: repeat(auto-fit, minmax(min(100%, 290px), 1fr)) }
 figure { margin: 0 }
 .charts figure { border: 1px solid var(--rule);
-  border-radius: 12px; padding: .9rem .9rem .5rem; max-width: 480px }
+  border-radius: 12px; padding: .9rem .9rem .5rem; max-width: 480px;
+  display: flex; flex-direction: column; justify-content: space-between }
 figcaption { display: flex; flex-wrap: wrap; justify-content: space-between;
   align-items: baseline; gap: 0 .6rem; font-size: .9rem; font-weight: 560;
   margin: 0 .2rem .5rem; overflow-wrap: anywhere }
@@ -83,13 +84,11 @@ thead th { color: var(--soft); font-size: .82rem }
 .runs { width: 100% }
 .classes th, .classes td, .runs th, .runs td { padding: .34rem .9rem .34rem 0;
   border-bottom: 1px solid var(--rule) }
-.classes td, .classes thead th + td ~ th, .runs td, .runs thead th:nth-child(n+4) {
+.classes td, .classes thead th + td ~ th, .runs td, .runs thead th + th {
   text-align: right; width: 1%; white-space: nowrap; padding: .34rem 0 .34rem .9rem }
 .runs thead th { white-space: nowrap; vertical-align: bottom }
-.runs .text { text-align: left; padding: .34rem .9rem .34rem 0; width: auto;
-  white-space: normal; overflow-wrap: anywhere; min-width: 7rem }
-.runs tbody th { min-width: 8rem }
-.runs small { color: var(--soft); white-space: normal }
+.runs tbody th { min-width: 10rem; overflow-wrap: anywhere }
+.runs small { display: block; color: var(--soft); line-height: 1.3 }
 .classes tbody th { overflow-wrap: anywhere; min-width: 5.5rem }
 .classes .bar { width: 45% }
 .classes .bar div { height: .6rem; border-radius: 3px; background: var(--rule);
@@ -138,8 +137,7 @@ footer span { white-space: nowrap; margin-right: 1.1em }
 @media (max-width: 640px) {
   .numbers, .sheet { grid-template-columns: repeat(2, minmax(0, 1fr)) }
   .sheet.wide { grid-template-columns: minmax(0, 1fr) }
-  .classes .bar { width: 20% } .classes td, .classes thead th + td ~ th {
-    padding-left: .6rem }
+  .classes .bar, .classes thead td, .key::before { display: none }
   .heat .name { max-width: 7rem } }
 @media print {
   * { -webkit-print-color-adjust: exact; print-color-adjust: exact }
