@@ -144,9 +144,10 @@ def _number(level: float) -> str:
 
 def _step(step: float, last: float) -> str:
     """Write a step short, in thousands or millions where the axis is long."""
-    for size, letter in ((1_000_000, "M"), (10_000, "k")):
-        if step and last >= size:
-            return f"{step / (1000 if letter == 'k' else size):g}{letter}"
+    if step and last >= 1_000_000:
+        return f"{step / 1_000_000:g}M"
+    if step and last >= 10_000:
+        return f"{step / 1000:g}k"
     return f"{step:g}"
 
 

@@ -115,11 +115,15 @@ def _fitted(text: str, size: int, width: int) -> tuple[str, Font]:
 
 
 def _font_for(text: str, size: int) -> Font:
-    own = ImageFont.load_default(size)
     if text.isascii():
-        return own
+        return _own_font(size)
     fonts = _fonts(size)
     return next((font for font in fonts if _has_letters(font, text)), fonts[-1])
+
+
+@functools.cache
+def _own_font(size: int) -> Font:
+    return ImageFont.load_default(size)
 
 
 @functools.cache
