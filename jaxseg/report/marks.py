@@ -79,9 +79,11 @@ def marks_of(labels: LabelSet) -> Marks:
     """Choose the colours that are farthest from a label set's own."""
     grid = np.array(list(itertools.product(range(0, 256, 17), repeat=3)))
     red, green, blue = grid.T
-    bright = _lab(grid)[0, :, 0] >= 50
-    warm = bright & (red >= 221) & (green <= red)
-    cool = bright & (blue >= 221) & (red <= 170)
+    lightness = _lab(grid)[0, :, 0]
+    bright = lightness >= 50  # on what is darkened
+    middle = bright & (lightness <= 85)  # beside what is ignored, too
+    warm = middle & (red >= 221) & (green <= red)
+    cool = middle & (blue >= 221) & (red <= 170)
     usual = labels.colour_table()[[IGNORE]]
     taken = np.array(labels.palette)
     ignored = _farthest(taken, usual, grid[(red == green) & (green == blue)], grid)

@@ -60,10 +60,10 @@ def test_marks_of_two_classes_are_told_apart_easily_by_everyone(palette):
     assert least(label_set(palette)) > 10
 
 
-def test_the_usual_marks_are_grey_yellow_and_violet():
+def test_the_usual_marks_are_grey_amber_and_violet():
     marks = marks_of(label_set(voc_palette(2)))
     assert marks.ignored == (224, 224, 224)
-    assert marks.wrong == (255, 255, 0)
+    assert marks.wrong == (255, 204, 0)
     red, green, blue = marks.missed
     assert blue == 255 and green < red < blue
 
