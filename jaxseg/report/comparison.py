@@ -102,7 +102,9 @@ def _table(names: Sequence[str], results: Sequence[Mapping[str, Any]]) -> str:
     rows = []
     for index, (name, result) in enumerate(zip(names, results, strict=True)):
         what = ", ".join(filter(None, (model_title(result), data_title(result))))
-        cells = "".join(f"<td>{_figure(result, *each)}</td>" for _, *each in _COLUMNS)
+        cells = "".join(
+            f"<td>{_figure(result, key, factor)}</td>" for _, key, factor in _COLUMNS
+        )
         rows.append(f'<tr><th scope="row">{_key(index, name, what)}</th>{cells}</tr>')
     return (
         f'<table class="runs"><thead><tr>{head}</tr></thead>'
