@@ -18,7 +18,8 @@ from typing import Any
 import numpy as np
 
 from benchmarks.scaling import NAMES
-from jaxseg.report.analysis_figures import ACCENT, CONTRAST, INK, RULE, SOFT
+from jaxseg.report.analysis_figures import CONTRAST
+from jaxseg.report.style import ACCENT, INK, RULE, SOFT
 
 TITLES = {"size": "side in pixels", "devices": "devices that share a batch"}
 POWERS = {"batch": 1, "size": 2, "classes": 1, "devices": -1}

@@ -16,15 +16,10 @@ import numpy as np
 from jaxseg.analysis.checkerboard import Score
 from jaxseg.analysis.gridding import coverage, paths
 from jaxseg.analysis.receptive_field import EffectiveField, ReceptiveField
+from jaxseg.report.style import ACCENT, INK, PAPER, RULE, SOFT
 
-INK, SOFT, RULE, ACCENT, CONTRAST = (
-    "#22252a",
-    "#6a7078",
-    "#e5e2dc",
-    "#2a6f97",
-    "#c8553d",
-)
-"""Colours of text, remarks, lines, data, and data to be set off against it."""
+CONTRAST = "#c8553d"
+"""Colour of data to be set off against others."""
 
 LEAST = 1e-5
 """Scores below this are drawn at it: they are zero but for rounding."""
@@ -167,7 +162,7 @@ def _figure(size: tuple[float, float]) -> Any:
     from matplotlib.layout_engine import ConstrainedLayoutEngine
 
     layout = ConstrainedLayoutEngine(w_pad=0.06, h_pad=0.06, rect=(0, 0, 1, 0.98))
-    return Figure(figsize=size, layout=layout, facecolor="white")
+    return Figure(figsize=size, layout=layout, facecolor=PAPER)
 
 
 def _row(count: int) -> tuple[Any, Any]:
@@ -195,7 +190,7 @@ def _box(
 def _shades() -> Any:
     from matplotlib.colors import LinearSegmentedColormap
 
-    return LinearSegmentedColormap.from_list("paper", ["#ffffff", ACCENT, "#0d2a3d"])
+    return LinearSegmentedColormap.from_list("paper", [PAPER, ACCENT, "#0d2a3d"])
 
 
 def pictures(panels: Mapping[str, np.ndarray]) -> Any:

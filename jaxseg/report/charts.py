@@ -1,25 +1,23 @@
-"""Charts of the report page: small inline SVG and HTML tables, no scripts.
+"""Curves of the report page: small inline SVG, no scripts.
 
-Each function returns markup with every name escaped; colours come from `style.py`, by
-class, so that one chart serves light and dark.  What is charted is chosen in `page.py`.
+Colours come from `style.py`, by class, so that one chart serves light and dark.  What
+is charted is chosen in `curves.py` and `comparison.py`.
 """
 
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from html import escape
 
-import numpy as np
-
-from jaxseg.data.labels import Colour, LabelSet
-
-_WIDTH, _HEIGHT = 360, 200
-_LEFT, _TOP, _PLOT_WIDTH, _PLOT_HEIGHT = 46, 8, 298, 168
+_WIDTH, _HEIGHT = 320, 190
+_LEFT, _TOP, _PLOT_WIDTH, _PLOT_HEIGHT = 48, 8, 258, 156
 _RIM = 4
 _MOST_POINTS = 300
 _MOST_DOTS = 40
+_LEAST_SHARE = 0.05  # of an axis in per cent: less would make much of little
+_LEAST_RANGE = 1e-4  # of other axes, as a share of the largest value
 
 
 @dataclass(frozen=True)
@@ -33,7 +31,7 @@ class Line:
       colour: CSS class `k0` to `k7`, or "" for the page's own colour.
     """
 
-    steps: Sequence[float]
+    steps: Sequence[int]
     values: Sequence[float | None]
     style: str = "line"
     colour: str = ""
@@ -50,25 +48,28 @@ def line_chart(
     Args:
       lines: with at least one value that is not None.
       label: what a screen reader says.
-      percent: whether values in 0..1 are written in per cent.
+      percent: whether values are shares, written in per cent; the axis stays within 0
+        and 100 %.
       top: values above it are cut off.
 
     Returns:
       An `<svg>` element.
     """
     values = [value for line in lines for value in line.values if value is not None]
-    levels = _ticks(*_range(min(values), max(values) if top is None else top))
+    high = max(values) if top is None else top
+    find_range = _share_range if percent else _range
+    levels = _ticks(*find_range(min(values), high))
     axes = _Axes(max(1, *(max(line.steps) for line in lines)), levels[0], levels[-1])
     parts = [f'<svg viewBox="0 0 {_WIDTH} {_HEIGHT}" role="img"']
     parts.append(f' aria-label="{escape(label)}">')
     for level in levels:
-        text = f"{100 * level:g}%" if percent else f"{level:g}"
+        text = f"{100 * level:g}%" if percent else _number(level)
         y = _TOP + axes.y(level)
         parts.append(f'<path class="grid" d="M{_LEFT} {y}h{_PLOT_WIDTH}"/>')
         parts.append(f'<text class="y" x="{_LEFT - 6}" y="{y}">{text}</text>')
     for step in _ticks(0, axes.last):
         if step <= axes.last and step.is_integer():
-            text = f"{step / 1000:g}k" if step and axes.last >= 10000 else f"{step:g}"
+            text = _step(step, axes.last)
             x = _LEFT + axes.x(step)
             parts.append(f'<text class="x" x="{x}" y="{_HEIGHT - 6}">{text}</text>')
     # An inner svg cuts off what leaves the axes; with a rim, dots on them stay whole.
@@ -95,7 +96,8 @@ class _Axes:
 
 def _curve(line: Line, axes: _Axes, percent: bool) -> str:
     """Draw a path that starts anew after a gap and, if they are few, its points."""
-    points = _thinned(line)
+    steps, values = thinned(line.steps, line.values, _MOST_POINTS)
+    points = list(zip(steps, values, strict=True))
     words, dots, pen = [], [], "M"
     for step, value in points:
         if value is None:
@@ -114,105 +116,61 @@ def _curve(line: Line, axes: _Axes, percent: bool) -> str:
     return f'<g class="{line.colour}">{curve}</g>' if line.colour else curve
 
 
-def class_bars(
-    iou: Mapping[str, float | None],
-    labels: LabelSet,
-    shares: Mapping[str, float] | None = None,
-) -> str:
-    """Draw the IoU of each class as a bar, best first.
-
-    Args:
-      iou: by class name, 0..1; None where the class does not occur.
-      labels: gives the colour chips.
-      shares: of the labelled pixels, 0..1, by class name; None leaves the column out.
-
-    Returns:
-      A `<table>` element.
-    """
-    order = sorted(
-        iou.items(), key=lambda item: -1 if item[1] is None else item[1], reverse=True
-    )
-    colours = dict(zip(labels.names, labels.palette, strict=True))
-    share_title = "<th>Pixels</th>" if shares else ""
-    rows = []
-    for name, value in order:
-        bar = f'<span style="width:{100 * value:.1f}%"></span>' if value else ""
-        text = "&ndash;" if value is None else f"{100 * value:.1f}"
-        share = f"<td>{100 * shares.get(name, 0):.1f}%</td>" if shares else ""
-        rows.append(
-            f"<tr>{_row_head(name, colours.get(name))}"
-            f'<td class="bar"><div>{bar}</div></td><td>{text}</td>{share}</tr>'
-        )
-    return (
-        '<table class="classes"><thead><tr><th>Class</th><th></th><th>IoU, %</th>'
-        f"{share_title}</tr></thead><tbody>{''.join(rows)}</tbody></table>"
-    )
-
-
-def heat_table(confusion: np.ndarray, labels: LabelSet) -> str:
-    """Draw a confusion matrix, each row in per cent of its sum.
-
-    Args:
-      confusion: int `[classes, classes]`; row: label, column: prediction.
-      labels: names the rows and columns.
-
-    Returns:
-      A `<table>` element.
-    """
-    sums = confusion.sum(1, keepdims=True)
-    shares = confusion / np.maximum(sums, 1)
-    heads = "".join(
-        f'<th scope="col"><span>{escape(name)}</span></th>' for name in labels.names
-    )
-    rows = []
-    for name, colour, row in zip(labels.names, labels.palette, shares, strict=True):
-        cells = [
-            f'<td{" class=high" if share > 0.55 else ""} style="--v:{share:.3f}" '
-            f'title="{escape(name)} taken for {escape(other)}: {100 * share:.2f}%">'
-            f"{_percent_or_blank(share)}</td>"
-            for other, share in zip(labels.names, row, strict=True)
-        ]
-        rows.append(f"<tr>{_row_head(name, colour)}{''.join(cells)}</tr>")
-    return (
-        f'<table class="heat"><thead><tr><th></th>{heads}</tr></thead>'
-        f"<tbody>{''.join(rows)}</tbody></table>"
-    )
-
-
-def _percent_or_blank(share: float) -> str:
-    return f"{100 * share:.0f}" if share >= 0.005 else ""
-
-
-def _row_head(name: str, colour: Colour | None) -> str:
-    chip = f'<i style="background:rgb{colour}"></i>' if colour else ""
-    return f'<th scope="row"><div class="name">{chip}{escape(name)}</div></th>'
-
-
 def _range(low: float, high: float) -> tuple[float, float]:
     """Start at zero unless that would flatten the curve; never be empty."""
-    if 0 <= low < 0.5 * high:
+    size = max(abs(low), abs(high))
+    if high - low <= _LEAST_RANGE * size:
+        low, high = min(0.0, 2 * low), max(0.0, 2 * high)
+    elif 0 <= low < 0.5 * high:
         low = 0.0
-    return (low, high) if high > low else (low - 0.5, low + 0.5)
+    return (low, high) if high - low > 1e-30 else (0.0, 1.0)
+
+
+def _share_range(low: float, high: float) -> tuple[float, float]:
+    """Likewise for shares: some per cent wide, and within 0 and 1."""
+    low, high = (min(max(value, 0.0), 1.0) for value in (low, high))
+    if low < 0.5 * high:
+        low = 0.0
+    if high - low < _LEAST_SHARE:
+        middle = (low + high) / 2
+        low = min(max(middle - _LEAST_SHARE / 2, 0.0), 1 - _LEAST_SHARE)
+        high = low + _LEAST_SHARE
+    return low, high
+
+
+def _number(level: float) -> str:
+    return f"{level:g}".replace("e-0", "e-").replace("e+0", "e+")
+
+
+def _step(step: float, last: float) -> str:
+    """Write a step short, in thousands or millions where the axis is long."""
+    if step and last >= 1_000_000:
+        return f"{step / 1_000_000:g}M"
+    if step and last >= 10_000:
+        return f"{step / 1000:g}k"
+    return f"{step:g}"
 
 
 def _ticks(low: float, high: float) -> list[float]:
     """Return three to seven round numbers that enclose the range."""
-    rough = max(high - low, 1e-12) / 4
+    rough = (high - low) / 4
     unit = 10.0 ** math.floor(math.log10(rough))
     spacing = next(m * unit for m in (1, 2, 2.5, 5, 10) if m * unit >= rough * 0.999)
     first, last = math.floor(low / spacing + 1e-9), math.ceil(high / spacing - 1e-9)
     return [float(f"{index * spacing:.10g}") for index in range(first, last + 1)]
 
 
-def _thinned(line: Line) -> list[tuple[float, float | None]]:
-    """Return the curve's points; of very many, means of neighbours."""
-    points = list(zip(line.steps, line.values, strict=True))
-    bundle = -(-len(points) // _MOST_POINTS)
-    if bundle == 1:
-        return points
-    thinned: list[tuple[float, float | None]] = []
-    for start in range(0, len(points), bundle):
-        part = points[start : start + bundle]
-        known = [value for _, value in part if value is not None]
-        thinned.append((part[-1][0], sum(known) / len(known) if known else None))
-    return thinned
+def thinned(
+    steps: Sequence[int], values: Sequence[float | None], most: int
+) -> tuple[list[int], list[float | None]]:
+    """Return a curve's points; of more than `most`, means of neighbours."""
+    bundle = -(-len(steps) // most)
+    if bundle <= 1:
+        return list(steps), list(values)
+    ends, means = [], []
+    for start in range(0, len(steps), bundle):
+        part = values[start : start + bundle]
+        known = [value for value in part if value is not None]
+        ends.append(steps[min(start + bundle, len(steps)) - 1])
+        means.append(sum(known) / len(known) if known else None)
+    return ends, means

@@ -10,16 +10,26 @@ from typing import Any
 
 from jaxseg.errors import UserError
 from jaxseg.report import charts
-from jaxseg.report.curves import curve_of, figure, finite, smoothed
+from jaxseg.report.curves import (
+    MOST_SMOOTHED,
+    curve_of,
+    figure,
+    finite,
+    settled_top,
+    smoothed,
+)
 from jaxseg.report.events import read_metrics
+from jaxseg.report.numbers import one_class_remark
 from jaxseg.report.page import write_page
+from jaxseg.report.titles import data_title, model_title
 
 COLOURS = 8
 """Number of runs that can be told apart."""
 
 _COLUMNS = (
-    ("Mean IoU", "miou", 100),
-    ("Pixel accuracy", "pixel_accuracy", 100),
+    ("Mean IoU, %", "miou", 100),
+    ("Mean Dice, %", "mean_dice", 100),
+    ("Pixel accuracy, %", "pixel_accuracy", 100),
     ("Best step", "step", 1),
     ("Parameters, M", "parameters", 1e-6),
 )
@@ -50,13 +60,17 @@ def write_comparison(workdirs: Sequence[str | Path], path: str | Path) -> Path:
             raise UserError(f"{folder}: not a run folder, metrics.jsonl is missing")
         records[name] = read_metrics(folder)
     results = [_results(folder) for folder in folders]
+    title = f"{len(records)} runs compared" if len(records) > 1 else "One run"
     body = (
-        f"<header><h1>{escape(' · '.join(records))}</h1></header>\n"
-        f"<section><h2>Results</h2>\n{_table(list(records), results)}</section>\n"
-        '<section><h2>Curves</h2>\n<div class="charts">'
-        f"{_charts(records)}</div></section>"
+        f"<header><h1>{title}</h1></header>\n"
+        '<section><h2>Results</h2>\n<div class="scroll">'
+        f"{_table(list(records), results)}</div></section>\n"
     )
-    return write_page(Path(path), "Comparison", body)
+    if figures := _charts(records):
+        body += (
+            f'<section><h2>Curves</h2>\n<div class="charts">{figures}</div></section>'
+        )
+    return write_page(Path(path), title, body)
 
 
 def _names(folders: Sequence[Path]) -> list[str]:
@@ -83,26 +97,37 @@ def _results(folder: Path) -> Mapping[str, Any]:
 
 
 def _table(names: Sequence[str], results: Sequence[Mapping[str, Any]]) -> str:
-    head = "".join(f"<th>{title}</th>" for title, _, _ in _COLUMNS)
+    titles = ("Run", *(title for title, _, _ in _COLUMNS))
+    head = "".join(f'<th scope="col">{title}</th>' for title in titles)
     rows = []
     for index, (name, result) in enumerate(zip(names, results, strict=True)):
-        cells = []
-        for _, key, factor in _COLUMNS:
-            value = finite(result.get(key))
-            digits = 0 if factor == 1 else 2
-            text = "&ndash;" if value is None else f"{factor * value:.{digits}f}"
-            cells.append(f"<td>{text}</td>")
-        rows.append(
-            f'<tr><th scope="row">{_key(index, name)}</th>{"".join(cells)}</tr>'
+        what = ", ".join(filter(None, (model_title(result), data_title(result))))
+        cells = "".join(
+            f"<td>{_figure(result, key, factor)}</td>" for _, key, factor in _COLUMNS
         )
+        rows.append(f'<tr><th scope="row">{_key(index, name, what)}</th>{cells}</tr>')
     return (
-        f'<table class="classes"><thead><tr><th>Run</th>{head}</tr></thead>'
+        f'<table class="runs"><thead><tr>{head}</tr></thead>'
         f"<tbody>{''.join(rows)}</tbody></table>"
     )
 
 
-def _key(index: int, name: str) -> str:
-    return f'<div class="name k{index}"><i class="key"></i>{escape(name)}</div>'
+def _figure(result: Mapping[str, Any], key: str, factor: float) -> str:
+    value = finite(result.get(key))
+    if value is None:
+        return "&ndash;"
+    text = f"{factor * value:,.{0 if factor == 1 else 2}f}"
+    if key == "miou" and (remark := one_class_remark(result)):
+        text += f' <small title="{escape(remark)}">one class only</small>'
+    return text
+
+
+def _key(index: int, name: str, what: str) -> str:
+    remark = f"<small>{escape(what)}</small>" if what else ""
+    return (
+        f'<div class="name k{index}"><i class="stroke"></i>'
+        f"<span>{escape(name)}{remark}</span></div>"
+    )
 
 
 def _charts(records: Mapping[str, Sequence[Mapping[str, Any]]]) -> str:
@@ -117,16 +142,19 @@ def _charts(records: Mapping[str, Sequence[Mapping[str, Any]]]) -> str:
             wanted.append((f"Pixel accuracy, {split}", split, "pixel_accuracy"))
     figures = []
     for title, split, metric in wanted:
-        lines = []
+        lines, tops = [], []
         for index, run in enumerate(records.values()):
             curve = curve_of(run, split, metric)
             if curve is None:
                 continue
-            steps, values = curve
+            steps, values = charts.thinned(*curve, MOST_SMOOTHED)
+            tops.append(settled_top(values))
             window = 2 * (len(values) // 25) + 1
             values = smoothed(values, window) if window > 1 else values
             lines.append(charts.Line(steps, values, colour=f"k{index}"))
-        if lines:
-            chart = charts.line_chart(lines, title, percent=metric != "loss")
+        if lines and metric == "loss":
+            chart = charts.line_chart(lines, title, top=max(tops))
             figures.append(figure(title, "", chart))
+        elif lines:
+            figures.append(figure(title, "", charts.line_chart(lines, title, True)))
     return "".join(figures)

@@ -16,14 +16,19 @@ import numpy as np
 
 from jaxseg.report import charts
 
+MOST_SMOOTHED = 3000
+"""Points of a curve that are smoothed; of more, means of neighbours are taken."""
+
+_LARGEST = 1e30  # what is beyond it is no figure of a run that is well
+
 
 def finite(value: Any) -> float | None:
-    """Return a finite number, or None for all else."""
+    """Return a number of a size that can be drawn, or None for all else."""
     try:
         number = float(value) if isinstance(value, Real) else math.nan
     except OverflowError:  # a whole number of more than 308 digits
         number = math.nan
-    return number if math.isfinite(number) else None
+    return number if abs(number) < _LARGEST else None
 
 
 def learning_curves(records: Sequence[Mapping[str, Any]]) -> str:
@@ -61,22 +66,36 @@ def learning_curves(records: Sequence[Mapping[str, Any]]) -> str:
     return "".join(figures)
 
 
-def _loss_figure(steps: list[int], values: list[float | None]) -> str:
+def _loss_figure(steps: Sequence[int], values: Sequence[float | None]) -> str:
     known = np.array([value for value in values if value is not None])
-    window = len(values) // 25
-    remark = f"{known[-max(window, 1) :].mean():.3g} at the end"
+    remark = f"{known[-max(len(values) // 25, 1) :].mean():.3g} at the end"
     if values[-1] is None:
         remark = "not finite at the end"
+    steps, values = charts.thinned(steps, values, MOST_SMOOTHED)
+    window = len(values) // 25
     if window < 2:
         chart = charts.line_chart([charts.Line(steps, values)], "Training loss")
         return figure("Training loss", remark, chart)
     smooth = smoothed(values, 2 * window + 1)
     lines = [charts.Line(steps, values, "faint"), charts.Line(steps, smooth)]
-    # The first steps of a fresh head can be so high that nothing else would be seen.
-    settled = [value for value in smooth[window:] if value is not None]
-    top = max([float(np.percentile(known, 98)), *settled])
-    chart = charts.line_chart(lines, "Training loss", top=top)
+    chart = charts.line_chart(lines, "Training loss", top=settled_top(values))
     return figure("Training loss", remark, chart)
+
+
+def settled_top(values: Sequence[float | None]) -> float:
+    """Return how high the axis of a loss must reach, at least one value known.
+
+    The first steps of a fresh head can be so high that nothing else would be seen: of
+    50 and more values the highest are cut off, as far as the smoothed curve allows
+    where the first values have no part in it.
+    """
+    known = [value for value in values if value is not None]
+    window = len(values) // 25
+    if window < 2:
+        return max(known)
+    settled = smoothed(values, 2 * window + 1)[2 * window :]
+    later = [value for value in settled if value is not None]
+    return max([float(np.percentile(known, 98)), *later])
 
 
 def smoothed(values: Sequence[float | None], window: int) -> list[float | None]:

@@ -1,34 +1,43 @@
 """Text in pictures: the legend of a mask and the titles over a sheet.
 
-Draws on arrays with Pillow's own font, so that it looks the same on every machine.
+Draws on arrays with Pillow's own font, so that it looks the same on every machine;
+letters that it lacks are drawn with another.
 Which classes are named, and where the strip goes, is `pictures.py`'s business.
 """
 
 from __future__ import annotations
 
+import contextlib
 import functools
 from collections.abc import Sequence
-from typing import TypeAlias
+from pathlib import Path
+from typing import Any, TypeAlias
 
 import numpy as np
-from PIL import Image, ImageDraw, ImageFont
+from PIL import Image, ImageColor, ImageDraw, ImageFont
 
 from jaxseg.data.labels import Colour
+from jaxseg.report import style
 
-PAPER = (255, 255, 255)
-"""The colour between and around the pictures of a sheet."""
+PAPER = ImageColor.getrgb(style.PAPER)
+"""The colour between and around pictures, uint8 RGB: that of the report page."""
 
-_INK = (40, 42, 46)
-_EDGE = (150, 153, 158)
+_INK = ImageColor.getrgb(style.INK)
+_EDGE = (134, 141, 149)
+_LONGEST = 200  # letters of a name that are measured
 
-# Pillow's own font has ASCII only; for other names take what the system has.
+# Beyond ASCII, which is all that Pillow's own font has: what systems have, and in the
+# end what matplotlib brings (Latin, Greek, Cyrillic, Arabic and more).
 _SYSTEM_FONTS = (
     "Arial Unicode.ttf",
     "NotoSansCJK-Regular.ttc",
+    "wqy-microhei.ttc",
+    "DroidSansFallbackFull.ttf",
     "msyh.ttc",
-    "DejaVuSans.ttf",
+    "malgun.ttf",
     "arial.ttf",
 )
+_NO_LETTER = "\U0010ffff"  # no font has it: drawn as what is missing is
 
 Font: TypeAlias = ImageFont.FreeTypeFont | ImageFont.ImageFont
 
@@ -49,8 +58,7 @@ def legend(entries: Sequence[tuple[str, Colour | None]], width: int) -> np.ndarr
     draw = ImageDraw.Draw(strip)
     x, y = gap, gap // 2
     for name, colour in entries:
-        font = _font(size, name.isascii())
-        text = _shorten(name, font, width - chip - 3 * gap)
+        text, font = _fitted(name, size, width - chip - 3 * gap)
         needed = chip + gap + int(font.getlength(text))
         if x > gap and x + needed + gap > width:
             x, y = gap, y + row
@@ -80,32 +88,62 @@ def titles(words: Sequence[str], width: int, gap: int) -> np.ndarray:
     strip = Image.new("RGB", (total, size * 2), PAPER)
     draw = ImageDraw.Draw(strip)
     for index, word in enumerate(words):
-        font = _font(size, word.isascii())
-        text = _shorten(word, font, width)
+        text, font = _fitted(word, size, width)
         draw.text((index * (width + gap), size), text, _INK, font, anchor="lm")
     return np.asarray(strip)
 
 
 def _text_size(width: int) -> int:
     """Return a font size, pixels, that is legible when the strip fills a page."""
-    return min(max(width // 75, 13), 40)
+    return max(width // 75, 13)
+
+
+def _fitted(text: str, size: int, width: int) -> tuple[str, Font]:
+    """Return a name as one line of a width in pixels, and a font that has its letters.
+
+    Controls become spaces; what is cut off ends in dots.
+    """
+    line = "".join(letter if letter.isprintable() else " " for letter in text)
+    line = " ".join(line.split())
+    line = line if len(line) <= _LONGEST else line[:_LONGEST] + "..."
+    font = _font_for(line, size)
+    if font.getlength(line) <= width:
+        return line, font
+    while line and font.getlength(line + "...") > width:
+        line = line[:-1]
+    return line.rstrip() + "...", font
+
+
+def _font_for(text: str, size: int) -> Font:
+    if text.isascii():
+        return _own_font(size)
+    fonts = _fonts(size)
+    return next((font for font in fonts if _has_letters(font, text)), fonts[-1])
 
 
 @functools.cache
-def _font(size: int, is_ascii: bool) -> Font:
-    if not is_ascii:
-        for name in _SYSTEM_FONTS:
-            try:
-                return ImageFont.truetype(name, size)
-            except OSError:
-                continue
+def _own_font(size: int) -> Font:
     return ImageFont.load_default(size)
 
 
-def _shorten(text: str, font: Font, width: int) -> str:
-    """Cut `text` to a width in pixels, ending in dots if anything is cut."""
-    if font.getlength(text) <= width:
-        return text
-    while text and font.getlength(text + "...") > width:
-        text = text[:-1]
-    return text.rstrip() + "..."
+@functools.cache
+def _fonts(size: int) -> list[ImageFont.FreeTypeFont]:
+    """Return the system's fonts of the list above, then matplotlib's."""
+    import matplotlib
+
+    folder = Path(matplotlib.get_data_path(), "fonts", "ttf")
+    fonts = []
+    for name in (*_SYSTEM_FONTS, str(folder / "DejaVuSans.ttf")):
+        with contextlib.suppress(OSError):
+            fonts.append(ImageFont.truetype(name, size))
+    return fonts
+
+
+def _has_letters(font: ImageFont.FreeTypeFont, text: str) -> bool:
+    missing = _drawn(font, _NO_LETTER)
+    return all(_drawn(font, letter) != missing for letter in set(text))
+
+
+def _drawn(font: ImageFont.FreeTypeFont, letter: str) -> bytes:
+    mask: Any = font.getmask(letter)
+    return bytes(mask)

@@ -1,7 +1,8 @@
-"""Images and masks as pictures: painted over, compared; the door to all of it.
+"""Images and masks as pictures: painted over; the door to all of it.
 
 Arrays in and out, RGB uint8 `[H, W, 3]`.  Colours and names come from the `LabelSet`.
 `image_files.py` reads and writes the files; its functions are offered here as well.
+Pictures beside each other are `sheets.py`'s business.
 """
 
 from __future__ import annotations
@@ -16,7 +17,6 @@ from jaxseg.report import lettering
 from jaxseg.report.image_files import save_mask, save_picture
 
 __all__ = [
-    "comparison",
     "find_images",
     "load_image",
     "overlay",
@@ -24,9 +24,10 @@ __all__ = [
     "save_picture",
 ]
 
-_SMALLEST, _LARGEST = 256, 512  # longer side of a picture in a sheet, pixels
+SMALLEST = 256
+"""Longer side, pixels, to which a smaller picture with a legend is enlarged."""
+
 _BLACK = (0, 0, 0)
-_WRONG = (220, 50, 47)
 
 
 def overlay(
@@ -45,8 +46,8 @@ def overlay(
       mask: int `[H, W]`, the class or `IGNORE`.
       labels: names and colours of the classes.
       alpha: how much of the colour there is, 0..1.
-      legend: whether to add the names of the classes present below. A picture smaller
-        than 256 pixels is enlarged first.
+      legend: whether to add the names of the classes present below, with a hollow chip
+        for what is not painted. A picture smaller than 256 pixels is enlarged first.
 
     Returns:
       uint8 `[H, W, 3]`; with a legend, larger.
@@ -54,69 +55,34 @@ def overlay(
     Raises:
       UserError: image and mask do not fit each other or the labels.
     """
-    mask = _checked(image, mask, labels)
+    mask = checked(image, mask, labels)
     if not legend:
         return _paint(image, mask, labels, alpha)
-    factor = -(-_SMALLEST // max(mask.shape))
+    factor = -(-SMALLEST // max(mask.shape))
     if factor > 1:
         height, width = (factor * side for side in mask.shape)
-        image, mask = _resize(image, mask, height, width)
+        image, mask = resize(image, mask, height, width)
     picture = _paint(image, mask, labels, alpha)
-    names = [
+    names: list[tuple[str, Colour | None]] = [
         (name, None if colour == _BLACK else colour)
-        for name, colour in _present(labels, mask)
+        for name, colour in present(labels, mask)
     ]
-    width = max(picture.shape[1], _SMALLEST)
-    return _stack([picture, lettering.legend(names, width)])
+    names += [("ignored", None)] * bool((mask == IGNORE).any())
+    width = max(picture.shape[1], SMALLEST)
+    return stack([picture, lettering.legend(names, width)])
 
 
-def comparison(
-    image: np.ndarray, label: np.ndarray, prediction: np.ndarray, labels: LabelSet
-) -> np.ndarray:
-    """Draw image, ground truth, prediction and errors side by side, with a legend.
-
-    In the last picture wrong pixels are red, ignored ones grey, right ones dim.
+def checked(image: np.ndarray, mask: np.ndarray, labels: LabelSet) -> np.ndarray:
+    """Return the mask as uint8 if it fits the image and the labels.
 
     Args:
       image: RGB uint8 `[H, W, 3]`.
-      label: int `[H, W]`, the true class or `IGNORE`.
-      prediction: int `[H, W]`, the predicted class.
-      labels: names and colours of the classes.
-
-    Returns:
-      uint8 `[H', W', 3]`; each picture's longer side is 256 to 512 pixels.
+      mask: int `[H, W]`, the class or `IGNORE`.
+      labels: the classes.
 
     Raises:
-      UserError: the arrays do not fit each other or the labels.
+      UserError: it does not.
     """
-    label = _checked(image, label, labels)
-    prediction = _checked(image, prediction, labels)
-    longer = max(label.shape)
-    factor = min(max(longer, _SMALLEST), _LARGEST) / longer
-    height, width = (max(round(factor * side), 1) for side in label.shape)
-    prediction = _resize(image, prediction, height, width)[1]
-    image, label = _resize(image, label, height, width)
-
-    grey: Colour = tuple(labels.colour_table()[IGNORE].tolist())
-    ignored, wrong = label == IGNORE, (label != IGNORE) & (label != prediction)
-    errors = (0.35 * image).astype(np.uint8)
-    errors[wrong], errors[ignored] = _WRONG, grey
-    gap = 8
-    space = np.full((height, gap, 3), lettering.PAPER, np.uint8)
-    pictures = [image, labels.colours(label), labels.colours(prediction), errors]
-    row = np.hstack([part for picture in pictures for part in (picture, space)][:-1])
-
-    names: list[tuple[str, Colour | None]] = list(_present(labels, label, prediction))
-    names += [("wrong", _WRONG)] * bool(wrong.any())
-    names += [("ignored", grey)] * bool(ignored.any())
-    title = lettering.titles(
-        ["Image", "Ground truth", "Prediction", "Errors"], width, gap
-    )
-    return _stack([title, row, lettering.legend(names, max(row.shape[1], _SMALLEST))])
-
-
-def _checked(image: np.ndarray, mask: np.ndarray, labels: LabelSet) -> np.ndarray:
-    """Return the mask as uint8 if it fits the image and the labels."""
     if image.dtype != np.uint8 or image.ndim != 3 or image.shape[2] != 3:
         raise UserError(
             f"a picture is uint8 [H, W, 3], not {image.dtype} {image.shape}"
@@ -157,8 +123,8 @@ def _outline(labels: LabelSet) -> np.ndarray:
     return table.astype(np.uint8)
 
 
-def _present(labels: LabelSet, *masks: np.ndarray) -> list[tuple[str, Colour]]:
-    """Return name and colour of the classes that occur, in order."""
+def present(labels: LabelSet, *masks: np.ndarray) -> list[tuple[str, Colour]]:
+    """Return name and colour of the classes that occur in masks, in order."""
     values = np.unique(np.concatenate([mask.ravel() for mask in masks]))
     return [
         (labels.names[value], labels.palette[value])
@@ -167,9 +133,10 @@ def _present(labels: LabelSet, *masks: np.ndarray) -> list[tuple[str, Colour]]:
     ]
 
 
-def _resize(
+def resize(
     image: np.ndarray, mask: np.ndarray, height: int, width: int
 ) -> tuple[np.ndarray, np.ndarray]:
+    """Resize an image smoothly, and its mask without new values."""
     shrinks = height < image.shape[0]
     smooth = cv2.INTER_AREA if shrinks else cv2.INTER_LINEAR
     nearest = cv2.INTER_NEAREST_EXACT
@@ -179,7 +146,7 @@ def _resize(
     )
 
 
-def _stack(parts: list[np.ndarray]) -> np.ndarray:
+def stack(parts: list[np.ndarray]) -> np.ndarray:
     """Put pictures below each other, narrower ones filled up with paper."""
     width = max(part.shape[1] for part in parts)
     whole = np.full(

@@ -52,7 +52,12 @@ from jaxseg.training.mesh import (
     replicated,
     shard_batch,
 )
-from jaxseg.training.results import describe_devices, versions, write_results
+from jaxseg.training.results import (
+    describe_devices,
+    describe_run,
+    versions,
+    write_results,
+)
 from jaxseg.training.signals import stop_signals
 from jaxseg.training.state import (
     TrainState,
@@ -382,7 +387,7 @@ class _Training:
             evaluation = self._measure(self.evaluation_step(), variables)
         labels = self.dataset.labels
         results = {
-            "name": self.config.name,
+            **describe_run(self.config),
             "step": best,
             "split": self.config.data.eval_split,
             **evaluation.figures(labels.names),

@@ -11,13 +11,16 @@ from typing import Any
 import numpy as np
 from jax.sharding import Mesh
 
-from jaxseg.config import to_json
+from jaxseg.config import Config, to_json
 from jaxseg.data.pipeline import Samples
+from jaxseg.heads import HEADS
+from jaxseg.models import DEFAULT_BACKBONE
 from jaxseg.nn import cpu_kernels
+from jaxseg.paths import user_path
 from jaxseg.predictor import Predictor
 from jaxseg.report.image_files import file_names, save_picture
 from jaxseg.report.page import write_report
-from jaxseg.report.pictures import comparison
+from jaxseg.report.sheets import Sheet, comparison
 from jaxseg.run import Run, write_text
 from jaxseg.version import __version__
 
@@ -40,26 +43,41 @@ def write_results(
       The path of the report.
     """
     write_text(run.workdir / "results.json", json.dumps(results, indent=2) + "\n")
-    pictures = _draw_samples(run.workdir / "samples", predictor, samples)
-    return write_report(
-        run.workdir, run.config.name, results, to_json(run.config), run.labels, pictures
-    )
+    sheets = _draw_samples(run.workdir / "samples", predictor, samples)
+    return write_report(run.workdir, results, to_json(run.config), run.labels, sheets)
 
 
-def _draw_samples(folder: Path, predictor: Predictor, samples: Samples) -> list[Path]:
+def _draw_samples(
+    folder: Path, predictor: Predictor, samples: Samples
+) -> dict[str, Sheet]:
     """Draw images, labels, predictions and errors, evenly spread over the split."""
     folder.mkdir(exist_ok=True)
     places = np.linspace(0, len(samples) - 1, min(PICTURES, len(samples))).round()
     chosen = [samples[int(place)] for place in places]
     masks = predictor([sample["image"] for sample in chosen])
-    paths = []
+    sheets = {}
     names = file_names([sample["name"] for sample in chosen])
     for name, sample, mask in zip(names, chosen, masks, strict=True):
         sheet = comparison(sample["image"], sample["label"], mask, predictor.labels)
-        path = folder / f"{name}.png"
-        save_picture(path, sheet)
-        paths.append(path)
-    return paths
+        save_picture(folder / f"{name}.png", sheet.flat())
+        sheets[name] = sheet
+    return sheets
+
+
+def describe_run(config: Config) -> dict[str, Any]:
+    """Return a run's name, and what its title is made of: its model and its data.
+
+    A head with a backbone of its own has none, and data without a folder no root.
+    """
+    head, data = config.model.head, config.data
+    own = head in HEADS and HEADS[head].backbone is not None
+    backbone = None if own else config.model.backbone or DEFAULT_BACKBONE
+    root = user_path(data.root).resolve().name if data.root else None
+    return {
+        "name": config.name,
+        "model": {"head": head, "backbone": backbone},
+        "data": {"name": data.name, "root": root or None},
+    }
 
 
 def describe_devices(mesh: Mesh, dtype: str) -> str:

@@ -96,6 +96,26 @@ def test_a_legend_names_only_the_classes_present(image, mask):
     assert (0, 100, 250) not in with_one
 
 
+def test_a_legend_says_of_what_is_not_painted_that_it_is_ignored(image, mask):
+    whole = mask.copy()
+    whole[mask == IGNORE] = 0
+    with_ignored = pictures.overlay(image, mask, LABELS, legend=True)
+    without = pictures.overlay(image, whole, LABELS, legend=True)
+    assert with_ignored.shape == without.shape
+    inked = [(sheet[200:] < 128).all(axis=2).sum() for sheet in (with_ignored, without)]
+    assert inked[0] > inked[1]
+
+
+def test_the_text_of_a_legend_grows_with_the_picture():
+    mask = np.ones((300, 4000), np.uint8)
+    picture = pictures.overlay(np.zeros((300, 4000, 3), np.uint8), mask, LABELS)
+    legend = pictures.overlay(
+        np.zeros((300, 4000, 3), np.uint8), mask, LABELS, legend=True
+    )[len(picture) :]
+    rows = np.flatnonzero((legend[:, 90:] < 255).any(axis=(1, 2)))
+    assert np.ptp(rows) >= 36, "1 per cent of the width"
+
+
 def test_a_long_or_foreign_name_keeps_the_legend_within_the_picture(image):
     labels = LabelSet(("x" * 500, "Straßenbelag"), ((9, 9, 9), (1, 2, 3)))
     mask = np.arange(2400).reshape(40, 60) % 2
@@ -120,55 +140,6 @@ def test_a_mask_that_does_not_fit_is_the_users_to_mend(image, mask, message):
 def test_a_picture_of_floats_is_refused(mask):
     with pytest.raises(UserError, match=r"uint8 \[H, W, 3\], not float64"):
         pictures.overlay(np.zeros((40, 60, 3)), mask, LABELS)
-
-
-# --- comparison --------------------------------------------------------------------
-
-
-def panels(sheet: np.ndarray, height: int, width: int) -> list[np.ndarray]:
-    """Cut a sheet of four pictures, 8 pixels apart, below its titles."""
-    top = (4 * width + 24) // 75
-    top = 2 * min(max(top, 13), 40)
-    return [
-        sheet[top : top + height, x : x + width]
-        for x in range(0, 4 * (width + 8), width + 8)
-    ]
-
-
-def test_a_comparison_shows_image_truth_prediction_and_errors():
-    image = np.full((256, 256, 3), 100, np.uint8)
-    label = np.zeros((256, 256), int)
-    label[:64] = IGNORE
-    prediction = np.zeros((256, 256), int)
-    prediction[128:] = 1
-    sheet = pictures.comparison(image, label, prediction, LABELS)
-    shown, truth, predicted, errors = panels(sheet, 256, 256)
-    np.testing.assert_array_equal(shown, image)
-    np.testing.assert_array_equal(truth, LABELS.colours(label))
-    np.testing.assert_array_equal(predicted, LABELS.colours(prediction))
-    assert (errors[:64] == 224).all(), "ignored: as grey as in the ground truth"
-    assert (errors[64:128] == 35).all(), "right: dim"
-    assert (errors[128:] == (220, 50, 47)).all(), "wrong: red"
-
-
-@pytest.mark.parametrize(
-    ("size", "shown"),
-    [((32, 64), (128, 256)), ((300, 400), (300, 400)), ((512, 2048), (128, 512))],
-)
-def test_a_comparison_brings_pictures_to_256_to_512_pixels(size, shown):
-    image = np.zeros((*size, 3), np.uint8)
-    mask = np.ones(size, int)
-    sheet = pictures.comparison(image, mask, mask, LABELS)
-    assert sheet.shape[1] == 4 * shown[1] + 24
-    truth = panels(sheet, *shown)[1]
-    assert (truth == (200, 0, 0)).all()
-
-
-def test_a_comparison_of_one_ignored_image_has_no_errors():
-    label = np.full((256, 256), IGNORE)
-    image = np.zeros((256, 256, 3), np.uint8)
-    sheet = pictures.comparison(image, label, np.zeros((256, 256), int), LABELS)
-    assert not (sheet == (220, 50, 47)).all(axis=2).any()
 
 
 # --- files -------------------------------------------------------------------------

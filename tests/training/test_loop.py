@@ -53,6 +53,15 @@ def test_results_hold_figures_and_what_they_depend_on(run):
     assert len(results["parameters_sha256"]) == 64
 
 
+def test_results_and_report_say_model_and_data(run, shapes_folder):
+    results = json.loads((run / "results.json").read_text())
+    assert results["name"] == "tiny"
+    assert results["model"] == {"head": "fcn8s", "backbone": "resnet18"}
+    assert results["data"] == {"name": "folder", "root": shapes_folder.name}
+    title = f"<h1>FCN-8s on ResNet-18, {shapes_folder.name}</h1>"
+    assert title in (run / "report.html").read_text()
+
+
 def test_every_step_is_logged_once(run):
     text = (run / "metrics.jsonl").read_text()
     lines = [json.loads(line) for line in text.splitlines()]

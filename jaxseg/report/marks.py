@@ -1,0 +1,118 @@
+"""Colours for what is no class: ignored pixels and errors.
+
+They are chosen for each palette, so that none is taken for a class, by people who see
+red and green alike either.  Which pixels are painted with them is `sheets.py`'s
+business.
+"""
+
+from __future__ import annotations
+
+import functools
+import itertools
+from dataclasses import dataclass
+
+import cv2
+import numpy as np
+
+from jaxseg.data.labels import IGNORE, Colour, LabelSet
+
+DARKENED = 0.35
+"""Brightness of the grey image that errors are painted on, as a share of its own."""
+
+CLEAR = 10.0
+"""Distance of two colours, CIE 1976 units, that are easily told apart."""
+
+# Machado, Oliveira & Fernandes 2009: linear RGB as seen with normal vision, without
+# the cones for red, and without those for green.
+_VISIONS = np.array(
+    [
+        [[1, 0, 0], [0, 1, 0], [0, 0, 1]],
+        [
+            [0.152286, 1.052583, -0.204868],
+            [0.114503, 0.786281, 0.099216],
+            [-0.003882, -0.048116, 1.051998],
+        ],
+        [
+            [0.367322, 0.860646, -0.227968],
+            [0.280085, 0.672501, 0.047413],
+            [-0.011820, 0.042940, 0.968881],
+        ],
+    ]
+)
+
+
+@dataclass(frozen=True)
+class Marks:
+    """Colours beside those of the classes, all different.
+
+    Attributes:
+      ignored: pixels that do not count; grey if the palette leaves one.
+      wrong: of more than two classes, pixels predicted wrong. Of two, with the second
+        as the positive one, false positives; a warm colour if the palette leaves one.
+      missed: of two classes, false negatives; a cool colour likewise.
+    """
+
+    ignored: Colour
+    wrong: Colour
+    missed: Colour
+
+
+def distances(first: np.ndarray, second: np.ndarray) -> np.ndarray:
+    """Return how different colours look, whoever looks.
+
+    Args:
+      first: RGB 0..255 `[M, 3]`.
+      second: RGB 0..255 `[N, 3]`.
+
+    Returns:
+      float32 `[3, M, N]`, CIE 1976 units: for normal vision, and for eyes without the
+      cones for red and without those for green.
+    """
+    pairs = zip(_lab(first), _lab(second), strict=True)
+    return np.stack(
+        [np.linalg.norm(one[:, None] - other, axis=2) for one, other in pairs]
+    )
+
+
+@functools.lru_cache(maxsize=16)
+def marks_of(labels: LabelSet) -> Marks:
+    """Choose the colours that are farthest from a label set's own."""
+    grid = np.array(list(itertools.product(range(0, 256, 17), repeat=3)))
+    red, green, blue = grid.T
+    lightness = _lab(grid)[0, :, 0]
+    bright = lightness >= 50  # on what is darkened
+    middle = bright & (lightness <= 85)  # beside what is ignored, too
+    warm = middle & (red >= 221) & (green <= red)
+    cool = middle & (blue >= 221) & (red <= 170)
+    usual = labels.colour_table()[[IGNORE]]
+    taken = np.array(labels.palette)
+    ignored = _farthest(taken, usual, grid[(red == green) & (green == blue)], grid)
+    darkened = np.linspace(0, DARKENED * 255, 3).repeat(3).reshape(3, 3)
+    taken = np.concatenate([taken, darkened, [ignored]])
+    wrong = _farthest(taken, grid[warm], grid[bright])
+    taken = np.concatenate([taken, [wrong]])
+    return Marks(ignored, wrong, _farthest(taken, grid[cool], grid[bright]))
+
+
+def _farthest(taken: np.ndarray, *choices: np.ndarray) -> Colour:
+    """Return the colour farthest from those taken, of the first choice that is clear.
+
+    Args:
+      taken: RGB `[M, 3]`.
+      *choices: RGB `[N, 3]` each, the preferred first.
+    """
+    nearest = [distances(choice, taken).min(axis=(0, 2)) for choice in choices]
+    clear = [index for index, each in enumerate(nearest) if each.max() >= CLEAR]
+    index = clear[0] if clear else -1
+    red, green, blue = choices[index][nearest[index].argmax()].tolist()
+    return red, green, blue
+
+
+def _lab(colours: np.ndarray) -> np.ndarray:
+    """Turn RGB 0..255 `[N, 3]` into float32 CIE L*a*b* `[3, N, 3]`, by vision."""
+    shares = np.asarray(colours, np.float64) / 255
+    linear = np.where(
+        shares <= 0.04045, shares / 12.92, ((shares + 0.055) / 1.055) ** 2.4
+    )
+    seen = np.clip(linear @ _VISIONS.transpose(0, 2, 1), 0, 1).astype(np.float32)
+    return cv2.cvtColor(seen, cv2.COLOR_LRGB2LAB)

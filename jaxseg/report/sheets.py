@@ -1,0 +1,116 @@
+"""A sample on one sheet: image, ground truth, prediction and errors, with a legend.
+
+A `Sheet` is pictures and what their colours mean; the report page shows it as it likes,
+and `flat` makes one picture of it for a file.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from jaxseg.data.labels import IGNORE, Colour, LabelSet
+from jaxseg.report import lettering
+from jaxseg.report.marks import DARKENED, marks_of
+from jaxseg.report.pictures import SMALLEST, checked, present, resize, stack
+
+_LARGEST = 512  # longer side of a picture, pixels
+_GAP = 8  # pixels between two pictures of a flat sheet
+_NARROWEST = 112  # pixels that a title needs
+
+
+@dataclass(frozen=True)
+class Sheet:
+    """Pictures beside each other.
+
+    Attributes:
+      pictures: RGB uint8 `[H, W, 3]`, all of one size, by title.
+      legend: what a colour means, and the colour.
+    """
+
+    pictures: Mapping[str, np.ndarray]
+    legend: Sequence[tuple[str, Colour]]
+
+    def flat(self) -> np.ndarray:
+        """Return titles, pictures and legend as one picture, uint8 `[H', W', 3]`."""
+        height, width = next(iter(self.pictures.values())).shape[:2]
+        place = max(width, _NARROWEST)
+        row = np.full(
+            (height, len(self.pictures) * (place + _GAP) - _GAP, 3),
+            lettering.PAPER,
+            np.uint8,
+        )
+        for index, picture in enumerate(self.pictures.values()):
+            left = index * (place + _GAP)
+            row[:, left : left + width] = picture
+        title = lettering.titles(list(self.pictures), place, _GAP)
+        return stack([title, row, lettering.legend(self.legend, row.shape[1])])
+
+
+def comparison(
+    image: np.ndarray, label: np.ndarray, prediction: np.ndarray, labels: LabelSet
+) -> Sheet:
+    """Compare a prediction with the truth.
+
+    The errors lie on the image, which is darkened and without colours. With two classes
+    the second counts as the positive one, and false positives differ from false
+    negatives; with more, all that is wrong has one colour. The colours are those of
+    `marks_of(labels)`.
+
+    Args:
+      image: RGB uint8 `[H, W, 3]`.
+      label: int `[H, W]`, the true class or `IGNORE`.
+      prediction: int `[H, W]`, the predicted class.
+      labels: names and colours of the classes.
+
+    Returns:
+      The sheet; each picture's longer side is 256 to 512 pixels.
+
+    Raises:
+      UserError: the arrays do not fit each other or the labels.
+    """
+    label = checked(image, label, labels)
+    prediction = checked(image, prediction, labels)
+    longer = max(label.shape)
+    factor = min(max(longer, SMALLEST), _LARGEST) / longer
+    height, width = (max(round(factor * side), 1) for side in label.shape)
+    prediction = resize(image, prediction, height, width)[1]
+    image, label = resize(image, label, height, width)
+
+    marks = marks_of(labels)
+    table = labels.colour_table()
+    table[IGNORE] = marks.ignored
+    grey = DARKENED * (image @ (0.299, 0.587, 0.114))
+    errors = np.repeat(grey[:, :, None], 3, axis=2).round().astype(np.uint8)
+    legend = list(present(labels, label, prediction))
+    for name, colour, pixels in [
+        *_errors(label, prediction, labels),
+        ("ignored", marks.ignored, label == IGNORE),
+    ]:
+        errors[pixels] = colour
+        if pixels.any():
+            legend.append((name, colour))
+    pictures = {
+        "Image": image,
+        "Ground truth": table[label],
+        "Prediction": table[prediction],
+        "Errors": errors,
+    }
+    return Sheet(pictures, legend)
+
+
+def _errors(
+    label: np.ndarray, prediction: np.ndarray, labels: LabelSet
+) -> list[tuple[str, Colour, np.ndarray]]:
+    """Return the kinds of errors: name, colour, and bool `[H, W]`."""
+    marks = marks_of(labels)
+    wrong = (label != IGNORE) & (label != prediction)
+    if labels.num_classes != 2:
+        return [("wrong", marks.wrong, wrong)]
+    positive = labels.names[1]
+    return [
+        (f"false positive ({positive})", marks.wrong, wrong & (prediction == 1)),
+        (f"false negative ({positive})", marks.missed, wrong & (prediction == 0)),
+    ]

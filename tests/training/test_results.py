@@ -1,0 +1,41 @@
+"""What results say of a run's model and data."""
+
+from dataclasses import replace
+
+import pytest
+
+from jaxseg.config import Config, DataConfig, ModelConfig
+from jaxseg.training.results import describe_run
+
+
+@pytest.mark.parametrize(
+    ("model", "backbone"),
+    [
+        (ModelConfig(head="unet", backbone="vgg16"), "vgg16"),
+        (ModelConfig(head="unet"), "resnet50"),  # the usual one
+        (ModelConfig(head="classifier", backbone="resnet18"), "resnet18"),
+        (ModelConfig(head="unet_original"), None),  # it has its own
+    ],
+)
+def test_the_backbone_that_is_taken_is_named(model, backbone):
+    described = describe_run(Config(name="run", model=model))
+    assert described["name"] == "run"
+    assert described["model"] == {"head": model.head, "backbone": backbone}
+
+
+@pytest.mark.parametrize(
+    ("root", "name"),
+    [
+        ("data/nuclei", "nuclei"),
+        ("data/nuclei/", "nuclei"),
+        ("nuclei/../cells", "cells"),
+        (".", "here"),
+        ("", None),
+        ("/", None),
+    ],
+)
+def test_of_a_root_the_folder_is_named(root, name, tmp_path, monkeypatch):
+    (tmp_path / "here").mkdir()
+    monkeypatch.chdir(tmp_path / "here")
+    config = replace(Config(), data=DataConfig(name="folder", root=root))
+    assert describe_run(config)["data"] == {"name": "folder", "root": name}
