@@ -33,7 +33,8 @@ def picture(seed, shape=LABEL.shape):
 
 def add(root, split, name, mask=LABEL, image=None):
     """Write an image and its mask, both lossless, as `SPLIT/images + SPLIT/masks`."""
-    pictures = {"images": picture(1, mask.shape[:2]) if image is None else image}
+    seed = {"train": 1, "val": 5}[split]
+    pictures = {"images": picture(seed, mask.shape[:2]) if image is None else image}
     for kind, pixels in (pictures | {"masks": mask}).items():
         path = root / split / kind / f"{name}.png"
         path.parent.mkdir(parents=True, exist_ok=True)

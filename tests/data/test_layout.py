@@ -20,13 +20,13 @@ def write_lines(path, *lines):
 
 
 def names(root):
-    splits = layout.find_splits(root)
+    splits = layout.find(root).splits
     return {split: [pair.name for pair in pairs] for split, pairs in splits.items()}
 
 
 def refused(root, message):
     with pytest.raises(UserError, match=message) as error:
-        layout.find_splits(root)
+        layout.find(root)
     assert "\n" not in str(error.value)
 
 
