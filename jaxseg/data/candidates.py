@@ -50,15 +50,15 @@ class Candidate:
         return any(all(table) for table in self.tables.values())
 
     @property
+    def is_nested(self) -> bool:
+        """Whether images lie in folders below their place."""
+        return any("/" in key for table in self.tables.values() for key in table[0])
+
+    @property
     def options(self) -> str:
         """The options that choose these places."""
-        deep = [
-            any("/" in key for table in self.tables.values() for key in table[side])
-            for side in (0, 1)
-        ]
-        return hints.options(
-            hints.pattern(self.images, deep[0]), hints.pattern(self.masks, deep[1])
-        )
+        sides = (self.images, self.masks)
+        return hints.options(*(hints.pattern(side, self.is_nested) for side in sides))
 
     def all_pairs(self, split: str, listing: Listing) -> list[Pair]:
         """Return the pairs of a split in which every file has its mate.
@@ -137,7 +137,9 @@ def find_candidates(listing: Listing) -> list[Candidate]:
             if ("{split}" in place) == ("{split}" in other):
                 sides = (listing.of(kind, place), listing.of(MASKS, other))
                 folders = _folders(listing, (kind, place), (MASKS, other))
-                found.append(_between((place, other), *sides, folders))
+                candidate = _between((place, other), *sides, folders)
+                if kind or candidate.count or not candidate.is_nested:
+                    found.append(candidate)
     if any(file.kind == MASKS for file in listing.files) or listing.truncated:
         return found
     for kind, place in of_images:

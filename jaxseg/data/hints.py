@@ -6,6 +6,7 @@ That is what lies there, what is near, and the options that answer it.
 from __future__ import annotations
 
 import glob
+import os
 import shlex
 from collections import Counter
 from collections.abc import Callable
@@ -65,8 +66,10 @@ def which(chosen: str, *paths: Path) -> str:
     path = max(paths, key=lambda path: len(path.stem))
     ending = path.suffix
     if len(paths) > 1:
-        shared = min(paths, key=lambda path: len(path.stem)).stem
-        ending = path.stem.removeprefix(shared) + ending
+        length = len(os.path.commonprefix([path.stem for path in paths]))
+        if path.stem[length : length + 1].isalnum():  # not within a word
+            length = max(path.stem.rfind(mark, 0, length) for mark in "_-. ")
+        ending = path.stem[max(length, 0) :] + ending
     _, images, _, masks = shlex.split(chosen)
     return options(images, masks.removesuffix("*") + "*" + glob.escape(ending))
 
@@ -76,7 +79,7 @@ def several(root: Path, found: list[tuple[str, str, str]]) -> UserError:
     places = " or ".join(
         f"{images or '.'} + {masks or '.'}" for images, masks, _ in found
     )
-    choices = ", or ".join(option for _, _, option in found)
+    choices = " or ".join(option for _, _, option in found)
     return UserError(
         f"{root}: images and masks may be {places}, and only you know which; pass"
         f" {choices}"
@@ -201,7 +204,7 @@ def _other_names(listing: Listing, find: Find) -> str:
                 continue
             known = images.kind or masks.kind or images.has_jpeg > masks.has_jpeg
             said = options(images.pattern, masks.pattern)
-            doubt = "" if known else f", if {masks.place} holds the masks"
+            doubt = "" if known else f" if {masks.place} holds the masks"
             return (
                 f"Files of the same names lie in {images.place} and {masks.place}: pass"
                 f" {said}{doubt}"

@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import dataclasses
 import os
+import shlex
 import shutil
 import subprocess
 import sys
@@ -351,3 +352,40 @@ def test_what_a_killed_preparation_left_goes(shapes_folder, tmp_path):
     (left / "dataset_info.json").unlink()
     assert len(open_dataset(config).samples("train")) == 12
     assert not left.exists()
+
+
+def test_patterns_choose_the_files(root, config):
+    for split in ("train", "val"):
+        (root / split / "masks").rename(root / split / "truth")
+    dataset = opened(config, images="{split}/images/*", masks="{split}/truth/*")
+    assert dataset.splits == {"train": 2, "val": 1}
+
+
+def test_names_of_nested_folders_stay_apart(root, config):
+    for town in "xy":
+        for kind in ("images", "masks"):
+            (root / "train" / kind / town).mkdir()
+            source = root / "train" / kind / ("a.png" if town == "x" else "b.png")
+            shutil.copy(source, root / "train" / kind / town / "1.png")
+    samples = opened(config).samples("train")
+    assert {sample["name"] for sample in samples} == {"a", "b", "x/1", "y/1"}
+
+
+def test_a_split_that_is_not_there_is_refused_with_one_that_works(root, config):
+    (root / "val").rename(root / "test")
+    with pytest.raises(
+        UserError, match="Known: train, test; pass --data.eval_split te"
+    ):
+        opened(config).samples("val", "data.eval_split")
+    assert len(opened(config).samples("test", "data.eval_split")) == 1
+
+
+def test_train_alone_is_refused_with_options_that_split_it(root, config):
+    shutil.rmtree(root / "val")
+    for number in range(20):
+        add(root, "train", str(number), image=picture(100 + number))
+    with pytest.raises(UserError, match="Known: train; pass --data.images") as error:
+        opened(config).samples("val", "data.eval_split")
+    words = shlex.split(str(error.value).split("pass ")[-1])
+    dataset = opened(config, images=words[1], masks=words[3])
+    assert dataset.splits["train"] + dataset.splits["val"] == 22
