@@ -104,13 +104,13 @@ class Candidate:
         """
         for path, other in self.clashes:
             raise UserError(
-                f"{path}: {other.name} has the same stem; remove one, or choose by"
+                f"{path}: {other.name} has the same stem; remove one, or pass"
                 f" {hints.which(self.options, path)}"
             )
         for path, other in self.matches[split].seconds:
             raise UserError(
                 f"{path}: a second mask of an image, beside {other.name}; remove one,"
-                f" or choose by {hints.which(self.options, path, other)}"
+                f" or pass {hints.which(self.options, path, other)}"
             )
 
 

@@ -69,7 +69,7 @@ def find(directory: Path, splits: tuple[str, ...]) -> list[Leak]:
     known = directory.parent / _FILE
     with contextlib.suppress(OSError, ValueError, TypeError, RecursionError):
         return _checked(json.loads(known.read_text()), splits)
-    leaks = _compare(records.open_records("folder", directory), splits)
+    leaks = sorted(_compare(records.open_records("folder", directory), splits))
     partial = known.with_suffix(f".{os.getpid()}")
     with contextlib.suppress(OSError):  # a cache that is only read
         partial.write_text(json.dumps(leaks))
