@@ -107,9 +107,11 @@ class Candidate:
                 f"{path}: {other.name} has the same stem; remove one, or pass"
                 f" {hints.which(self.options, path)}"
             )
-        for path, other in self.matches[split].seconds:
+        found = self.matches[split]
+        for path, other in found.seconds:
+            name = next(pair.name for pair in found.pairs if pair.mask == other)
             raise UserError(
-                f"{path}: a second mask of an image, beside {other.name}; remove one,"
+                f"{path}: a second mask of {name}, beside {other.name}; remove one,"
                 f" or pass {hints.which(self.options, path, other)}"
             )
 

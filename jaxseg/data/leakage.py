@@ -114,5 +114,5 @@ def _digest(sample: dict[str, Any]) -> tuple[str, bytes]:
     if (image == image[0, 0]).all():
         return sample["name"], b""
     digest = hashlib.sha256(repr(image.shape).encode())
-    digest.update(np.ascontiguousarray(image))
+    digest.update(np.ascontiguousarray(image).data)
     return sample["name"], digest.digest()

@@ -344,7 +344,7 @@ def test_two_kinds_of_class_masks_are_refused_with_options_that_choose(tmp_path)
         touch(tmp_path, f"leftImg8bit/{stem}_leftImg8bit.png")
         touch(tmp_path, f"gtFine/{stem}_gtFine_labelIds.png")
         touch(tmp_path, f"gtFine/{stem}_gtFine_labelTrainIds.png")
-    found = remedied(tmp_path, "a second mask of an image")
+    found = remedied(tmp_path, "a second mask of ulm/ulm_1_leftImg8bit")
     assert found.splits["val"][0].mask.name == "ulm_1_gtFine_labelTrainIds.png"
 
 
