@@ -28,7 +28,7 @@ class Candidate:
       masks: the masks' place.
       tables: the files.
       folders: of each split, what to call its images and its masks.
-      clashes: two files of one key.
+      clashes: of each split, files of one key, two and two.
       matches: of each split.
     """
 
@@ -36,7 +36,7 @@ class Candidate:
     masks: str
     tables: Tables
     folders: dict[str, tuple[str, str]]
-    clashes: list[tuple[Path, Path]]
+    clashes: dict[str, list[tuple[Path, Path]]]
     matches: dict[str, Match]
 
     @property
@@ -102,7 +102,7 @@ class Candidate:
         Raises:
           UserError: the first such file.
         """
-        for path, other in self.clashes:
+        for path, other in self.clashes.get(split, ()):
             raise UserError(
                 f"{path}: {other.name} has the same stem; remove one, or pass"
                 f" {hints.which(self.options, path)}"
@@ -120,11 +120,11 @@ def from_tables(
     names: tuple[str, str],
     tables: Tables,
     folders: dict[str, tuple[str, str]],
-    clashes: Iterable[tuple[Path, Path]] = (),
+    clashes: dict[str, list[tuple[Path, Path]]] | None = None,
 ) -> Candidate:
     """Match the images of each split with its masks."""
     matches = {split: match(*table) for split, table in tables.items()}
-    return Candidate(*names, tables, folders, list(clashes), matches)
+    return Candidate(*names, tables, folders, clashes or {}, matches)
 
 
 def find_candidates(listing: Listing) -> list[Candidate]:
@@ -140,7 +140,8 @@ def find_candidates(listing: Listing) -> list[Candidate]:
                 sides = (listing.of(kind, place), listing.of(MASKS, other))
                 folders = _folders(listing, (kind, place), (MASKS, other))
                 candidate = _between((place, other), *sides, folders)
-                if kind or candidate.count or not candidate.is_nested:
+                named = any(other.count for other in found)
+                if kind or not named and (candidate.count or not candidate.is_nested):
                     found.append(candidate)
     if any(file.kind == MASKS for file in listing.files) or listing.truncated:
         return found
@@ -190,18 +191,18 @@ def _between(
     masks: Mapping[str, list[File]],
     folders: dict[str, tuple[str, str]],
 ) -> Candidate:
-    clashes: list[tuple[Path, Path]] = []
+    clashes: dict[str, list[tuple[Path, Path]]] = {}
 
-    def by_key(files: Iterable[File]) -> dict[str, Path]:
+    def by_key(split: str, files: Iterable[File]) -> dict[str, Path]:
         found: dict[str, Path] = {}
         for file in files:
             if file.key in found:
-                clashes.append((file.path, found[file.key]))
+                clashes.setdefault(split, []).append((file.path, found[file.key]))
             found.setdefault(file.key, file.path)
         return found
 
     tables = {
-        split: (by_key(images.get(split, ())), by_key(masks.get(split, ())))
+        split: tuple(by_key(split, side.get(split, ())) for side in (images, masks))
         for split in ("", *ORDER)
         if split in images or split in masks
     }

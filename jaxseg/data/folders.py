@@ -167,7 +167,7 @@ def _walk(
         if path.name.startswith("."):
             continue
         met[0] += not (at.kind or at.split)
-        if met[0] > MOST:
+        if met[0] > MOST and not (at.kind or at.split):
             listing.truncated = True
             break
         if path.suffix.lower() in SUFFIXES:

@@ -13,7 +13,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from jaxseg.data.folders import IMAGES, KIND_OF, MASKS, SUFFIXES, Listing
+from jaxseg.data.folders import IMAGES, KIND_OF, MASKS, MOST, SUFFIXES, Listing
 from jaxseg.data.pairing import Pair, match
 from jaxseg.errors import UserError
 
@@ -244,6 +244,8 @@ def _contents(listing: Listing) -> str:
     said += [] if images else ["no image"]
     if foreign:
         said.append(", ".join(foreign[:3]))
+    if listing.truncated:
+        said.append(f"and more than {MOST:,} files and folders in all")
     ends = f" (images end in {' '.join(sorted(SUFFIXES))})" if foreign else ""
     return f"It holds {', '.join(said)}{ends}"
 

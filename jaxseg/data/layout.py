@@ -12,7 +12,7 @@ from typing import NamedTuple
 
 from jaxseg.data import hints, patterns, splits
 from jaxseg.data.candidates import Candidate, find_candidates, from_tables
-from jaxseg.data.folders import ORDER, Listing, inside, list_files
+from jaxseg.data.folders import MOST, ORDER, Listing, inside, list_files
 from jaxseg.errors import UserError
 
 LAYOUTS = (
@@ -75,6 +75,11 @@ def find(
 
 
 def _by_patterns(listing: Listing, images: str, masks: str) -> Layout:
+    if listing.truncated:
+        raise UserError(
+            f"{listing.root}: more than {MOST:,} files and folders; pass a --data.root"
+            " that holds only the data"
+        )
     of_masks = patterns.find_files(listing, masks, "data.masks")
     of_images = patterns.find_files(listing, images, "data.images", of_masks)
     if ("" in of_images) != ("" in of_masks):

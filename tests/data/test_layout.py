@@ -505,3 +505,34 @@ def test_the_only_split_is_split_by_the_options_that_are_found(tmp_path):
     words = shlex.split(layout.find(tmp_path).options)
     found = layout.find(tmp_path, words[1], words[3])
     assert set(found.splits) == {"train", "val"}
+
+
+def test_a_file_beside_folders_of_known_names_is_no_image(tmp_path):
+    touch(tmp_path, "train/images/a.png", "train/masks/a.png", "train/a.png")
+    found = layout.find(tmp_path)
+    assert found.splits["train"][0].image.parent.name == "images"
+
+
+def test_a_test_split_without_masks_may_hold_two_files_of_a_name(tmp_path):
+    touch(tmp_path, "train/images/a.jpg", "train/masks/a.png")
+    touch(tmp_path, "test/images/b.jpg", "test/images/b.png")
+    assert names(tmp_path) == {"train": ["a"]}
+
+
+@pytest.mark.parametrize("patterns", [(), ("a/*.jpg", "a/*.png")])
+def test_a_root_that_holds_far_too_much_is_refused(tmp_path, monkeypatch, patterns):
+    monkeypatch.setattr("jaxseg.data.folders.MOST", 10)
+    touch(tmp_path, *(f"a/{number}.jpg" for number in range(20)))
+    touch(tmp_path, *(f"a/{number}.png" for number in range(20)))
+    with pytest.raises(UserError, match="more than 1,000,000 files and folders"):
+        layout.find(tmp_path, *patterns)
+
+
+def test_folders_of_known_names_are_read_whole_however_much_lies_beside(
+    tmp_path, monkeypatch
+):
+    monkeypatch.setattr("jaxseg.data.folders.MOST", 10)
+    touch(tmp_path, *(f"a/{number}.jpg" for number in range(20)))
+    for number in range(30):
+        touch(tmp_path, f"train/images/{number}.jpg", f"train/masks/{number}.png")
+    assert len(names(tmp_path)["train"]) == 30
