@@ -13,7 +13,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from jaxseg.data.folders import IMAGES, KIND_OF, MASKS, MOST, SUFFIXES, Listing
+from jaxseg.data.folders import IMAGES, MASKS, MOST, SUFFIXES, Listing, say_role
 from jaxseg.data.pairing import Pair, match
 from jaxseg.errors import UserError
 
@@ -92,14 +92,19 @@ def without_split(root: Path, found: dict[str, list[Pair]]) -> str:
         return ""
     ((_, pairs),) = found.items()
     sides = []
-    for paths in ([p.image for p in pairs], [p.mask for p in pairs]):
-        folders = {path.parent.relative_to(root).as_posix() for path in paths}
-        if len(folders) != 1:
-            return ""
-        sides.append(folders.pop())
-    if sides[0] == sides[1]:
-        return ""
-    return options(*(pattern(glob.escape(side), False) for side in sides))
+    for paths in ([pair.image for pair in pairs], [pair.mask for pair in pairs]):
+        folders = {path.parent for path in paths}
+        folder = Path(os.path.commonpath(folders)) if folders else root
+        sides.append((folder, folders != {folder}))
+    (images, _), (masks, _) = sides
+    if images == masks:  # side by side
+        return "" if images == root else f"--data.root {shlex.quote(str(images))}"
+    return options(
+        *(
+            pattern(glob.escape(folder.relative_to(root).as_posix()), nested)
+            for folder, nested in sides
+        )
+    )
 
 
 def rivals(
@@ -176,7 +181,7 @@ def _deeper(listing: Listing, find: Find) -> str:
     if not folders:
         return ""
     depth = len(folders[0].relative_to(listing.root).parts)
-    names = {KIND_OF.get(path.name.lower()): path.name for path in _inner(folders[0])}
+    names = {say_role(path.name)[0]: path.name for path in _inner(folders[0])}
     if IMAGES in names and MASKS in names:
         sides = [
             "/".join(["*"] * depth + [names[kind], "*"]) for kind in (IMAGES, MASKS)

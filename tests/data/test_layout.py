@@ -499,12 +499,24 @@ def test_a_folder_linked_into_itself_is_refused(tmp_path):
     refused(tmp_path, "val")
 
 
-def test_the_only_split_is_split_by_the_options_that_are_found(tmp_path):
+@pytest.mark.parametrize(
+    ("image", "mask"),
+    [
+        ("train/images/{}.png", "train/masks/{}.png"),
+        ("images/train/x{}/1.png", "masks/train/x{}/1.png"),
+        ("imagesTr/{}_0000.png", "labelsTr/{}.png"),
+        ("train/{}.png", "train/{}_mask.png"),
+    ],
+)
+def test_the_only_split_is_split_by_the_options_that_are_found(tmp_path, image, mask):
     for number in range(20):
-        touch(tmp_path, f"train/images/{number}.png", f"train/masks/{number}.png")
-    words = shlex.split(layout.find(tmp_path).options)
-    found = layout.find(tmp_path, words[1], words[3])
+        touch(tmp_path, image.format(number), mask.format(number))
+    options = shlex.split(layout.find(tmp_path).options)
+    named = dict(zip(options[::2], options[1::2], strict=True))
+    root = type(tmp_path)(named.pop("--data.root", tmp_path))
+    found = layout.find(root, *named.values())
     assert set(found.splits) == {"train", "val"}
+    assert sum(map(len, found.splits.values())) == 20
 
 
 def test_a_file_beside_folders_of_known_names_is_no_image(tmp_path):
