@@ -202,7 +202,10 @@ def _between(
         return found
 
     tables = {
-        split: tuple(by_key(split, side.get(split, ())) for side in (images, masks))
+        split: (
+            by_key(split, images.get(split, ())),
+            by_key(split, masks.get(split, ())),
+        )
         for split in ("", *ORDER)
         if split in images or split in masks
     }

@@ -181,8 +181,8 @@ def _match_by_affixes(
     first = found.pairs[0]
     return _with_note(
         found,
-        f"{first.image.name} is paired with {first.mask.name}, and so on: what all"
-        " files of a folder have in their names does not count",
+        f"{first.image.name} is paired with {first.mask.name}, and so on: words"
+        " that all files of a folder share before or behind their names do not count",
     )
 
 

@@ -16,12 +16,13 @@ from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 from PIL import Image
 
-from jaxseg.config import DataConfig
+from jaxseg.config import Config, DataConfig
 from jaxseg.data import images
 from jaxseg.data.builders import folder
 from jaxseg.data.catalog import open_dataset
 from jaxseg.data.labels import IGNORE
 from jaxseg.errors import UserError
+from jaxseg.training.loop import train
 
 ROOT = Path(__file__).parents[2]
 LABEL = np.array([[0, 1, 2, 1], [2, 1, 0, IGNORE]], np.uint8)
@@ -313,7 +314,7 @@ def test_an_option_for_the_classes_is_enough_without_looking_at_masks():
 
 PREPARE = """
 import sys
-from jaxseg.config import DataConfig
+from jaxseg.config import Config, DataConfig
 from jaxseg.data.catalog import open_dataset
 sys.stdin.readline()
 config = DataConfig(name="folder", root=sys.argv[1], cache=sys.argv[2])
@@ -389,3 +390,12 @@ def test_train_alone_is_refused_with_options_that_split_it(root, config):
     words = shlex.split(str(error.value).split("pass ")[-1])
     dataset = opened(config, images=words[1], masks=words[3])
     assert dataset.splits["train"] + dataset.splits["val"] == 22
+
+
+def test_training_says_what_was_chosen(root, config, capfd):
+    (root / "val").rename(root / "test")
+    shutil.rmtree(root / "test" / "masks")
+    with pytest.raises(UserError, match="unknown split"):
+        train(Config(data=config))
+    said = "split 'test' has images and no masks; it is left out"
+    assert said in capfd.readouterr().err.splitlines()
