@@ -91,7 +91,7 @@ def _list_seeds() -> list[bytes]:
 
 
 def _list() -> Read:
-    from jaxseg.data.layout import find_splits
+    from jaxseg.data.layout import find
 
     def read(path: Path) -> None:
         root = path.parent / "root"
@@ -99,7 +99,7 @@ def _list() -> Read:
             (root / name).parent.mkdir(parents=True, exist_ok=True)
             (root / name).touch()
         path.replace(root / "train.txt")
-        find_splits(root)
+        find(root)
 
     return read
 

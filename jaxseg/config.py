@@ -33,6 +33,13 @@ class DataConfig:
     """A name that `python main.py datasets` lists."""
     root: str = ""
     """Folder of the raw files (folder, camvid) or of prepared TFDS data (others)."""
+    images: str = ""
+    """For `folder`: pattern of the images below `root`, such as "img/{split}/*.tif"."""
+    masks: str = ""
+    """For `folder`: pattern of the masks; an image and its mask share what the
+    wildcards stand for, and {split} is the name of a split."""
+    allow_leakage: bool = False
+    """For `folder`: go on where an image lies in two splits."""
     cache: str = ""
     """Where prepared records go; empty: $JAXSEG_CACHE, else ~/.cache/jaxseg."""
     train_split: str = "train"

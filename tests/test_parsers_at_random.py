@@ -116,8 +116,8 @@ def folder(tmp_path_factory):
 )
 def test_any_list_names_files_of_the_folder_or_is_refused(folder, content):
     (folder / "train.txt").write_bytes(content)
-    splits = read_or_refuse(layout.find_splits, folder)
-    for pair in splits["train"] if splits else ():
+    found = read_or_refuse(layout.find, folder)
+    for pair in found.splits["train"] if found else ():
         assert {path.parent.parent for path in pair[1:]} == {folder}
 
 

@@ -8,13 +8,17 @@ from __future__ import annotations
 
 import functools
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING
 
 from jaxseg.config import DataConfig
 from jaxseg.data.records import Dataset, open_records
 from jaxseg.data.stock import STOCK, open_stock
 from jaxseg.errors import UserError, choose
 from jaxseg.paths import cache_folder
+
+if TYPE_CHECKING:  # it imports TFDS
+    from jaxseg.data.builders.folder import Prepared
 
 __all__ = ["DATASETS", "Dataset", "Entry", "open_dataset"]
 
@@ -66,13 +70,18 @@ def _open_digits(config: DataConfig) -> Dataset:
 def _open_folder(config: DataConfig) -> Dataset:
     from jaxseg.data.builders import folder
 
-    return open_records("folder", folder.prepare(config))
+    return _open_prepared("folder", folder.prepare(config))
 
 
 def _open_camvid(config: DataConfig) -> Dataset:
     from jaxseg.data.builders import camvid
 
-    return open_records("camvid", camvid.prepare(config))
+    return _open_prepared("camvid", camvid.prepare(config))
+
+
+def _open_prepared(name: str, prepared: Prepared) -> Dataset:
+    dataset = open_records(name, prepared.directory)
+    return replace(dataset, notes=prepared.notes, whole_options=prepared.options)
 
 
 DATASETS: dict[str, Entry] = {

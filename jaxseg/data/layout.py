@@ -1,281 +1,143 @@
 """A folder's layout: its splits, and which mask belongs to which image.
 
-Goes by names alone and opens no image (that is `jaxseg.data.images`).  Nothing is
-written, and no link or list leads out of the folder.
+Goes by names alone and opens no image (that is `jaxseg.data.images`).  What the names
+of folders say is found by `folders`, names of files are compared by `pairing`, and a
+folder that is not understood is described by `hints`.
 """
 
 from __future__ import annotations
 
-import hashlib
-from collections.abc import Collection, Iterable, Sequence
-from pathlib import Path, PurePosixPath
+from pathlib import Path
 from typing import NamedTuple
 
+from jaxseg.data import hints, patterns, splits
+from jaxseg.data.candidates import Candidate, find_candidates, from_tables
+from jaxseg.data.folders import MOST, ORDER, Listing, inside, list_files
 from jaxseg.errors import UserError
 
-IMAGE_FOLDERS = ("images", "imgs", "image", "img", "jpegimages")
-MASK_FOLDERS = ("masks", "mask", "segmentationclass", "annotations", "labels", "label")
-"""Folder names in lower case; where several exist the first named here counts."""
-SPLITS = {
-    "train": "train",
-    "training": "train",
-    "val": "val",
-    "valid": "val",
-    "validation": "val",
-    "test": "test",
-    "testing": "test",
-}
-"""Accepted split names, of folders and of `.txt` files, and our name for each."""
 LAYOUTS = (
-    "SPLIT/images + SPLIT/masks, images/SPLIT + masks/SPLIT (SPLIT: train, val, test),"
-    " or images + masks, with train.txt and val.txt or without"
+    "SPLIT/images + SPLIT/masks, images/SPLIT + masks/SPLIT, SPLIT_images +"
+    " SPLIT_masks, SPLIT with both side by side (1.jpg, 1_mask.png), or the same"
+    " without SPLIT (train, val, test), with train.txt and val.txt or without"
 )
-_SUFFIXES = {".jpg", ".jpeg", ".png", ".bmp", ".tif", ".tiff", ".webp"}
-_MASK_SUFFIXES = {*_SUFFIXES, ".gif"}
-_MASK_ENDINGS = ("_mask", "-mask", "_masks", "_label", "_labels", "_gt", "_L")
-_LIST_FOLDERS = (".", "splits", "ImageSets/Segmentation")
 
 
-class Pair(NamedTuple):
-    """An image file and its mask file; `name` is the image's stem."""
+class Layout(NamedTuple):
+    """What was found in a folder.
 
-    name: str
-    image: Path
-    mask: Path
+    Attributes:
+      splits: the pairs of train, val and test, as far as they exist.
+      notes: what a user should know of the choices that were made.
+      options: the options that read train alone and split it by a hash, or empty.
+    """
 
-
-class Match(NamedTuple):
-    """What pairing two folders found; each list is sorted by name."""
-
-    pairs: list[Pair]
-    images_without_mask: list[Path]
-    masks_without_image: list[Path]
+    splits: splits.Splits
+    notes: tuple[str, ...] = ()
+    options: str = ""
 
 
-def find_splits(root: Path, layouts: str = LAYOUTS) -> dict[str, list[Pair]]:
-    """Find the splits of a folder in whichever accepted layout it has.
+def find(
+    root: Path, images: str = "", masks: str = "", layouts: str = LAYOUTS
+) -> Layout:
+    """Find the splits of a folder by patterns, or in whichever layout it has.
 
     Args:
       root: a folder laid out as `LAYOUTS` says; without split folders or lists, a hash
         of the name puts a fifth of the images into val, whatever other images exist.
+      images: pattern of the images, see `patterns`; empty goes by the layout.
+      masks: pattern of the masks; given if `images` is.
       layouts: the layouts that the caller accepts, for the message.
 
-    Returns:
-      The pairs of train, val and test, as far as they exist; a test split without
-      masks is left out.
-
     Raises:
-      UserError: no such folder or layout, files that do not pair, an empty split, a
-        link or a line of a list that leads out of the folder.
+      UserError: no such folder or layout, several folders that could hold the masks,
+        files that do not pair, an empty split, a link or a line of a list that leads
+        out of the folder.
     """
     if not root.is_dir():
         raise UserError(f"{root}: no such folder (data.root)")
-    found = {}
-    for split, (images, masks) in _folders_by_split(root).items():
-        if images and masks:
-            found[split] = pair_folders(images, masks, root)
-        elif not (images and split == "test"):
-            missing = "masks" if images else "images"
-            raise UserError(
-                f"{images or masks}: no {missing} beside it for split {split!r};"
-                f" accepted: {layouts}"
-            )
-    images, masks = subfolder(root, IMAGE_FOLDERS), subfolder(root, MASK_FOLDERS)
-    if not found and images and masks:
-        lists = _split_lists(root)
-        if lists:
-            found = _split_by_lists(lists, match(images, masks, root))
-        else:
-            found = _split_by_hash(pair_folders(images, masks, root))
-    if not found:
-        raise UserError(f"{root}: the layout is none of {layouts}")
-    for split, pairs in found.items():
+    if bool(images) != bool(masks):
+        raise UserError(
+            "data.images and data.masks go together; pass both patterns, such as"
+            " --data.images 'img/*.tif' --data.masks 'truth/*.png'"
+        )
+    listing = list_files(root)
+    if images:
+        found = _by_patterns(listing, images, masks)
+    else:
+        found = _by_folders(listing, layouts)
+    for split, pairs in found.splits.items():
         if not pairs:
             raise UserError(f"{root}: split {split!r} holds no images")
+        for path in (path for pair in pairs for path in (pair.image, pair.mask)):
+            if path.is_symlink():
+                inside(path, root)
     return found
 
 
-def _folders_by_split(root: Path) -> dict[str, tuple[Path | None, Path | None]]:
-    """Find the (images, masks) folders of each split, where splits are folders."""
-    inner = {
-        split: (subfolder(folder, IMAGE_FOLDERS), subfolder(folder, MASK_FOLDERS))
-        for split, folder in _split_folders(root).items()
+def _by_patterns(listing: Listing, images: str, masks: str) -> Layout:
+    if listing.truncated:
+        raise UserError(
+            f"{listing.root}: more than {MOST:,} files and folders; pass a --data.root"
+            " that holds only the data"
+        )
+    of_masks = patterns.find_files(listing, masks, "data.masks")
+    of_images = patterns.find_files(listing, images, "data.images", of_masks)
+    if ("" in of_images) != ("" in of_masks):
+        raise UserError(
+            f"data.images {images!r} and data.masks {masks!r}: write {{split}} in both"
+            " or in neither"
+        )
+    tables = {
+        split: (of_images.get(split, {}), of_masks.get(split, {}))
+        for split in ("", *ORDER)
+        if split in of_images or split in of_masks
     }
-    inner = {split: folders for split, folders in inner.items() if any(folders)}
-    images, masks = subfolder(root, IMAGE_FOLDERS), subfolder(root, MASK_FOLDERS)
-    if inner or not images or not masks:
-        return inner
-    of_images, of_masks = _split_folders(images), _split_folders(masks)
-    return {
-        split: (of_images.get(split), of_masks.get(split))
-        for split in {**of_images, **of_masks}
-    }
+    folders = dict.fromkeys(tables, (repr(images), repr(masks)))
+    return _split(listing, from_tables((images, masks), tables, folders))
 
 
-def subfolder(folder: Path, names: Sequence[str]) -> Path | None:
-    """Return the first folder in `folder` called one of `names`, in any letter case."""
-    folders = {path.name.lower(): path for path in folder.iterdir() if path.is_dir()}
-    return next((folders[name] for name in names if name in folders), None)
+def _by_folders(listing: Listing, layouts: str) -> Layout:
+    root = listing.root
+    candidates = find_candidates(listing)
+    paired = [found for found in candidates if found.count]
+    lists = splits.find_lists(root)
+    if lists and not any("" not in found.tables for found in paired):
+        columns = splits.split_by_columns(lists, root)
+        if columns:
+            return Layout(columns)
+    if len(paired) > 1:
+        raise hints.several(root, [(c.images, c.masks, c.options) for c in paired])
+    chosen = paired or [found for found in candidates if found.is_filled]
+    if not chosen:
+        raise hints.not_understood(listing, layouts, find)
+    found = _split(listing, chosen[0])
+    notes = hints.rivals(listing, chosen[0].images, chosen[0].masks, found.splits)
+    return found._replace(notes=(*found.notes, *notes))
 
 
-def pair_folders(images: Path, masks: Path, root: Path) -> list[Pair]:
-    """Pair every image with its mask.
-
-    Args:
-      images: folder of images.
-      masks: folder of masks: the image's stem, or that with an ending such as `_mask`.
-      root: the folder that no link may lead out of.
-
-    Raises:
-      UserError: an image without a mask or a mask without an image; up to three are
-        named.
-    """
-    found = match(images, masks, root)
-    for what, paths in (
-        (f"no mask in {masks} for", found.images_without_mask),
-        (f"no image in {images} for", found.masks_without_image),
-    ):
-        if paths:
-            names = ", ".join(path.name for path in paths[:3])
-            more = f" and {len(paths) - 3} more" if len(paths) > 3 else ""
-            raise UserError(f"{what} {names}{more}; an image and its mask share a stem")
-    return found.pairs
-
-
-def match(images: Path, masks: Path, root: Path) -> Match:
-    """Match the files of two folders by stem; see `pair_folders`.
-
-    Raises:
-      UserError: two images, or two masks of one image, share a stem; a link leads out
-        of `root`.
-    """
-    image_files = _by_stem(images, _SUFFIXES, root)
-    mask_of: dict[str, Path] = {}
-    unmatched = []
-    for stem, path in _by_stem(masks, _MASK_SUFFIXES, root).items():
-        names = [stem, *(stem.removesuffix(ending) for ending in _MASK_ENDINGS)]
-        name = next((name for name in names if name in image_files), None)
-        if name is None:
-            unmatched.append(path)
-        elif name in mask_of:
-            raise UserError(f"{path}: a second mask of {name}, beside {mask_of[name]}")
+def _split(listing: Listing, chosen: Candidate) -> Layout:
+    """Return the pairs of each split of the place that was chosen."""
+    matches = chosen.matches.values()
+    notes = dict.fromkeys(note for found in matches for note in found.notes)
+    if "" in chosen.tables:
+        return Layout(_split_whole(listing, chosen), tuple(notes))
+    found: splits.Splits = {}
+    for split, (images, masks) in chosen.tables.items():
+        if split == "test" and images and not masks:
+            notes["split 'test' has images and no masks; it is left out"] = None
         else:
-            mask_of[name] = path
-    pairs = [
-        Pair(name, path, mask_of[name])
-        for name, path in image_files.items()
-        if name in mask_of
-    ]
-    without = [path for name, path in image_files.items() if name not in mask_of]
-    return Match(pairs, without, unmatched)
+            found[split] = chosen.all_pairs(split, listing)
+    return Layout(found, tuple(notes), hints.without_split(listing.root, found))
 
 
-def _by_stem(folder: Path, suffixes: Collection[str], root: Path) -> dict[str, Path]:
-    """List the files of a folder by stem, sorted; hidden ones are passed over."""
-    inside(folder, root)
-    files: dict[str, Path] = {}
-    for path in sorted(folder.iterdir()):
-        if path.name.startswith(".") or path.suffix.lower() not in suffixes:
-            continue
-        if path.is_symlink():
-            inside(path, root)
-            if not path.exists():
-                raise UserError(f"{path}: a link to nothing; remove it")
-        if not path.is_file():  # reading a pipe may never end
-            raise UserError(f"{path}: not a plain file; remove it")
-        if path.stem in files:
-            raise UserError(f"{path}: {files[path.stem].name} has the same stem")
-        files[path.stem] = path
-    return files
-
-
-def inside(path: Path, root: Path) -> None:
-    """Refuse a path that leads out of `root` by a link.
-
-    Raises:
-      UserError: it does, or to itself.
-    """
-    try:
-        within = path.resolve().is_relative_to(root.resolve())
-    except (OSError, RuntimeError) as error:
-        raise UserError(f"{path}: a link to itself; remove it") from error
-    if not within:
-        raise UserError(
-            f"{path}: a link that leads out of {root}; copy the files into it"
-        )
-
-
-def _split_folders(folder: Path) -> dict[str, Path]:
-    return _by_split(path for path in folder.iterdir() if path.is_dir())
-
-
-def _split_lists(root: Path) -> dict[str, Path]:
-    """Find train.txt, val.txt, test.txt in the first place that has any."""
-    for place in _LIST_FOLDERS:
-        if (root / place).is_dir():
-            lists = _by_split((root / place).glob("*.txt"))
-            for path in lists.values():
-                inside(path, root)
-            if lists:
-                return lists
-    return {}
-
-
-def _by_split(paths: Iterable[Path]) -> dict[str, Path]:
-    found: dict[str, Path] = {}
-    for path in sorted(paths):
-        split = SPLITS.get(path.stem.lower())
-        if split in found:
-            raise UserError(f"{path} and {found[split].name} are both split {split!r}")
-        if split:
-            found[split] = path
-    return dict(sorted(found.items(), key=lambda item: list(SPLITS).index(item[0])))
-
-
-def read_list(path: Path) -> list[str]:
-    """Read the lines of a split list, without blank lines and `#` comments.
-
-    Raises:
-      UserError: it cannot be read as text.
-    """
-    if not path.is_file():
-        raise UserError(f"{path}: not a plain file; remove it")
-    try:
-        lines = path.read_text(encoding="utf-8-sig").splitlines()
-    except (OSError, ValueError) as error:
-        raise UserError(f"{path}: cannot be read as text ({error})") from error
-    stripped = [line.strip() for line in lines]
-    return [line for line in stripped if line and not line.startswith("#")]
-
-
-def _split_by_lists(lists: dict[str, Path], found: Match) -> dict[str, list[Pair]]:
-    by_name = {pair.name: pair for pair in found.pairs}
-    by_name |= {pair.image.name: pair for pair in found.pairs}
-    splits = {}
-    for split, path in lists.items():
-        pairs: dict[str, Pair] = {}
-        for line in read_list(path):
-            parts = PurePosixPath(line.replace("\\", "/"))
-            if parts.is_absolute() or ".." in parts.parts:
-                raise UserError(f"{path}: {line!r} leads out of the folder; list stems")
-            pair = by_name.get(parts.name)
-            if pair is None:
-                raise UserError(f"{path}: {line!r} names no image that has a mask")
-            if pair.name in pairs:
-                raise UserError(f"{path}: {line!r} is listed twice")
-            pairs[pair.name] = pair
-        splits[split] = list(pairs.values())
-    return splits
-
-
-def _split_by_hash(pairs: list[Pair]) -> dict[str, list[Pair]]:
-    splits: dict[str, list[Pair]] = {"train": [], "val": []}
-    for pair in pairs:
-        number = int.from_bytes(hashlib.sha256(pair.name.encode()).digest()[:8])
-        splits["val" if number % 5 == 0 else "train"].append(pair)
-    if pairs and not all(splits.values()):
-        raise UserError(
-            f"{pairs[0].image.parent}: too few images to keep a fifth for val;"
-            " list them in train.txt and val.txt"
-        )
-    return splits
+def _split_whole(listing: Listing, chosen: Candidate) -> splits.Splits:
+    root = listing.root
+    lists = splits.find_lists(root)
+    if lists:
+        chosen.check_unique("")
+        return splits.split_by_lists(lists, chosen.matches[""].pairs, root)
+    listed = splits.listed_whole(chosen.matches[""].pairs, root)
+    if listed is None:
+        return splits.split_by_hash(chosen.all_pairs("", listing))
+    chosen.check_unique("")
+    return splits.split_by_hash(listed)

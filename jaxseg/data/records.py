@@ -43,22 +43,33 @@ class Dataset:
       labels: the classes; raw values, if any, are those of the stored masks.
       splits: number of images in each split.
       directory: where the records lie.
+      notes: what a user should know of how the set was read.
+      whole_options: the options that split the only split by a hash, or empty.
     """
 
     name: str
     labels: LabelSet
     splits: dict[str, int]
     directory: Path
+    notes: tuple[str, ...] = ()
+    whole_options: str = ""
     _fields: Fields = OUR_FIELDS
     _sources: dict[str, str] = field(default_factory=dict)
 
-    def samples(self, split: str) -> Samples:
+    def samples(self, split: str, option: str = "") -> Samples:
         """Open a split for random access.
+
+        Args:
+          split: its name.
+          option: the option that holds the name, for the message.
 
         Raises:
           UserError: an unknown split (the known are listed) or an empty one.
         """
-        count = choose(f"split of {self.name}", split, self.splits)
+        try:
+            count = choose(f"split of {self.name}", split, self.splits)
+        except UserError as error:
+            raise UserError(f"{error}{self._remedy(option)}") from error
         if count == 0:
             raise UserError(f"{self.name}: split {split!r} is empty")
         source = self._sources.get(split, split)
@@ -66,6 +77,18 @@ class Dataset:
         for index in (0, count - 1):  # a file that is missing or cut shows now
             samples[index]
         return samples
+
+    def _remedy(self, option: str) -> str:
+        """Say how to do without a split that is not there."""
+        remedies = []
+        other = [split for split in self.splits if split != "train"]
+        if option == "data.eval_split" and other:
+            remedies.append(f"--data.eval_split {other[-1]}")
+        elif option == "data.eval_split" and self.whole_options:
+            remedies.append(
+                f"{self.whole_options} to keep a fifth of the images for it"
+            )
+        return f"; pass {' or '.join(remedies)}" if remedies else ""
 
     def sizes(self, split: str) -> list[tuple[int, int]]:
         """Read (height, width) of every image of a split from the encoded headers.
@@ -192,7 +215,7 @@ def open_records(
             raise _damaged(directory, "metadata.json") from error
     sources = dict(sources or {split: split for split in info.splits})
     splits = {split: info.splits[sources[split]].num_examples for split in sources}
-    return Dataset(name, labels, splits, directory, fields, sources)
+    return Dataset(name, labels, splits, directory, _fields=fields, _sources=sources)
 
 
 def _reopen(directory: Path) -> Any:

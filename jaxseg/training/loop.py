@@ -169,8 +169,11 @@ class _Training:
         from_first(self._open_data)
         if not is_first():  # they find it made
             self._open_data()
-        self.train_samples = self.dataset.samples(config.data.train_split)
-        self.eval_samples = self.dataset.samples(config.data.eval_split)
+        for text in self.dataset.notes:
+            note(text)
+        splits = config.data
+        self.train_samples = self.dataset.samples(splits.train_split)
+        self.eval_samples = self.dataset.samples(splits.eval_split, "data.eval_split")
         self.eval_sizes = self.eval_samples.sizes()
         self.num_classes = self.dataset.labels.num_classes
         self.model: Segmenter = segmenter(config, self.num_classes)

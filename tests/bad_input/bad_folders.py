@@ -27,6 +27,12 @@ def folder(
     return Case(name, make, said)
 
 
+def patterns(name: str, images: str, masks: str, said: str) -> Case:
+    """The sound data set, with patterns."""
+    options = ("--data.images", images, "--data.masks", masks)
+    return folder(f"patterns: {name}", _nothing, said, *options)
+
+
 def lists(name: str, content: str | bytes, said: str, *options: str) -> Case:
     """Images and masks in two folders, with a train.txt of some content."""
 
@@ -57,6 +63,17 @@ def segnet(name: str, content: str | bytes, said: str) -> Case:
 def root(name: str, lay_out: Callable[[Place], Path], said: str) -> Case:
     """A data set that `lay_out` makes."""
     return Case(name, lambda place: train(place.experiment(lay_out(place))), said)
+
+
+def _nothing(root: Path) -> None:
+    """Spoil nothing."""
+
+
+def _into(root: Path, below: str) -> None:
+    """Move everything into a folder below the root."""
+    shutil.move(root, root.parent / "whole")
+    (root / below).parent.mkdir(parents=True)
+    shutil.move(root.parent / "whole", root / below)
 
 
 def _flat(place: Place) -> Path:
@@ -179,12 +196,12 @@ FOLDERS = [
             path.rename(path.with_suffix(".xyz"))
             for path in (root / "train" / "images").iterdir()
         ],
-        "no image in",
+        r"no images beside it for split 'train' .8 \.xyz in .*images end in",
     ),
     folder(
         "masks called otherwise",
         lambda root: [
-            path.rename(path.with_stem("m" + path.stem))
+            path.rename(path.with_stem(f"m{10 + int(path.stem)}"))
             for path in (root / "train" / "masks").iterdir()
         ],
         "no mask in .* and 5 more",
@@ -263,6 +280,61 @@ FOLDERS = [
         "a split linked to its parent",
         lambda root: (shutil.rmtree(root / "val"), (root / "val").symlink_to(".")),
         "val",
+    ),
+    folder(
+        "an image in two splits",
+        _copy("train/images/0.png", "val/images/0.png"),
+        "an image lies in two splits.*train/images/0.png = val/images/0.png;"
+        " .*--data.allow_leakage True",
+    ),
+    folder(
+        "every image in two splits",
+        lambda root: (
+            shutil.rmtree(root / "val"),
+            shutil.copytree(root / "train", root / "val"),
+        ),
+        "8 images lie in two splits, .* and 5 more",
+    ),
+    folder(
+        "two folders of masks",
+        lambda root: shutil.copytree(root / "train" / "masks", root / "train" / "gt"),
+        "only you know which; pass --data.images",
+    ),
+    folder(
+        "everything a folder deeper",
+        lambda root: _into(root, "inner"),
+        "seems to begin deeper: pass --data.root .*inner",
+    ),
+    folder(
+        "everything two folders deeper",
+        lambda root: _into(root, "download/v1"),
+        "seems to begin deeper: pass --data.root .*download/v1",
+    ),
+    folder(
+        "folders of other names",
+        lambda root: [
+            (root / split / kind).rename(root / split / name)
+            for split in ("train", "val")
+            for kind, name in (("images", "photos"), ("masks", "classes"))
+        ],
+        "Files of the same names lie in {split}/.* pass --data.images",
+    ),
+    folder("only one pattern", _nothing, "go together", "--data.masks", "*/masks/*"),
+    patterns("two levels up", "../../*", "*/masks/*", "leads out of data.root"),
+    patterns("absolute", "/etc/*", "*/masks/*", "leads out of data.root"),
+    patterns("of nothing", "*/imges/*", "*/masks/*", "no other image file below"),
+    patterns("of the same", "*/*/*", "*/*/*", "no other image file below"),
+    patterns("one split", "{split}/images/*", "*/masks/*", "in both or in neither"),
+    patterns(
+        "no wildcard", "train/images/0.png", "train/masks/0.png", "too few images"
+    ),
+    patterns("a NUL", "\0*", "*/masks/*", "no other image file below"),
+    patterns("a range backwards", "[z-a]/*", "*/masks/*", "no pattern of file names"),
+    patterns("a long one", "?*" * 40 + "x", "*/masks/*", "no other image file below"),
+    folder(
+        "a table of classes that is none",
+        lambda root: (root / "labelmap.txt").write_text("red"),
+        "labelmap.txt: 'red' is not name:r,g,b",
     ),
     lists("empty", "", "split 'train' holds no images"),
     lists("only remarks", "# none\n\n", "split 'train' holds no images"),

@@ -14,7 +14,8 @@ MASK = np.arange(12, dtype=np.uint8).reshape(3, 4)  # every class once, and void
 
 
 def add(root, images, masks, name):
-    for kind, pixels in ((images, np.dstack([MASK] * 3)), (masks, MASK)):
+    image = np.dstack([MASK + len(images)] * 3)  # another one in each split
+    for kind, pixels in ((images, image), (masks, MASK)):
         path = root / kind / f"{name}.png"
         path.parent.mkdir(parents=True, exist_ok=True)
         Image.fromarray(pixels).save(path)

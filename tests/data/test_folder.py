@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import dataclasses
 import os
+import shlex
 import shutil
 import subprocess
 import sys
@@ -15,12 +16,13 @@ from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 from PIL import Image
 
-from jaxseg.config import DataConfig
+from jaxseg.config import Config, DataConfig
 from jaxseg.data import images
 from jaxseg.data.builders import folder
 from jaxseg.data.catalog import open_dataset
 from jaxseg.data.labels import IGNORE
 from jaxseg.errors import UserError
+from jaxseg.training.loop import train
 
 ROOT = Path(__file__).parents[2]
 LABEL = np.array([[0, 1, 2, 1], [2, 1, 0, IGNORE]], np.uint8)
@@ -33,7 +35,8 @@ def picture(seed, shape=LABEL.shape):
 
 def add(root, split, name, mask=LABEL, image=None):
     """Write an image and its mask, both lossless, as `SPLIT/images + SPLIT/masks`."""
-    pictures = {"images": picture(1, mask.shape[:2]) if image is None else image}
+    seed = {"train": 1, "val": 5}[split]
+    pictures = {"images": picture(seed, mask.shape[:2]) if image is None else image}
     for kind, pixels in (pictures | {"masks": mask}).items():
         path = root / split / kind / f"{name}.png"
         path.parent.mkdir(parents=True, exist_ok=True)
@@ -311,7 +314,7 @@ def test_an_option_for_the_classes_is_enough_without_looking_at_masks():
 
 PREPARE = """
 import sys
-from jaxseg.config import DataConfig
+from jaxseg.config import Config, DataConfig
 from jaxseg.data.catalog import open_dataset
 sys.stdin.readline()
 config = DataConfig(name="folder", root=sys.argv[1], cache=sys.argv[2])
@@ -350,3 +353,49 @@ def test_what_a_killed_preparation_left_goes(shapes_folder, tmp_path):
     (left / "dataset_info.json").unlink()
     assert len(open_dataset(config).samples("train")) == 12
     assert not left.exists()
+
+
+def test_patterns_choose_the_files(root, config):
+    for split in ("train", "val"):
+        (root / split / "masks").rename(root / split / "truth")
+    dataset = opened(config, images="{split}/images/*", masks="{split}/truth/*")
+    assert dataset.splits == {"train": 2, "val": 1}
+
+
+def test_names_of_nested_folders_stay_apart(root, config):
+    for town in "xy":
+        for kind in ("images", "masks"):
+            (root / "train" / kind / town).mkdir()
+            source = root / "train" / kind / ("a.png" if town == "x" else "b.png")
+            shutil.copy(source, root / "train" / kind / town / "1.png")
+    samples = opened(config).samples("train")
+    assert {sample["name"] for sample in samples} == {"a", "b", "x/1", "y/1"}
+
+
+def test_a_split_that_is_not_there_is_refused_with_one_that_works(root, config):
+    (root / "val").rename(root / "test")
+    with pytest.raises(
+        UserError, match="Known: train, test; pass --data.eval_split te"
+    ):
+        opened(config).samples("val", "data.eval_split")
+    assert len(opened(config).samples("test", "data.eval_split")) == 1
+
+
+def test_train_alone_is_refused_with_options_that_split_it(root, config):
+    shutil.rmtree(root / "val")
+    for number in range(20):
+        add(root, "train", str(number), image=picture(100 + number))
+    with pytest.raises(UserError, match="Known: train; pass --data.images") as error:
+        opened(config).samples("val", "data.eval_split")
+    words = shlex.split(str(error.value).split("pass ")[-1])
+    dataset = opened(config, images=words[1], masks=words[3])
+    assert dataset.splits["train"] + dataset.splits["val"] == 22
+
+
+def test_training_says_what_was_chosen(root, config, capfd):
+    (root / "val").rename(root / "test")
+    shutil.rmtree(root / "test" / "masks")
+    with pytest.raises(UserError, match="unknown split"):
+        train(Config(data=config))
+    said = "split 'test' has images and no masks; it is left out"
+    assert said in capfd.readouterr().err.splitlines()

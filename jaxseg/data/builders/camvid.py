@@ -10,9 +10,11 @@ import dataclasses
 from pathlib import Path, PurePosixPath
 
 from jaxseg.config import DataConfig
-from jaxseg.data import layout
+from jaxseg.data import layout, leakage
 from jaxseg.data.builders import folder
 from jaxseg.data.labels import LabelSet
+from jaxseg.data.pairing import Pair
+from jaxseg.data.splits import Splits, read_list
 from jaxseg.errors import UserError
 from jaxseg.paths import cache_folder, user_path
 
@@ -57,15 +59,15 @@ class Camvid(folder.Folder, skip_registration=True):
     REMEDY = "fetch the mask again"
 
 
-def prepare(config: DataConfig) -> Path:
-    """Check and store CamVid unless that was done; return the place of the records.
+def prepare(config: DataConfig) -> folder.Prepared:
+    """Check and store CamVid unless that was done.
 
     Args:
       config: `root` as in the SegNet tutorial (train, trainannot, val, valannot, test,
         testannot, perhaps train.txt, ...) or any layout that `folder` takes.
 
     Raises:
-      UserError: the folder is missing or a file is wrong.
+      UserError: the folder is missing, a file is wrong, or an image lies in two splits.
     """
     if not config.root:
         raise UserError(f"camvid is not downloaded for you: {_FETCH}")
@@ -73,38 +75,38 @@ def prepare(config: DataConfig) -> Path:
     if not root.is_dir():
         raise UserError(f"{root}: no such folder; {_FETCH}")
     layouts = f"train + trainannot, val + valannot, test + testannot, {layout.LAYOUTS}"
-    splits = _find_splits(root) or layout.find_splits(root, layouts)
+    found = layout.find(root, config.images, config.masks, layouts)
+    found = found._replace(splits=_as_listed(root, found.splits))
     cache = cache_folder(config.cache)
     options = {"labels": dataclasses.asdict(LABELS)}
-    return folder.prepare_splits(Camvid, cache, root, splits, options, lambda: LABELS)
+    directory = folder.prepare_splits(
+        Camvid, cache, root, found.splits, options, lambda: LABELS
+    )
+    if not config.allow_leakage:
+        leakage.refuse(directory, found.splits, root)
+    return folder.Prepared(directory, found.notes, found.options)
 
 
-def _find_splits(root: Path) -> folder.Splits:
-    """Find the splits of the SegNet layout; none where it is another layout."""
-    splits = {}
-    for split in ("train", "val", "test"):
-        images, masks = root / split, root / f"{split}annot"
-        if not (images.is_dir() and masks.is_dir()):
-            continue
+def _as_listed(root: Path, found: Splits) -> Splits:
+    """Keep what the lists of the SegNet layout name, where it is this layout."""
+    for split in found:
         listed = root / f"{split}.txt"
-        if listed.is_file():
-            splits[split] = _listed(listed, layout.match(images, masks, root))
-        else:
-            splits[split] = layout.pair_folders(images, masks, root)
-        if not splits[split]:
-            raise UserError(f"{images}: split {split!r} holds no images")
-    return splits
+        if (root / f"{split}annot").is_dir() and listed.is_file():
+            found = found | {split: _listed(listed, found[split])}
+            if not found[split]:
+                raise UserError(f"{listed}: split {split!r} holds no images")
+    return found
 
 
-def _listed(path: Path, found: layout.Match) -> list[layout.Pair]:
+def _listed(path: Path, pairs: list[Pair]) -> list[Pair]:
     """Keep the pairs on a list whose lines are `/SegNet/CamVid/train/NAME.png MASK`."""
-    by_name = {pair.name: pair for pair in found.pairs}
-    pairs: dict[str, layout.Pair] = {}
-    for line in layout.read_list(path):
+    by_name = {pair.name: pair for pair in pairs}
+    listed: dict[str, Pair] = {}
+    for line in read_list(path):
         name = PurePosixPath(line.split()[0]).stem
         if name not in by_name:
             raise UserError(f"{path}: {line!r} names no image that has a mask")
-        if name in pairs:
+        if name in listed:
             raise UserError(f"{path}: {line!r} is listed twice")
-        pairs[name] = by_name[name]
-    return list(pairs.values())
+        listed[name] = by_name[name]
+    return list(listed.values())

@@ -14,18 +14,32 @@ import json
 import os
 from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 from jaxseg.config import DataConfig
-from jaxseg.data import images, layout, records
+from jaxseg.data import images, layout, leakage, records
 from jaxseg.data.builders import base
+from jaxseg.data.class_tables import with_class_table
 from jaxseg.data.classes import label_set
 from jaxseg.data.labels import LabelSet
 from jaxseg.data.masks import read_mask
+from jaxseg.data.splits import Splits
 from jaxseg.errors import UserError
 from jaxseg.paths import cache_folder, user_path
 
-Splits = dict[str, list[layout.Pair]]
+
+class Prepared(NamedTuple):
+    """Records that are stored.
+
+    Attributes:
+      directory: where they lie.
+      notes: what a user should know of the choices that were made.
+      options: the options that split the only split there is by a hash, or empty.
+    """
+
+    directory: Path
+    notes: tuple[str, ...]
+    options: str
 
 
 class Folder(base.RecordBuilder, skip_registration=True):
@@ -57,26 +71,33 @@ class Folder(base.RecordBuilder, skip_registration=True):
             yield pair.name, base.record(image, label, pair.name)
 
 
-def prepare(config: DataConfig) -> Path:
-    """Check and store a user's folder unless that was done; return the records' place.
+def prepare(config: DataConfig) -> Prepared:
+    """Check and store a user's folder unless that was done.
 
     Args:
-      config: `root` in one of the layouts of `layout.LAYOUTS`, and the label options.
+      config: `root` in one of the layouts of `layout.LAYOUTS`, or with the patterns
+        `images` and `masks`, and the label options.
 
     Raises:
-      UserError: the folder, a file or an option is wrong.
+      UserError: the folder, a file or an option is wrong, or an image lies in two
+        splits.
     """
     if not config.root:
         raise UserError("data set 'folder' reads your files: pass --data.root FOLDER")
     root = user_path(config.root)
-    splits = layout.find_splits(root)
+    found = layout.find(root, config.images, config.masks)
+    splits = found.splits
+    config, table_notes = with_class_table(config, root, splits)
     names = ("num_classes", "class_names", "palette", "mask_values", "ignore_value")
     options = {name: getattr(config, name) for name in names}
     masks = [pair.mask for pairs in splits.values() for pair in pairs]
     cache = cache_folder(config.cache)
-    return prepare_splits(
+    directory = prepare_splits(
         Folder, cache, root, splits, options, lambda: label_set(config, masks)
     )
+    if not config.allow_leakage:
+        leakage.refuse(directory, splits, root)
+    return Prepared(directory, (*found.notes, *table_notes), found.options)
 
 
 def prepare_splits(

@@ -1,0 +1,118 @@
+"""Images that lie in two splits, so that an evaluation would repeat the training.
+
+What counts is the pixels: the same file, a copy, and another lossless encoding are one
+image, whatever their names and masks.  Images of one colour hold nothing to learn by
+heart and do not count: empty slices and tiles are common in every split.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import hashlib
+import json
+import os
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from jaxseg.data import records
+from jaxseg.data.splits import Splits
+from jaxseg.errors import UserError
+
+Leak = tuple[str, str, str, str]
+"""Split and name of an image, and split and name of the same one."""
+
+_FILE = "leakage.json"
+
+
+def refuse(directory: Path, splits: Splits, root: Path) -> None:
+    """Refuse prepared records of which an image lies in two splits.
+
+    The images are compared once; the result is kept beside the records.
+
+    Args:
+      directory: of the records.
+      splits: the files that they were made from.
+      root: what the files' paths are given relative to.
+
+    Raises:
+      UserError: three of the pairs are named, and how many there are.
+    """
+    leaks = find(directory, tuple(splits))
+    if not leaks:
+        return
+    place = {
+        (split, pair.name): pair.image.relative_to(root).as_posix()
+        for split, pairs in splits.items()
+        for pair in pairs
+    }
+    said = ", ".join(
+        f"{place[leak[0], leak[1]]} = {place[leak[2], leak[3]]}" for leak in leaks[:3]
+    )
+    more = f" and {len(leaks) - 3} more" if len(leaks) > 3 else ""
+    count = "an image lies" if len(leaks) == 1 else f"{len(leaks)} images lie"
+    raise UserError(
+        f"{root}: {count} in two splits, with the same pixels: {said}{more}; take them"
+        " out of one of the two, or pass --data.allow_leakage True to go on"
+    )
+
+
+def find(directory: Path, splits: tuple[str, ...]) -> list[Leak]:
+    """Return the images that lie in two splits of prepared records.
+
+    Args:
+      directory: of the records.
+      splits: their names.
+    """
+    known = directory.parent / _FILE
+    with contextlib.suppress(OSError, ValueError, TypeError, RecursionError):
+        return _checked(json.loads(known.read_text()), splits)
+    leaks = sorted(_compare(records.open_records("folder", directory), splits))
+    partial = known.with_suffix(f".{os.getpid()}")
+    with contextlib.suppress(OSError):  # a cache that is only read
+        partial.write_text(json.dumps(leaks))
+        partial.replace(known)
+    return leaks
+
+
+def _checked(stored: Any, splits: tuple[str, ...]) -> list[Leak]:
+    """Return what `find` wrote.
+
+    Raises:
+      ValueError, TypeError: it is something else.
+    """
+    leaks: list[Leak] = []
+    for split, name, other, other_name in stored:
+        if not {split, other} <= set(splits):
+            raise ValueError("of other splits")
+        leaks.append((split, str(name), other, str(other_name)))
+    return leaks
+
+
+def _compare(dataset: records.Dataset, splits: tuple[str, ...]) -> list[Leak]:
+    first: dict[bytes, tuple[str, str]] = {}
+    leaks: list[Leak] = []
+    with ThreadPoolExecutor(min(8, os.cpu_count() or 1)) as pool:
+        for split in splits:
+            samples = dataset.samples(split)
+            digests = pool.map(lambda i, s=samples: _digest(s[i]), range(len(samples)))
+            found: dict[bytes, tuple[str, str]] = {}
+            for name, digest in digests:
+                if digest and digest in first:
+                    leaks.append((*first[digest], split, name))
+                elif digest:
+                    found.setdefault(digest, (split, name))
+            first |= found
+    return leaks
+
+
+def _digest(sample: dict[str, Any]) -> tuple[str, bytes]:
+    """Return a sample's name and the hash of its image, empty for one colour."""
+    image: np.ndarray = sample["image"]
+    if (image == image[0, 0]).all():
+        return sample["name"], b""
+    digest = hashlib.sha256(repr(image.shape).encode())
+    digest.update(np.ascontiguousarray(image).data)
+    return sample["name"], digest.digest()

@@ -1,0 +1,215 @@
+"""Which mask belongs to which image, by their names alone.
+
+The names are equal, or equal without words such as `image` and `mask` before or behind
+them, or equal without what all files of a folder have before or behind.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import NamedTuple
+
+from jaxseg.data.folders import SUFFIXES
+
+_IMAGE_WORDS = r"image|img|im|photo|sat|rgb|leftImg8bit|(?<=_)0000"
+"""`_0000` is the number of the first channel."""
+_OTHER_WORDS = r"colou?rs?|instanceIds|instances?|overlay|vis|viz|preview"
+"""Words of masks that are pictures or numbers of objects, not classes."""
+_MASK_WORDS = (
+    r"masks?|labels?|lbl|gt|groundtruth|truth|seg|segm|segmentations?|annotations?|"
+    r"annot|ann|manual1?|gtFine|gtCoarse|labelIds|labelTrainIds|(?-i:L)|"
+    rf"{_OTHER_WORDS}"
+)
+
+_ENDING = "|".join(re.escape(suffix[1:]) for suffix in sorted(SUFFIXES))
+
+
+class Pair(NamedTuple):
+    """An image file and its mask file; no two of a split share a name."""
+
+    name: str
+    image: Path
+    mask: Path
+
+
+@dataclass(frozen=True)
+class Match:
+    """What matching images with masks found; each list is in the order of its side.
+
+    Attributes:
+      pairs: images with their masks.
+      images_without_mask: files.
+      masks_without_image: files.
+      seconds: masks of images that have one, each with the one it has.
+      notes: what a user should know of the rules that were taken.
+    """
+
+    pairs: list[Pair]
+    images_without_mask: list[Path]
+    masks_without_image: list[Path]
+    seconds: list[tuple[Path, Path]]
+    notes: tuple[str, ...] = ()
+
+
+def match(images: Mapping[str, Path], masks: Mapping[str, Path]) -> Match:
+    """Match images with masks.
+
+    Args:
+      images: each file under its key: folders that both sides share, and the stem.
+      masks: the same.
+
+    Returns:
+      Pairs by the same key; by keys that are the same without known words before or
+      behind the stem; or, if that leaves a file over and this leaves none, by what is
+      left of the stems when the words that all files of a side share are cut off.
+    """
+    classes = {key: path for key, path in masks.items() if not _is_other(key)}
+    found = _match_by_words(images, classes)
+    if len(classes) < len(masks):
+        if images and not found.images_without_mask:
+            others = sorted({_last_word(key) for key in masks if key not in classes})
+            said = (
+                f"masks are the files without {', '.join(others)} at the end of their"
+                f" name, such as {found.pairs[0].mask.name}"
+            )
+            return _with_note(found, said)
+        found = _match_by_words(images, masks)
+    if found.images_without_mask or found.masks_without_image:
+        return _match_by_affixes(images, masks) or found
+    return found
+
+
+def named_as_mask(key: str) -> bool:
+    """Whether a word such as `mask` stands before or behind a file's stem."""
+    return len(_variants(key, _MASK_WORDS)) > 1
+
+
+def _with_note(found: Match, note: str) -> Match:
+    return Match(
+        found.pairs,
+        found.images_without_mask,
+        found.masks_without_image,
+        found.seconds,
+        (*found.notes, note),
+    )
+
+
+def _match_by_words(images: Mapping[str, Path], masks: Mapping[str, Path]) -> Match:
+    bare: dict[str, set[str]] = {}
+    for key in images:
+        for variant in _variants(key, _IMAGE_WORDS)[1:]:
+            bare.setdefault(variant, set()).add(key)
+    mask_of: dict[str, Path] = {}
+    unmatched, seconds = [], []
+    for key, path in masks.items():
+        name = _owner(_variants(key, _MASK_WORDS), images, bare)
+        if name is None:
+            unmatched.append(path)
+        elif name in mask_of:
+            seconds.append((path, mask_of[name]))
+        else:
+            mask_of[name] = path
+    return _matched(images, mask_of, unmatched, seconds)
+
+
+def _owner(
+    variants: list[str], images: Mapping[str, Path], bare: Mapping[str, set[str]]
+) -> str | None:
+    """Return the image that a mask of these names belongs to, if it is one."""
+    for variant in variants:
+        if variant in images:
+            return variant
+    for variant in variants:
+        if len(owners := bare.get(variant, ())) == 1:
+            return next(iter(owners))
+    return None
+
+
+def _matched(
+    images: Mapping[str, Path],
+    mask_of: Mapping[str, Path],
+    unmatched: list[Path],
+    seconds: list[tuple[Path, Path]],
+) -> Match:
+    pairs = [
+        Pair(name, path, mask_of[name])
+        for name, path in images.items()
+        if name in mask_of
+    ]
+    without = [path for name, path in images.items() if name not in mask_of]
+    return Match(pairs, without, unmatched, seconds)
+
+
+def _variants(key: str, words: str) -> list[str]:
+    """Return a key and what is left of it without known words, the longest first."""
+    found = [key]
+    for known in found:  # it grows meanwhile
+        folder, stem = os.path.split(known)
+        for rule in (
+            rf"(.+)\.(?:{_ENDING})",  # a.jpg.png is the mask of a.jpg
+            rf"(.+?)[\s_.-]+(?:{words})",
+            rf"(?:{words})(?:[\s_.-]+|(?=\d))(.+)",
+        ):
+            left = re.fullmatch(rule, stem, re.IGNORECASE)
+            if left and (rest := os.path.join(folder, left[1])) not in found:
+                found.append(rest)
+    return sorted(found, key=len, reverse=True)
+
+
+def _last_word(key: str) -> str:
+    return re.split(r"[\s_.-]", key)[-1]
+
+
+def _is_other(key: str) -> bool:
+    named = re.fullmatch(_OTHER_WORDS, _last_word(key), re.IGNORECASE)
+    return named is not None and _last_word(key) != os.path.basename(key)
+
+
+def _match_by_affixes(
+    images: Mapping[str, Path], masks: Mapping[str, Path]
+) -> Match | None:
+    """Match by what is left without the shared ends, if every file then has a mate."""
+    of_images, of_masks = _cores(images), _cores(masks)
+    if of_images is None or of_masks is None or of_images.keys() != of_masks.keys():
+        return None
+    mask_of = {of_images[core]: masks[of_masks[core]] for core in of_images}
+    found = _matched(images, mask_of, [], [])
+    first = found.pairs[0]
+    return _with_note(
+        found,
+        f"{first.image.name} is paired with {first.mask.name}, and so on: words"
+        " that all files of a folder share before or behind their names do not count",
+    )
+
+
+def _cores(keys: Iterable[str]) -> dict[str, str] | None:
+    """Return each key under what is left of it without the shared ends, if unique."""
+    keys = list(keys)
+    stems = [os.path.split(key)[1] for key in keys]
+    start = _shared(stems)
+    stems = [stem[start:] for stem in stems]
+    end = _shared([stem[::-1] for stem in stems])
+    stems = [stem[: len(stem) - end] for stem in stems]
+    cores = {
+        os.path.join(os.path.split(key)[0], stem): key
+        for key, stem in zip(keys, stems, strict=True)
+    }
+    return cores if all(stems) and len(cores) == len(keys) > 1 else None
+
+
+def _shared(stems: list[str]) -> int:
+    """Count the characters that all stems begin with and that end with a word."""
+    length = len(os.path.commonprefix(stems))
+
+    def cuts(stem: str) -> bool:
+        before, after = stem[length - 1 : length], stem[length : length + 1]
+        kinds: tuple[Callable[[str], bool], ...] = (str.isalpha, str.isdigit)
+        return any(kind(before) and kind(after) for kind in kinds)
+
+    while length and any(cuts(stem) for stem in stems):
+        length -= 1
+    return length
