@@ -16,6 +16,8 @@ import cv2
 import numpy as np
 from PIL import Image
 
+from jaxseg.config import DataConfig
+from jaxseg.data.contents import Content, check_contents
 from jaxseg.data.images import open_image
 from jaxseg.data.labels import LabelSet
 from jaxseg.errors import UserError, choose
@@ -43,6 +45,7 @@ class Dataset:
       labels: the classes; raw values, if any, are those of the stored masks.
       splits: number of images in each split.
       directory: where the records lie.
+      contents: how much of each class the splits hold, where it was counted.
     """
 
     name: str
@@ -51,6 +54,7 @@ class Dataset:
     directory: Path
     _fields: Fields = OUR_FIELDS
     _sources: dict[str, str] = field(default_factory=dict)
+    contents: dict[str, Content] = field(default_factory=dict)
 
     def samples(self, split: str) -> Samples:
         """Open a split for random access.
@@ -66,6 +70,19 @@ class Dataset:
         for index in (0, count - 1):  # a file that is missing or cut shows now
             samples[index]
         return samples
+
+    def check_classes(self, config: DataConfig) -> list[str]:
+        """Check that the splits of a training hold what it takes.
+
+        Returns:
+          Warnings.
+
+        Raises:
+          UserError: as `contents.check_contents`.
+        """
+        names = self.labels.names
+        splits = config.train_split, config.eval_split
+        return check_contents(self.contents, names, *splits)
 
     def sizes(self, split: str) -> list[tuple[int, int]]:
         """Read (height, width) of every image of a split from the encoded headers.
@@ -183,16 +200,20 @@ def open_records(
         stand for; None takes the stored splits by their own names.
     """
     info = _reopen(directory).info
+    contents: dict[str, Content] = {}
     if labels is None:
         try:
             stored: Any = info.metadata
             palette = tuple((r, g, b) for r, g, b in stored["palette"])
             labels = LabelSet(names=tuple(stored["names"]), palette=palette)
+            for split, held in dict(stored.get("contents", {})).items():
+                pixels, ignored, found = held
+                contents[split] = Content(tuple(map(int, pixels)), ignored, found)
         except Exception as error:  # whatever the file holds
             raise _damaged(directory, "metadata.json") from error
     sources = dict(sources or {split: split for split in info.splits})
     splits = {split: info.splits[sources[split]].num_examples for split in sources}
-    return Dataset(name, labels, splits, directory, fields, sources)
+    return Dataset(name, labels, splits, directory, fields, sources, contents)
 
 
 def _reopen(directory: Path) -> Any:

@@ -164,6 +164,8 @@ class _Training:
         from_first(self._open_data)
         if not is_first():  # they find it made
             self._open_data()
+        for remark in self.dataset.check_classes(config.data):
+            warn(remark)
         self.train_samples = self.dataset.samples(config.data.train_split)
         self.eval_samples = self.dataset.samples(config.data.eval_split)
         self.eval_sizes = self.eval_samples.sizes()

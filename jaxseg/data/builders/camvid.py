@@ -12,7 +12,9 @@ from pathlib import Path, PurePosixPath
 from jaxseg.config import DataConfig
 from jaxseg.data import layout
 from jaxseg.data.builders import folder
+from jaxseg.data.coding import Coding
 from jaxseg.data.labels import LabelSet
+from jaxseg.data.survey import Survey
 from jaxseg.errors import UserError
 from jaxseg.paths import cache_folder, user_path
 
@@ -54,8 +56,6 @@ _FETCH = (
 class Camvid(folder.Folder, skip_registration=True):
     """`Folder` under its own name in the cache."""
 
-    REMEDY = "fetch the mask again"
-
 
 def prepare(config: DataConfig) -> Path:
     """Check and store CamVid unless that was done; return the place of the records.
@@ -76,7 +76,15 @@ def prepare(config: DataConfig) -> Path:
     splits = _find_splits(root) or layout.find_splits(root, layouts)
     cache = cache_folder(config.cache)
     options = {"labels": dataclasses.asdict(LABELS)}
-    return folder.prepare_splits(Camvid, cache, root, splits, options, lambda: LABELS)
+    return folder.prepare_splits(Camvid, cache, root, splits, options, _coding)
+
+
+def _coding(survey: Survey) -> Coding:
+    for file in survey.of_kind("colour"):
+        raise UserError(f"{file.path}: a mask in colours; fetch the mask again")
+    coding = Coding(LABELS)
+    coding.check(survey, lambda tally, colours: "fetch the mask again")
+    return coding
 
 
 def _find_splits(root: Path) -> folder.Splits:

@@ -13,15 +13,18 @@ import hashlib
 import json
 import os
 from collections.abc import Callable, Iterator
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 from jaxseg.config import DataConfig
 from jaxseg.data import images, layout, records
 from jaxseg.data.builders import base
-from jaxseg.data.classes import label_set
-from jaxseg.data.labels import LabelSet
+from jaxseg.data.classes import find_classes
+from jaxseg.data.coding import Coding
+from jaxseg.data.contents import Content
 from jaxseg.data.masks import read_mask
+from jaxseg.data.survey import Survey, survey_masks
 from jaxseg.errors import UserError
 from jaxseg.paths import cache_folder, user_path
 
@@ -31,29 +34,29 @@ Splits = dict[str, list[layout.Pair]]
 class Folder(base.RecordBuilder, skip_registration=True):
     """Writes pairs of files: images as they are, masks as labels."""
 
-    REMEDY = "mend the mask, or data.num_classes, mask_values, ignore_value or palette"
-    """What to do about a mask value of no class."""
-
     def __init__(
-        self, cache: Path, fingerprint: str, splits: Splits, labels: LabelSet, rgb: bool
+        self,
+        cache: Path,
+        fingerprint: str,
+        splits: Splits,
+        coding: Coding,
+        contents: dict[str, Content],
     ) -> None:
-        self._splits, self._rgb = splits, rgb
-        super().__init__(cache, fingerprint, labels, splits)
+        self._splits, self._coding = splits, coding
+        super().__init__(cache, fingerprint, coding.labels, splits, contents)
 
     def _generate_examples(self, split: str) -> Iterator[tuple[str, dict[str, Any]]]:
         for pair in self._splits[split]:
             image, size = images.read_image(pair.image)
-            raw = read_mask(pair.mask, self._rgb)
-            if raw.shape[:2] != size:
+            mask = read_mask(pair.mask, lossy=True)  # refused before where it matters
+            height, width = mask.pixels.shape[:2]
+            if (height, width) != size:
                 raise UserError(
-                    f"{pair.mask}: {raw.shape[1]}x{raw.shape[0]} pixels, but"
+                    f"{pair.mask}: {width}x{height} pixels, but"
                     f" {pair.image} has {size[1]}x{size[0]} (upright);"
                     " a mask has the size of its image"
                 )
-            try:
-                label = self._labels.encode(raw, str(pair.mask))
-            except UserError as error:
-                raise UserError(f"{error}; {self.REMEDY}") from error
+            label = self._coding.encode(mask, str(pair.mask))
             yield pair.name, base.record(image, label, pair.name)
 
 
@@ -70,12 +73,12 @@ def prepare(config: DataConfig) -> Path:
         raise UserError("data set 'folder' reads your files: pass --data.root FOLDER")
     root = user_path(config.root)
     splits = layout.find_splits(root)
-    names = ("num_classes", "class_names", "palette", "mask_values", "ignore_value")
+    names = ("num_classes", "class_names", "palette", "nearest_colour")
+    names += ("mask_values", "mask_map", "ignore_values")
     options = {name: getattr(config, name) for name in names}
-    masks = [pair.mask for pairs in splits.values() for pair in pairs]
     cache = cache_folder(config.cache)
     return prepare_splits(
-        Folder, cache, root, splits, options, lambda: label_set(config, masks)
+        Folder, cache, root, splits, options, partial(find_classes, config)
     )
 
 
@@ -85,7 +88,7 @@ def prepare_splits(
     root: Path,
     splits: Splits,
     options: dict[str, Any],
-    labels: Callable[[], LabelSet],
+    coding: Callable[[Survey], Coding],
 ) -> Path:
     """Store pairs of files unless the same contents were stored with these options.
 
@@ -95,7 +98,8 @@ def prepare_splits(
       root: the folder that the files lie in.
       splits: the pairs of each split.
       options: whatever else decides what is stored, as JSON values.
-      labels: called only if the files have to be read.
+      coding: says what the masks mean, and refuses what they may not hold; called only
+        if the files have to be read.
     """
     place = cache / builder.name
     known = place / "signatures.json"
@@ -103,8 +107,12 @@ def prepare_splits(
     fingerprint = _load(known).get(signature) or _fingerprint(splits, options)
     directory = place / fingerprint / str(builder.VERSION)
     if not records.is_prepared(directory):
-        rgb = bool(options.get("palette"))
-        base.prepare(builder(cache, fingerprint, splits, labels(), rgb))
+        masks = {split: [pair.mask for pair in splits[split]] for split in splits}
+        lossy = bool(options.get("mask_map") or options.get("nearest_colour"))
+        survey = survey_masks(masks, lossy)
+        code = coding(survey)
+        contents = code.contents(survey)
+        base.prepare(builder(cache, fingerprint, splits, code, contents))
     if signature not in _load(known):
         _save(known, _load(known) | {signature: fingerprint})
     return directory
