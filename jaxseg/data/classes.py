@@ -12,7 +12,7 @@ from jaxseg.data.coding import Coding
 from jaxseg.data.labels import IGNORE, LabelSet, colour_codes
 from jaxseg.data.mask_map import parse_mask_map
 from jaxseg.data.palettes import check_palettes, colours_option
-from jaxseg.data.survey import Survey, Tally
+from jaxseg.data.survey import Survey, Tally, grey_codes
 from jaxseg.errors import UserError
 
 
@@ -91,9 +91,11 @@ def _meant_by_colour(config: DataConfig, survey: Survey) -> bool:
         return True
     if survey.of_kind("colour"):
         return True
-    known = [*range(len(config.palette)), *config.ignore_values]
-    fits = np.isin(survey.numbers.values, known).all()
-    return not fits and bool(np.isin(survey.colours.values, codes).all())
+    values = survey.numbers.values
+    greys = np.isin(grey_codes(values), codes)
+    ignored = np.isin(values, config.ignore_values) & ~greys
+    fits = (values < len(config.palette)) | ignored
+    return bool(greys.all() and not fits.all())
 
 
 def _ignored(
@@ -197,10 +199,8 @@ def _remedy(config: DataConfig, survey: Survey, tally: Tally, colours: bool) -> 
     """Say what to do about values, or codes of colours, of no class."""
     if colours:
         return _colour_remedy(config, survey, tally)
-    given = "data.mask_values" if config.mask_values else "data.num_classes"
-    given = "data.mask_map" if config.mask_map else given
     if cause := likely_cause(survey):
-        return f"{cause} in place of {given}"
+        return cause + _in_place(config, ("mask_map", "mask_values", "num_classes"))
     if len(tally.values) > 8:
         return "mend the masks, or give their values by --data.mask_values"
     unknown = " ".join(map(str, tally.values))
@@ -209,12 +209,20 @@ def _remedy(config: DataConfig, survey: Survey, tally: Tally, colours: bool) -> 
         return f"to ignore them pass --data.mask_map {' '.join(config.mask_map)} {more}"
     classes = config.mask_values or range(_given_count(config, 0))
     ignore = " ".join(map(str, [*config.ignore_values, *tally.values.tolist()]))
+    add = f"--data.mask_values {' '.join(map(str, classes))} {unknown}"
+    add += _in_place(config, ("mask_values", "num_classes"))
+    if config.class_names or config.palette:
+        add += ", with as many values of data.class_names and data.palette as are given"
     return (
         f"mend the masks; or to ignore these values pass --data.ignore_values {ignore};"
-        f" or to make each a class pass --data.mask_values"
-        f" {' '.join(map(str, classes))} {unknown} in place of {given}, and as many"
-        " names and colours if you give any"
+        f" or to make each a class pass {add}"
     )
+
+
+def _in_place(config: DataConfig, names: Sequence[str]) -> str:
+    """Say which of the options that are given another one replaces."""
+    given = [f"data.{name}" for name in names if getattr(config, name)]
+    return f" in place of {' and '.join(given)}" if given else ""
 
 
 def _colour_remedy(config: DataConfig, survey: Survey, tally: Tally) -> str:
