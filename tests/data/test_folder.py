@@ -17,7 +17,6 @@ from PIL import Image
 
 from jaxseg.config import DataConfig
 from jaxseg.data import images
-from jaxseg.data.builders import folder
 from jaxseg.data.catalog import open_dataset
 from jaxseg.data.labels import IGNORE
 from jaxseg.errors import UserError
