@@ -129,9 +129,13 @@ def test_masks_in_colours_become_classes(root, config):
 
 
 def test_a_colour_of_no_class_is_refused_naming_the_file(root, config):
-    add(root, "val", "c", np.full((2, 2, 3), 9, np.uint8))
-    message = r"val/masks/c.png: mask colour \(9, 9, 9\)"
-    refused(config, message, palette=((0, 0, 0), (1, 1, 1), (2, 2, 2)))
+    colours = ((0, 0, 0), (255, 0, 0), (0, 0, 255))
+    for split, name in (("train", "a"), ("train", "b"), ("val", "c")):
+        mask = np.array(colours, np.uint8)[LABEL[:, :3]]
+        mask[1, 1] = 9 if split == "val" else 0
+        add(root, split, name, mask)
+    message = r"val/masks/c.png: mask colour \(9, 9, 9\) at row 1, column 1"
+    refused(config, message, palette=colours)
 
 
 def test_the_ignored_value_can_be_chosen(root, config):
@@ -171,7 +175,9 @@ def test_indexed_masks_are_stored_by_the_colours_that_are_given(root, config):
         image.putpalette(np.array(colours, np.uint8)[order].tobytes())
         add(root, split, name, LABEL[:, :3])
         image.save(root / split / "masks" / f"{name}.png")
-    add(root, "val", "c", LABEL[:, :3])
+    add(root, "val", "c", np.array(colours, np.uint8)[LABEL[:, :3]])
+    refused(config, "val/masks/c.png: a mask in colours")
+    shutil.rmtree(root / "val")
     refused(config, "the palettes of indexed masks differ: index 0")
     for sample in opened(config, palette=colours).samples("train"):
         np.testing.assert_array_equal(sample["label"], LABEL[:, :3])
@@ -207,8 +213,8 @@ def test_classes_of_a_split_to_train_on_are_two_or_it_is_refused(root, config):
 
 
 def test_classes_are_the_same_for_options_of_earlier_versions(root, config):
-    before = opened(config, ignore_value=2)
-    assert before.directory == opened(config, ignore_values=(2,)).directory
+    before = opened(config, ignore_value=IGNORE)
+    assert before.directory == opened(config).directory
 
 
 def test_counts_of_classes_that_differ_are_refused(config):
