@@ -7,6 +7,8 @@ is changed because of it.
 
 from __future__ import annotations
 
+from typing import NamedTuple
+
 import cv2
 import numpy as np
 
@@ -14,39 +16,55 @@ from jaxseg.data.masks import read_mask
 from jaxseg.data.survey import FileSurvey, Survey, Tally
 
 OBJECTS = "--data.mask_map 0:0 1-65535:1"
-"""Makes every numbered object class 1."""
+"""Makes class 1 of whatever is not 0."""
 
 
-def likely_cause(survey: Survey) -> str | None:
-    """Say what the values of the masks look like if not like classes, or None.
+class Cause(NamedTuple):
+    """What masks look like.
 
-    Returns:
-      Half a sentence with the remedy: "these look like ...: pass --data...".
+    Attributes:
+      looks: "these look like ...: to ..., pass", which `option` completes.
+      option: the option that helps.
     """
+
+    looks: str
+    option: str
+
+    def __str__(self) -> str:
+        """Return both as one text."""
+        return f"{self.looks} {self.option}"
+
+
+def likely_cause(survey: Survey) -> Cause | None:
+    """Say what the values of the masks look like if not like classes, or None."""
     files, values = survey.of_kind("grey", "indexed"), survey.numbers.values
     if values.tolist() == [0, 255]:
-        return (
+        return Cause(
             "these look black and white, and 255 is ignored unless it is named: to make"
-            " it a class pass --data.mask_values 0 255"
+            " it a class pass",
+            "--data.mask_values 0 255",
         )
     if len(values) < 6:
         return None
     if numbers_objects(files):
-        return (
+        return Cause(
             "these look like numbers of objects, not classes: to make every object"
-            f" class 1 pass {OBJECTS}"
+            " class 1 pass",
+            OBJECTS,
         )
     levels = smoothed_levels(survey.numbers, [_pixels(file) for file in _some(files)])
     if levels:
         what = "black-and-white" if len(levels) == 2 else f"{len(levels)}-level"
-        return (
+        return Cause(
             f"these look like {what} masks that were smoothed, resized or JPEG once: to"
-            f" threshold them pass {threshold_map(levels)}"
+            " threshold them pass",
+            threshold_map(levels),
         )
-    if files and np.median([len(file.tally.values) for file in files]) > 40:
-        return (
+    if np.median([len(file.tally.values) for file in files]) > 40:
+        return Cause(
             "these look like pictures, measurements or blurred masks, not classes: to"
-            f" threshold what is black and white pass {threshold_map([0, 255])}"
+            " threshold what is black and white pass",
+            threshold_map([0, 255]),
         )
     return None
 
@@ -85,6 +103,8 @@ def smoothed_levels(tally: Tally, masks: list[np.ndarray]) -> list[int]:
         if rank < 2 or (share[peak] >= 2e-4 and _fills_areas(peak, masks))
     )
     if not 2 <= len(levels) <= 8 or len(tally.values) <= 3 * len(levels):
+        return []
+    if (tally.values >= levels[-1] - 64).sum() < 3:  # classes 0, 1, ... and 255
         return []
     between = np.abs(np.arange(256)[:, None] - levels).min(1) >= 12
     rare = share[levels].min() >= 2 * share[between].max(initial=0)

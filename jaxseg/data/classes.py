@@ -7,7 +7,7 @@ from collections.abc import Sequence
 import numpy as np
 
 from jaxseg.config import DataConfig
-from jaxseg.data.causes import likely_cause
+from jaxseg.data.causes import OBJECTS, likely_cause
 from jaxseg.data.coding import Coding
 from jaxseg.data.labels import IGNORE, LabelSet, colour_codes
 from jaxseg.data.mask_map import parse_mask_map
@@ -116,28 +116,30 @@ def _ignored(
 
 def _one_class(config: DataConfig, survey: Survey) -> UserError:
     """Return what to say where a single class is asked for."""
-    name = config.class_names[0] if config.class_names else "object"
-    names = f"--data.class_names background {name}"
-    if name == "background":
-        names = "--data.class_names background object"
-    values = survey.numbers.values.tolist()
-    if survey.of_kind("colour"):
-        found = survey.colours.text(colours=True)
-        remedy = colours_option(survey.colours)
+    if config.palette or survey.of_kind("colour"):
+        remedy = f"each colour of the masks, {colours_option(survey.colours)}"
     else:
-        found = survey.numbers.text()
-        remedy = "--data.mask_map 0:0 1-65535:1"
-        if values == [0, 1]:
-            remedy = "--data.num_classes 2"
-        elif len(values) == 2:
-            remedy = f"--data.mask_values {values[0]} {values[1]}"
-        elif cause := likely_cause(survey):
-            remedy = cause.rpartition("pass ")[2]
+        remedy = _two_classes(config, survey)
     return UserError(
         f"{survey.folder}: one class is asked for, which leaves nothing to tell apart;"
-        f" the background is a class too: pass {remedy} {names} in its place (the masks"
-        f" hold {found})"
+        f" the background is a class too: in its place pass {remedy}"
     )
+
+
+def _two_classes(config: DataConfig, survey: Survey) -> str:
+    """Return the options for background and another class, and the values found."""
+    numbers = survey.numbers
+    values = numbers.values.tolist()
+    option = OBJECTS
+    if [value for value in values if value not in config.ignore_values] == [0, 1]:
+        option = "--data.num_classes 2"
+    elif len(values) == 2:
+        option = f"--data.mask_values {values[0]} {values[1]}"
+    elif cause := likely_cause(survey):
+        option = cause.option
+    name = config.class_names[0] if config.class_names else "object"
+    names = f"background {'object' if name == 'background' else name}"
+    return f"{option} --data.class_names {names} (the masks hold {numbers.text()})"
 
 
 def _count_classes(config: DataConfig, count: int, survey: Survey) -> int:
@@ -200,7 +202,9 @@ def _remedy(config: DataConfig, survey: Survey, tally: Tally, colours: bool) -> 
     if colours:
         return _colour_remedy(config, survey, tally)
     if cause := likely_cause(survey):
-        return cause + _in_place(config, ("mask_map", "mask_values", "num_classes"))
+        return str(cause) + _in_place(
+            config, ("mask_map", "mask_values", "num_classes")
+        )
     if len(tally.values) > 8:
         return "mend the masks, or give their values by --data.mask_values"
     unknown = " ".join(map(str, tally.values))

@@ -143,7 +143,7 @@ SEVERAL = [
     every(
         "one class of 0 and 1",
         lambda path, _: save(path, squares(1)),
-        "background is a class too: pass --data.num_classes 2",
+        "background is a class too: in its place pass --data.num_classes 2",
         *ONE,
     ),
     every(

@@ -173,6 +173,13 @@ def test_three_smoothed_levels_keep_their_third(masks):
     np.testing.assert_array_equal(label, np.digitize(mask, [65, 192]))
 
 
+def test_classes_with_a_wide_ignored_border_are_not_taken_for_smoothed(masks):
+    mask = np.zeros((100, 100), np.uint8)
+    mask[:20] = IGNORE
+    mask[-21:] = np.arange(21)[:, None]
+    assert masks(mask).coding().labels.num_classes == 21
+
+
 def test_levels_without_strays_are_not_taken_for_smoothed(masks):
     said = masks(np.array([range(0, 256, 51)], np.uint8)).refused()
     assert "smoothed" not in said and "--data.mask_values 0 51 102 153 204 255" in said
@@ -234,7 +241,7 @@ def test_pictures_in_place_of_masks_are_refused(masks):
 def test_one_class_is_refused_and_two_are_taken(masks, value, words, remedy):
     found = masks(disc(value))
     remedy += " --data.class_names background object"
-    assert f"pass {remedy} in its place" in found.refused(words)
+    assert f"in its place pass {remedy} (" in found.refused(words)
     np.testing.assert_array_equal(found.labels(remedy)[0], disc() > 0)
 
 
@@ -253,10 +260,19 @@ def test_one_class_of_objects_or_of_many_values_is_all_above_0(masks):
     np.testing.assert_array_equal(found.labels(remedy)[0], LABEL > 0)
 
 
+def test_one_class_beside_an_ignored_border_leaves_it_ignored(masks):
+    found = masks(np.array([[0, 1, 255]], np.uint8))
+    remedy = "--data.num_classes 2 --data.class_names background object"
+    assert remedy in found.refused("--data.num_classes 1")
+    np.testing.assert_array_equal(found.labels(remedy)[0], [[0, 1, IGNORE]])
+
+
 def test_one_colour_is_refused_with_those_found(masks):
     found = masks(COLOURS[:2][LABEL[:, :2] % 2])
     said = found.refused("--data.palette 255 0 0")
-    assert "pass --data.palette 0 0 0 255 0 0 (" in said
+    palette = "--data.palette 0 0 0 255 0 0"
+    assert f"each colour of the masks, {palette} (" in said
+    np.testing.assert_array_equal(found.labels(palette)[0], LABEL[:, :2] % 2)
 
 
 # Ignored and merged values
