@@ -11,7 +11,7 @@ from jaxseg.data.causes import OBJECTS, likely_cause
 from jaxseg.data.coding import Coding
 from jaxseg.data.labels import IGNORE, LabelSet, colour_codes
 from jaxseg.data.mask_map import parse_mask_map
-from jaxseg.data.palettes import check_palettes, colours_option
+from jaxseg.data.palettes import check_palettes, colours_option, mostly_near
 from jaxseg.data.survey import Survey, Tally, grey_codes
 from jaxseg.errors import UserError
 
@@ -163,7 +163,7 @@ def _count_classes(config: DataConfig, count: int, survey: Survey) -> int:
         return count
     if cause := likely_cause(survey):
         rest = ""
-        if kept and kept[-1] < 255:
+        if cause.option == OBJECTS and max(values) < 255:
             rest = (
                 "; if each value is a class all the same pass"
                 f" --data.num_classes {kept[-1] + 1}"
@@ -239,7 +239,9 @@ def _colour_remedy(config: DataConfig, survey: Survey, tally: Tally) -> str:
             f" {colours_option(survey.colours)}; or if the indices are the classes and"
             f" the palette only paints pass --data.mask_values {values} as well"
         )
-    if len(tally.values) > 2 * len(config.palette):
+    if len(tally.values) > 2 * len(config.palette) and mostly_near(
+        tally, config.palette
+    ):
         return (
             "the masks look as if they were smoothed or JPEG once: to give every pixel"
             " the nearest class pass --data.nearest_colour True as well"

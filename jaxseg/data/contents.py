@@ -27,6 +27,7 @@ def check_contents(
     names: Sequence[str],
     train_split: str,
     eval_split: str,
+    where: str,
 ) -> list[str]:
     """Check that there is something to learn and something to measure.
 
@@ -35,6 +36,7 @@ def check_contents(
       names: of the classes.
       train_split: the split to train on.
       eval_split: the split to evaluate on.
+      where: the folder or name of the data set, for what is said.
 
     Returns:
       Warnings: classes that the training split lacks, an evaluation of one class.
@@ -48,29 +50,29 @@ def check_contents(
         if len(there) < 2:
             held = f"pixels of class {there[0]!r} only" if there else "no counted pixel"
             raise UserError(
-                f"split {train_split!r} holds {held}, and to train takes two classes:"
-                f" its masks hold {train.found}; to make a class of a value or colour"
+                f"{where}: split {train_split!r} holds {held}, and to train takes two"
+                f" classes: its masks hold {train.found}; to make a class of a value or colour"
                 " name it in --data.mask_values, --data.mask_map or --data.palette"
             )
         if missing:
             more = f" and {len(missing) - 8} more" if len(missing) > 8 else ""
             listed = ", ".join(missing[:8]) + more
             warnings.append(
-                f"split {train_split!r} has no pixel of class {listed}: what it never"
-                f" sees a model cannot learn; the masks hold {train.found}"
+                f"{where}: split {train_split!r} has no pixel of class {listed}: what it"
+                f" never sees a model cannot learn; the masks hold {train.found}"
             )
     if measured := contents.get(eval_split):
         there, _ = _divided(measured, names)
         if not there:
             raise UserError(
-                f"split {eval_split!r}: every pixel is ignored, nothing can be"
-                f" measured; its masks hold {measured.found}; --data.eval_split chooses"
+                f"{where}: in split {eval_split!r} every pixel is ignored, nothing can"
+                f" be measured; its masks hold {measured.found}; --data.eval_split chooses"
                 " another"
             )
         if len(there) == 1:
             warnings.append(
-                f"split {eval_split!r} has pixels of class {there[0]} only: a mean IoU"
-                " over one class says little"
+                f"{where}: split {eval_split!r} has pixels of class {there[0]} only: a"
+                " mean IoU over one class says little"
             )
     return warnings
 

@@ -6,6 +6,7 @@ raw mask values map to classes.  It reads and writes arrays, never files.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -176,7 +177,7 @@ class LabelSet:
             classes[codes == code] = index
         unknown = (classes < 0) & (codes < 1 << 24)
         if self.nearest_colour and unknown.any():
-            classes[unknown] = _nearest(codes[unknown], palette)
+            classes[unknown] = _nearest(codes[unknown], self.palette)
         if self.unknown_is_ignored:
             classes[classes < 0] = IGNORE
         return classes
@@ -192,13 +193,16 @@ class LabelSet:
         return table
 
 
-def _nearest(codes: np.ndarray, palette: list[int]) -> np.ndarray:
+def code_colours(codes: np.ndarray) -> np.ndarray:
+    """Return RGB, int64 `[..., 3]`, of `colour_codes` `[...]`."""
+    return codes.astype(np.int64)[..., None] >> np.array([16, 8, 0]) & 255
+
+
+def _nearest(codes: np.ndarray, palette: Sequence[Colour]) -> np.ndarray:
     """Return the place of the palette's nearest colour (in RGB) for each code `[n]`."""
-    distances = [
-        sum(((codes >> bits & 255) - (code >> bits & 255)) ** 2 for bits in (0, 8, 16))
-        for code in palette
-    ]
-    return np.argmin(distances, axis=0)
+    found = code_colours(codes)
+    distances = [((found - colour) ** 2).sum(-1) for colour in np.array(palette)]
+    return np.argmin(np.stack(distances), axis=0)
 
 
 def _span(values: tuple[int, ...]) -> str:

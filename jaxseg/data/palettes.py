@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection
+from collections.abc import Collection, Sequence
 
+import numpy as np
+
+from jaxseg.data.labels import Colour, code_colours
 from jaxseg.data.survey import Survey, Tally, colour_text, grey_codes
 from jaxseg.errors import UserError
 
@@ -48,11 +51,13 @@ def check_palettes(survey: Survey, ignored: Collection[int]) -> None:
 
 
 def _unclear(what: str, survey: Survey, ignored: Collection[int]) -> UserError:
-    numbers = [value for value in survey.numbers.values if value not in ignored]
+    numbers = survey.numbers.values.tolist()
+    listed = ", ".join(str(value) for value in numbers if value in ignored)
+    without = f" (without {listed} if it is to be ignored)" if listed else ""
     return UserError(
         f"{what}; if the colours are the classes pass {colours_option(survey.colours)};"
         " if the numbers are, pass --data.mask_values"
-        f" {' '.join(map(str, numbers))}"
+        f" {' '.join(map(str, numbers))}{without}"
     )
 
 
@@ -65,8 +70,22 @@ def colours_option(tally: Tally) -> str:
     codes = [int(code) for code in tally.values]
     if len(codes) > 32:
         return (
-            f"--data.palette with its colours of {tally.text(colours=True)}, and"
-            " --data.nearest_colour True if the others are from smoothing or JPEG"
+            "--data.palette and those of the classes among"
+            f" {tally.text(colours=True)}, with --data.nearest_colour True if the"
+            " others are from smoothing or JPEG"
         )
     words = " ".join(f"{code >> 16} {code >> 8 & 255} {code & 255}" for code in codes)
     return f"--data.palette {words} (found: {tally.text(colours=True)})"
+
+
+def mostly_near(tally: Tally, palette: Sequence[Colour]) -> bool:
+    """Tell whether most pixels are near a colour of the palette, as after JPEG.
+
+    Args:
+      tally: of the codes of colours.
+      palette: RGB.
+    """
+    found = code_colours(tally.values)
+    distances = [np.abs(found - colour).max(-1) for colour in np.array(palette)]
+    near = np.min(distances, axis=0) <= 48
+    return bool(tally.pixels[near].sum() >= 0.7 * tally.pixels.sum())

@@ -80,9 +80,9 @@ class Dataset:
         Raises:
           UserError: as `contents.check_contents`.
         """
-        names = self.labels.names
         splits = config.train_split, config.eval_split
-        return check_contents(self.contents, names, *splits)
+        where = config.root or self.name
+        return check_contents(self.contents, self.labels.names, *splits, where)
 
     def sizes(self, split: str) -> list[tuple[int, int]]:
         """Read (height, width) of every image of a split from the encoded headers.

@@ -215,7 +215,9 @@ MASKS = [
     mask("a WebP", "webp", encoded("WEBP", lossless=True), "WEBP changes mask values"),
     mask("an animation", "gif", pages(3, "GIF"), "several pages"),
     mask("a TIFF of several pages", "tif", pages(3, "TIFF"), "several pages"),
-    mask("a value of no class", "png", values(9), "mask value 9 is not one", *CLASSES),
+    mask(
+        "a value of no class", "png", values(9), "value 9 at row 0, column 0", *CLASSES
+    ),
     mask("16 bits of no class", "png", values(9999, np.uint16), "value 9999", *CLASSES),
     mask("negative", "tif", values(-1, np.int32), "0..65535"),
     mask("negative for given classes", "tif", values(-1, np.int32), "0..65", *CLASSES),

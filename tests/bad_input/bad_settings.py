@@ -295,7 +295,7 @@ OVERRIDES = [
     override(
         "--data.palette", *["0", "0", "0", "9", "9", "-9"], said="-9|not understood"
     ),
-    override("--data.ignore_value", "1", said="ignore_values 1 is a class's value"),
+    override("--data.ignore_value", "1", said="ignore_values 1 --data.mask_values 0 2"),
     override("--data.ignore_values", "0", "1.5", said="ignore_values 0 1.5"),
     override("--data.ignore_values", "70000", said="ignore_values"),
     override("--data.mask_map", "0", said="VALUE:CLASS"),

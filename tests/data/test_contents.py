@@ -10,7 +10,7 @@ SOUND = Content((5, 6, 7), 0, "0 (28 %, 1 file)")
 
 
 def check(train=SOUND, val=SOUND):
-    return check_contents({"train": train, "val": val}, NAMES, "train", "val")
+    return check_contents({"train": train, "val": val}, NAMES, "train", "val", "at")
 
 
 def test_splits_with_all_classes_give_no_warning():
@@ -18,12 +18,12 @@ def test_splits_with_all_classes_give_no_warning():
 
 
 def test_splits_that_were_not_counted_give_no_warning():
-    assert check_contents({}, NAMES, "train", "val") == []
+    assert check_contents({}, NAMES, "train", "val", "at") == []
 
 
 def test_a_class_that_the_training_split_lacks_is_a_warning():
     (said,) = check(train=Content((5, 0, 7), 1, "0 (40 %)"))
-    assert "split 'train' has no pixel of class road" in said and "0 (40 %)" in said
+    assert "at: split 'train' has no pixel of class road" in said and "0 (40 %)" in said
 
 
 def test_a_class_that_the_evaluation_split_lacks_is_no_matter():
@@ -44,5 +44,5 @@ def test_an_evaluation_split_of_one_class_is_a_warning():
 
 
 def test_an_evaluation_split_of_ignored_pixels_is_refused():
-    with pytest.raises(UserError, match="split 'val': every pixel is ignored"):
+    with pytest.raises(UserError, match="at: in split 'val' every pixel is ignored"):
         check(val=Content((0, 0, 0), 9, "255"))

@@ -212,6 +212,17 @@ def test_classes_of_a_split_to_train_on_are_two_or_it_is_refused(root, config):
         dataset.check_classes(dataclasses.replace(config, train_split="val"))
 
 
+def test_what_is_ignored_is_trained_on_when_its_value_is_named(root, config):
+    for name in "ab":
+        add(root, "train", name, np.array([[0, 255], [255, 0]], np.uint8))
+    dataset = opened(config, num_classes=3)
+    with pytest.raises(UserError, match=r"'class 0' only.*255 .50 %, 2 files, ignored"):
+        dataset.check_classes(config)
+    named = opened(config, mask_values=(0, 1, 2, 255))
+    assert named.contents["train"].pixels == (4, 0, 0, 4)
+    assert "no pixel of class class 1, class 2:" in named.check_classes(config)[0]
+
+
 def test_classes_are_the_same_for_options_of_earlier_versions(root, config):
     before = opened(config, ignore_value=IGNORE)
     assert before.directory == opened(config).directory
