@@ -45,34 +45,34 @@ def check_contents(
       UserError: fewer than two classes to train on, or no pixel to evaluate.
     """
     warnings = []
+    split = f"{where}: split {train_split!r}"
     if train := contents.get(train_split):
         there, missing = _divided(train, names)
         if len(there) < 2:
             held = f"pixels of class {there[0]!r} only" if there else "no counted pixel"
             raise UserError(
-                f"{where}: split {train_split!r} holds {held}, and to train takes two"
-                f" classes: its masks hold {train.found}; to make a class of a value or colour"
-                " name it in --data.mask_values, --data.mask_map or --data.palette"
+                f"{split} holds {held}, and to train takes two classes: its masks hold"
+                f" {train.found}; to make a class of a value or colour name it in"
+                " --data.mask_values, --data.mask_map or --data.palette"
             )
         if missing:
             more = f" and {len(missing) - 8} more" if len(missing) > 8 else ""
-            listed = ", ".join(missing[:8]) + more
             warnings.append(
-                f"{where}: split {train_split!r} has no pixel of class {listed}: what it"
+                f"{split} has no pixel of class {', '.join(missing[:8])}{more}: what it"
                 f" never sees a model cannot learn; the masks hold {train.found}"
             )
+    split = f"{where}: split {eval_split!r}"
     if measured := contents.get(eval_split):
         there, _ = _divided(measured, names)
         if not there:
             raise UserError(
-                f"{where}: in split {eval_split!r} every pixel is ignored, nothing can"
-                f" be measured; its masks hold {measured.found}; --data.eval_split chooses"
-                " another"
+                f"{split} holds ignored pixels only, so nothing can be measured; its"
+                f" masks hold {measured.found}; --data.eval_split chooses another"
             )
         if len(there) == 1:
             warnings.append(
-                f"{where}: split {eval_split!r} has pixels of class {there[0]} only: a"
-                " mean IoU over one class says little"
+                f"{split} has pixels of class {there[0]} only: a mean IoU over one"
+                " class says little"
             )
     return warnings
 

@@ -44,5 +44,5 @@ def test_an_evaluation_split_of_one_class_is_a_warning():
 
 
 def test_an_evaluation_split_of_ignored_pixels_is_refused():
-    with pytest.raises(UserError, match="at: in split 'val' every pixel is ignored"):
+    with pytest.raises(UserError, match="at: split 'val' holds ignored pixels only"):
         check(val=Content((0, 0, 0), 9, "255"))
