@@ -335,7 +335,9 @@ def _print_classes(results: dict[str, Any]) -> None:
     occurring = [
         name for name, iou in results["per_class_iou"].items() if iou is not None
     ]
+    mean = "mean IoU"
     if len(occurring) == 1:
+        mean = f"IoU of class {occurring[0]}, the only one,"
         warn(
             f"only class {occurring[0]} occurs in the labels and predictions of split"
             f" {results['split']}: the figures below are of it alone and say little"
@@ -344,7 +346,7 @@ def _print_classes(results: dict[str, Any]) -> None:
     table(rows, ("class", "IoU %", "Dice %"))
     say(
         f"{results['images']} {results['split']} images, step {results['step']}:"
-        f" mean IoU {_percent(results['miou'])} %,"
+        f" {mean} {_percent(results['miou'])} %,"
         f" frequency-weighted {_percent(results['frequency_weighted_iou'])} %,"
         f" pixel accuracy {_percent(results['pixel_accuracy'])} %"
     )

@@ -208,6 +208,8 @@ def open_records(
             labels = LabelSet(names=tuple(stored["names"]), palette=palette)
             for split, held in dict(stored.get("contents", {})).items():
                 pixels, ignored, found = held
+                if len(pixels) != labels.num_classes:
+                    raise ValueError(split)
                 contents[split] = Content(tuple(map(int, pixels)), ignored, found)
         except Exception as error:  # whatever the file holds
             raise _damaged(directory, "metadata.json") from error
