@@ -70,13 +70,13 @@ def _mask_of(image: Image.Image, path: Path) -> Mask:
         return Mask(pixels.astype(np.uint8), _BLACK_AND_WHITE)
     if mode == "L" or mode[0] == "I":
         return Mask(pixels)
+    if mode[-1] == "A":
+        _check_alpha(pixels[..., :-1], pixels[..., -1], path)
     if mode in ("P", "PA"):
         indices = pixels if mode == "P" else pixels[..., 0]
         return Mask(indices, _palette(image, int(indices.max(initial=0)) + 1))
     if mode not in ("LA", "RGB", "RGBA"):
         raise UserError(f"{path}: a mask of {mode} pixels; save as 8-bit PNG")
-    if mode[-1] == "A":
-        _check_alpha(pixels[..., :-1], pixels[..., -1], path)
     if mode == "LA":
         return Mask(pixels[..., 0])
     pixels = pixels[..., :3]

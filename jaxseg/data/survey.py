@@ -18,6 +18,9 @@ import numpy as np
 from jaxseg.data.labels import colour_codes, runs
 from jaxseg.data.masks import Mask, read_mask
 
+MOST_COLOURS = 4096
+"""More colours than any mask has that is no picture and was never JPEG."""
+
 NO_COLOUR = 1 << 24
 """From here on a code is a grey value of more than 8 bits, and no colour."""
 
@@ -194,11 +197,19 @@ def _survey_file(path: Path, lossy: bool) -> FileSurvey:
 
 
 def count_values(mask: Mask) -> Tally:
-    """Count a mask's values, or the codes of its colours."""
+    """Count a mask's values, or the codes of its colours.
+
+    Beyond the `MOST_COLOURS` most frequent colours, similar ones are counted as one.
+    """
     if mask.pixels.ndim == 2:
         pixels = np.bincount(mask.pixels.ravel())
         values = np.flatnonzero(pixels)
         return Tally(values, pixels[values], np.ones_like(values))
     codes, lengths = runs(colour_codes(mask.pixels).ravel())
     tally = Tally.of(codes, lengths, lengths)
+    if len(tally.values) > MOST_COLOURS:  # a picture, or JPEG: bound what is kept of it
+        rare = np.argsort(-tally.pixels, kind="stable")[MOST_COLOURS:]
+        codes = tally.values.copy()
+        codes[rare] = codes[rare] & 0xF8F8F8 | 0x040404
+        tally = Tally.of(codes, tally.pixels, tally.files)
     return Tally(tally.values, tally.pixels, np.ones_like(tally.files))

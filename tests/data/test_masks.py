@@ -39,6 +39,12 @@ def test_an_indexed_mask_gives_indices_and_their_colours(tmp_path, name):
     np.testing.assert_array_equal(mask.palette[mask.pixels], np.array(COLOURS)[VALUES])
 
 
+def test_an_indexed_mask_with_an_alpha_channel_gives_its_indices(tmp_path):
+    indexed().convert("PA").save(tmp_path / "a.tif")
+    mask = read_mask(tmp_path / "a.tif")
+    np.testing.assert_array_equal(mask.palette[mask.pixels], np.array(COLOURS)[VALUES])
+
+
 def test_indices_beyond_a_palette_are_black_as_pillow_paints_them(tmp_path):
     image = Image.frombytes("P", (3, 2), VALUES.tobytes())
     image.putpalette(sum(COLOURS[:2], []))

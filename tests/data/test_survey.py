@@ -21,6 +21,14 @@ def test_values_and_colours_are_counted(values):
     assert dict(zip(tally.values.tolist(), tally.pixels, strict=True)) == codes
 
 
+def test_of_a_picture_with_countless_colours_all_pixels_are_counted():
+    picture = np.random.default_rng(0).integers(0, 256, (200, 200, 3), np.uint8)
+    picture[:50] = 7, 8, 9
+    tally = count_values(Mask(picture))
+    assert tally.pixels.sum() == 40_000 and len(tally.values) < 4096 + 32**3
+    assert tally.pixels[tally.values == 0x070809].item() >= 10_000
+
+
 def test_pixels_and_files_add_up_over_the_splits(tmp_path):
     for name, row in {"a": [0, 0, 1], "b": [1, 1, 1], "c": [0, 2, 1]}.items():
         Image.fromarray(np.array([row], np.uint8)).save(tmp_path / f"{name}.png")
