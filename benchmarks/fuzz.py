@@ -144,16 +144,18 @@ def _image() -> Read:
 
 
 def _mask() -> Read:
+    from jaxseg.data.coding import Coding
     from jaxseg.data.labels import LabelSet
     from jaxseg.data.masks import read_mask
     from jaxseg.errors import UserError
 
     labels = LabelSet(("a", "b", "c", "d"))
+    codings = [Coding(labels, by_colour) for by_colour in (False, True)]
 
     def read(path: Path) -> None:
-        for colours in (False, True):
+        for coding in codings:
             try:
-                labels.encode(read_mask(path, colours))
+                coding.encode(read_mask(path), "mask")
             except UserError:
                 continue
 

@@ -24,7 +24,7 @@ from typing import Any, NoReturn
 
 from jaxseg.config import Config, DataConfig, load_config, print_overrides
 from jaxseg.errors import UserError, choose, nearest
-from jaxseg.report.console import fail, mute, note, say, table
+from jaxseg.report.console import fail, mute, note, say, table, warn
 from jaxseg.version import __version__
 
 LIGHT = ("-h", "--help", "--version", "models", "datasets", "compare", "inspect")
@@ -332,11 +332,21 @@ def _print_classes(results: dict[str, Any]) -> None:
         (name, _percent(iou), _percent(results["per_class_dice"][name]))
         for name, iou in results["per_class_iou"].items()
     ]
+    occurring = [
+        name for name, iou in results["per_class_iou"].items() if iou is not None
+    ]
+    mean = "mean IoU"
+    if len(occurring) == 1:
+        mean = f"IoU of class {occurring[0]}, the only one,"
+        warn(
+            f"only class {occurring[0]} occurs in the labels and predictions of split"
+            f" {results['split']}: the figures below are of it alone and say little"
+        )
     rows.append(("mean", _percent(results["miou"]), _percent(results["mean_dice"])))
     table(rows, ("class", "IoU %", "Dice %"))
     say(
         f"{results['images']} {results['split']} images, step {results['step']}:"
-        f" mean IoU {_percent(results['miou'])} %,"
+        f" {mean} {_percent(results['miou'])} %,"
         f" frequency-weighted {_percent(results['frequency_weighted_iou'])} %,"
         f" pixel accuracy {_percent(results['pixel_accuracy'])} %"
     )

@@ -48,15 +48,33 @@ class DataConfig:
     """For `folder`: the number of classes; 0 infers it from the masks."""
     class_names: tuple[str, ...] = ()
     palette: tuple[tuple[int, int, int], ...] = ()
-    """For `folder`: RGB colour of each class, for RGB masks and for pictures."""
+    """For `folder`: RGB colour of each class, in the masks and in pictures.  Indexed
+    masks are read by it too, unless mask_values or mask_map say what their indices
+    are."""
+    nearest_colour: bool = False
+    """For `folder` with a palette: colours of no class take the nearest one's."""
     mask_values: tuple[int, ...] = ()
-    """For `folder`: the grey value of class 0, 1, ... where it is not 0, 1, ..."""
-    ignore_value: int = 255
-    """For `folder`: the mask value of pixels that neither train nor count."""
+    """For `folder`: the mask value of class 0, 1, ... where it is not 0, 1, ..."""
+    mask_map: tuple[str, ...] = ()
+    """For `folder`, in place of mask_values: the class of each mask value or range of
+    them, as in 0:0 1:1 255:1, 0-127:0 128-255:1 or 9:ignore."""
+    ignore_values: tuple[int, ...] = (255,)
+    """For `folder`: mask values of pixels that neither train nor count, unless
+    mask_values or mask_map name 255."""
+    ignore_value: int | None = None
+    """The earlier name of ignore_values, for one value; -1 is none."""
     threads: int = 0
     """Threads that read and augment; 0 is one a core, eight at most."""
     memory: int = 1024
     """MiB of decoded training images that a process keeps; 0 decodes every time."""
+
+    def __post_init__(self) -> None:
+        """Turn an `ignore_value`, of older files and commands, into `ignore_values`."""
+        if type(self.ignore_value) is int:  # another type is refused when it is checked
+            object.__setattr__(self, "ignore_values", (self.ignore_value,))
+            object.__setattr__(self, "ignore_value", None)
+        if self.ignore_values == (-1,):
+            object.__setattr__(self, "ignore_values", ())
 
 
 @dataclass(frozen=True)
@@ -222,6 +240,9 @@ _WORDS = {
     bool: "true or false",
 }
 
+_EARLIER = {"--data.ignore_value": "--data.ignore_values"}
+"""Names on the command line that have changed."""
+
 
 def load_config(path: str | Path, overrides: Sequence[str] = ()) -> Config:
     """Read an experiment and apply overrides.
@@ -273,6 +294,7 @@ def override(config: Config, words: Sequence[str]) -> Config:
     """
     if not words:
         return config
+    words = [_EARLIER.get(word, word) for word in words]
     known = flatten(config)
     for word in words:
         name = word.split("=")[0].removeprefix("--").replace("-", "_")

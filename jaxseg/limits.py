@@ -21,7 +21,7 @@ RANGES: dict[str, tuple[float, float]] = {
     "data.num_classes": (0, 255),
     "data.palette": (0, 255),
     "data.mask_values": (0, 65535),
-    "data.ignore_value": (-1, 65535),
+    "data.ignore_values": (0, 65535),
     "data.threads": (0, 1024),
     "data.memory": (0, 2**24),
     "augment.crop": (1, 16384),

@@ -159,6 +159,21 @@ def test_compare_writes_a_page(tmp_path, capsys):
     assert cli.main(["compare", str(tmp_path), "--out", str(page)]) == 2
 
 
+@pytest.mark.parametrize("other", [None, 0.5])
+def test_a_mean_over_one_class_is_said_to_be_one(other, capsys):
+    shares = {"ground": 1.0, "road": other}
+    names = ("miou", "mean_dice", "frequency_weighted_iou", "pixel_accuracy")
+    results = dict.fromkeys(names, 1.0)
+    results |= {"per_class_iou": shares, "per_class_dice": shares}
+    cli._print_classes(results | {"images": 2, "split": "val", "step": 4})
+    said = (
+        "warning: only class ground occurs in the labels and predictions of split val"
+    )
+    printed = capsys.readouterr()
+    assert (said in printed.err) == (other is None)
+    assert ("mean IoU 100.00 %" in printed.out) == (other is not None)
+
+
 def test_datasets_lists_the_catalog(capsys):
     assert cli.main(["datasets"]) == 0
     printed = capsys.readouterr().out

@@ -47,6 +47,10 @@ def test_an_experiment_says_where_it_comes_from(path):
         (["--model.auxiliary", "True"], "model.auxiliary", True),
         (["--optimizer.clip_norm", "2.5"], "optimizer.clip_norm", 2.5),
         (["--data.mask_values", "0", "255"], "data.mask_values", (0, 255)),
+        (["--data.ignore_values", "0", "5"], "data.ignore_values", (0, 5)),
+        (["--data.ignore_value", "0"], "data.ignore_values", (0,)),
+        (["--data.ignore_value", "-1"], "data.ignore_values", ()),
+        (["--data.mask_map", "0-9:0", "10:1"], "data.mask_map", ("0-9:0", "10:1")),
         (["--evaluation.scales", "0.5", "1"], "evaluation.scales", (0.5, 1.0)),
     ],
 )
@@ -113,6 +117,13 @@ def test_a_missing_experiment_names_the_nearest(tmp_path):
 )
 def test_json_gives_the_same_config_back(config):
     assert from_json(to_json(config)) == config
+
+
+@pytest.mark.parametrize(("value", "values"), [(0, (0,)), (-1, ()), (255, (255,))])
+def test_an_ignore_value_of_an_earlier_version_is_read(value, values):
+    config = from_json(f'{{"data": {{"ignore_value": {value}}}}}')
+    assert config.data == DataConfig(ignore_values=values)
+    assert DataConfig(ignore_value=value) == config.data
 
 
 @pytest.mark.parametrize("text", ["", "[]", '{"seed": 1, "sed": 2}', '{"train": 3}'])

@@ -16,7 +16,7 @@ from jaxseg.data.folders import inside
 from jaxseg.data.splits import Splits, read_list
 from jaxseg.errors import UserError
 
-_OPTIONS = ("num_classes", "class_names", "palette", "mask_values")
+_OPTIONS = ("num_classes", "class_names", "palette", "mask_values", "mask_map")
 
 
 def with_class_table(

@@ -6,6 +6,7 @@ raw mask values map to classes.  It reads and writes arrays, never files.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -34,6 +35,19 @@ def voc_palette(count: int) -> tuple[Colour, ...]:
     return tuple(colours)
 
 
+def colour_codes(colours: np.ndarray) -> np.ndarray:
+    """Return int32 `[...]`, 0xRRGGBB, of RGB colours uint8 `[..., 3]`."""
+    red, green, blue = (colours[..., channel].astype(np.int32) for channel in range(3))
+    return red << 16 | green << 8 | blue
+
+
+def runs(values: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Return value and length of each run of equal values `[n]`; masks have few."""
+    starts = np.flatnonzero(values[1:] != values[:-1]) + 1
+    starts = np.concatenate(([0], starts))[: values.size]
+    return values[starts], np.diff(starts, append=values.size)
+
+
 @dataclass(frozen=True)
 class LabelSet:
     """The classes of a data set.
@@ -41,10 +55,13 @@ class LabelSet:
     Attributes:
       names: class names; class `i` is `names[i]`.
       palette: RGB colour of each class, 0..255; empty takes the VOC colour map.
-      raw_values: raw mask value of each class; empty if classes are 0, 1, 2, ...
+      raw_values: raw mask value of each class; empty if classes are 0, 1, 2, ...  Of a
+        class of several values the first, which stands for it where masks are written.
+      raw_ranges: the other raw values of classes: `(first, last, class)` each.
       raw_ignore: raw mask values that mean "ignored".
       unknown_is_ignored: whether raw values of no class are ignored, not an error
         (for sets such as Cityscapes whose masks hold more ids than are trained).
+      nearest_colour: whether colours of no class take the class of the nearest.
     """
 
     names: tuple[str, ...]
@@ -52,6 +69,8 @@ class LabelSet:
     raw_values: tuple[int, ...] = ()
     raw_ignore: tuple[int, ...] = (IGNORE,)
     unknown_is_ignored: bool = False
+    raw_ranges: tuple[tuple[int, int, int], ...] = ()
+    nearest_colour: bool = False
 
     def __post_init__(self) -> None:
         """Fill in the palette and check the counts against each other."""
@@ -77,6 +96,9 @@ class LabelSet:
                 raise UserError(f"{len(values)} {what} for {count} classes")
             if len(set(values)) != len(values):
                 raise UserError(f"two classes share one of the {what}: {values}")
+        for first, last, index in self.raw_ranges:
+            if not (0 <= first <= last <= 65535 and 0 <= index < count):
+                raise UserError(f"raw mask values {first}-{last} of class {index}")
 
     @property
     def num_classes(self) -> int:
@@ -98,39 +120,67 @@ class LabelSet:
           UserError: a value or colour of no class.
         """
         if raw.ndim == 3:
-            return self._encode_colours(raw, source)
-        if raw.size and (raw.min() < 0 or raw.max() > 65535):
-            raise UserError(f"{source}: mask values must lie in 0..65535")
-        known = self.raw_values or tuple(range(self.num_classes))
-        table = np.full(65536, -1, np.int32)
-        if self.unknown_is_ignored:
-            table[:] = IGNORE
-        table[list(self.raw_ignore)] = IGNORE
-        table[list(known)] = np.arange(self.num_classes)
-        label = table[raw]
+            codes, lengths = runs(colour_codes(raw).ravel())
+            codes, place = np.unique(codes, return_inverse=True)
+            label = np.repeat(self.classes_of_colours(codes)[place], lengths)
+            label = label.reshape(raw.shape[:2])
+        else:
+            if raw.size and (raw.min() < 0 or raw.max() > 65535):
+                raise UserError(f"{source}: mask values must lie in 0..65535")
+            label = self._table()[raw]
         if (label < 0).any():
-            value = int(raw[label < 0][0])
+            unknown = raw[label < 0][0]
+            if raw.ndim == 3:
+                colour = tuple(int(value) for value in unknown)
+                raise UserError(
+                    f"{source}: mask colour {colour} is in no class's palette entry"
+                )
             raise UserError(
-                f"{source}: mask value {value} is not one of {self.num_classes} classes"
-                f" (raw values {_span(known)}, ignored {_span(self.raw_ignore)})"
+                f"{source}: mask value {unknown} is not one of {self.num_classes}"
+                f" classes ({self.values_text()})"
             )
         return label.astype(np.uint8)
 
-    def _encode_colours(self, raw: np.ndarray, source: str) -> np.ndarray:
-        codes = raw.astype(np.int64) @ np.array([65536, 256, 1])
-        label = np.full(codes.shape, -1, np.int32)
-        for index, colour in enumerate(self.palette):
-            label[codes == np.dot(colour, (65536, 256, 1))] = index
-        unknown = label < 0
+    def values_text(self) -> str:
+        """Say which raw values are of a class and which are ignored."""
+        known = _span(self.raw_values or tuple(range(self.num_classes)))
+        more = [f"{first}-{last}" for first, last, _ in self.raw_ranges]
+        listed = ", ".join([known, *more])
+        return f"raw values {listed}, ignored {_span(self.raw_ignore) or 'none'}"
+
+    def classes_of_values(self, values: np.ndarray) -> np.ndarray:
+        """Return the class of raw mask values, int `[...]` of 0..65535.
+
+        Returns:
+          int32 `[...]`: the class, `IGNORE`, or -1 where a value is of no class.
+        """
+        return self._table()[values]
+
+    def _table(self) -> np.ndarray:
+        table = np.full(65536, IGNORE if self.unknown_is_ignored else -1, np.int32)
+        table[list(self.raw_ignore)] = IGNORE
+        for first, last, index in self.raw_ranges:
+            table[first : last + 1] = index
+        known = self.raw_values or tuple(range(self.num_classes))
+        table[list(known)] = np.arange(self.num_classes)
+        return table
+
+    def classes_of_colours(self, codes: np.ndarray) -> np.ndarray:
+        """Return the class of colours, int `[n]` of `colour_codes`.
+
+        Returns:
+          int32 `[n]`: the class, `IGNORE`, or -1 where a colour is of no class.
+        """
+        palette = colour_codes(np.array(self.palette, np.uint8)).tolist()
+        classes = np.full(codes.shape, -1, np.int32)
+        for index, code in enumerate(palette):
+            classes[codes == code] = index
+        unknown = (classes < 0) & (codes < 1 << 24)
+        if self.nearest_colour and unknown.any():
+            classes[unknown] = _nearest(codes[unknown], self.palette)
         if self.unknown_is_ignored:
-            label[unknown] = IGNORE
-        elif unknown.any():
-            colour = tuple(int(value) for value in raw[unknown][0])
-            raise UserError(
-                f"{source}: mask colour {colour} is in no class's palette entry"
-                " (data.palette lists one RGB colour per class)"
-            )
-        return label.astype(np.uint8)
+            classes[classes < 0] = IGNORE
+        return classes
 
     def colours(self, label: np.ndarray) -> np.ndarray:
         """Paint labels: int `[H, W]` to RGB uint8 `[H, W, 3]`, ignored pixels grey."""
@@ -141,6 +191,18 @@ class LabelSet:
         table = np.full((256, 3), 224, np.uint8)
         table[: self.num_classes] = self.palette
         return table
+
+
+def code_colours(codes: np.ndarray) -> np.ndarray:
+    """Return RGB, int64 `[..., 3]`, of `colour_codes` `[...]`."""
+    return codes.astype(np.int64)[..., None] >> np.array([16, 8, 0]) & 255
+
+
+def _nearest(codes: np.ndarray, palette: Sequence[Colour]) -> np.ndarray:
+    """Return the place of the palette's nearest colour (in RGB) for each code `[n]`."""
+    found = code_colours(codes)
+    distances = [((found - colour) ** 2).sum(-1) for colour in np.array(palette)]
+    return np.argmin(np.stack(distances), axis=0)
 
 
 def _span(values: tuple[int, ...]) -> str:

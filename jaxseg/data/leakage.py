@@ -27,8 +27,10 @@ Leak = tuple[str, str, str, str]
 _FILE = "leakage.json"
 
 
-def refuse(directory: Path, splits: Splits, root: Path) -> None:
-    """Refuse prepared records of which an image lies in two splits.
+def check(
+    directory: Path, splits: Splits, root: Path, allowed: bool
+) -> tuple[str, ...]:
+    """Refuse prepared records of which an image lies in two splits, unless allowed.
 
     The images are compared once; the result is kept beside the records.
 
@@ -36,13 +38,17 @@ def refuse(directory: Path, splits: Splits, root: Path) -> None:
       directory: of the records.
       splits: the files that they were made from.
       root: what the files' paths are given relative to.
+      allowed: only note it.
+
+    Returns:
+      A note if there are such images and they are allowed, or nothing.
 
     Raises:
       UserError: three of the pairs are named, and how many there are.
     """
     leaks = find(directory, tuple(splits))
     if not leaks:
-        return
+        return ()
     place = {
         (split, pair.name): pair.image.relative_to(root).as_posix()
         for split, pairs in splits.items()
@@ -53,9 +59,12 @@ def refuse(directory: Path, splits: Splits, root: Path) -> None:
     )
     more = f" and {len(leaks) - 3} more" if len(leaks) > 3 else ""
     count = "an image lies" if len(leaks) == 1 else f"{len(leaks)} images lie"
+    found = f"{root}: {count} in two splits, with the same pixels: {said}{more}"
+    if allowed:
+        return (found,)
     raise UserError(
-        f"{root}: {count} in two splits, with the same pixels: {said}{more}; take them"
-        " out of one of the two, or pass --data.allow_leakage True to go on"
+        f"{found}; take them out of one of the two, or pass --data.allow_leakage True"
+        " to go on"
     )
 
 

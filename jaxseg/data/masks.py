@@ -1,51 +1,109 @@
-"""Mask files, read one at a time as the numbers they hold.
+"""Mask files, read one at a time as the numbers or colours they hold.
 
-Of a palette that is the index, never the colour.  What the values mean is the business
-of `jaxseg.data.labels`; which classes there are, of `jaxseg.data.classes`.
+What these mean is the business of `jaxseg.data.labels`; which classes there are, of
+`jaxseg.data.classes`.
 """
 
 from __future__ import annotations
 
 from pathlib import Path
+from typing import NamedTuple
 
 import numpy as np
+from PIL import Image
 
 from jaxseg.data.images import decoded
 from jaxseg.errors import UserError
 
+LOSSY = ("JPEG", "MPO", "WEBP")
+"""Formats that change values; read only where whole ranges of values have a class."""
 
-def read_mask(path: Path, colours: bool) -> np.ndarray:
-    """Read a mask's numbers: grey values, or the indices of a palette image.
+_BLACK_AND_WHITE = np.array([[0, 0, 0], [255, 255, 255]], np.uint8)
+
+
+class Mask(NamedTuple):
+    """What a mask file holds.
+
+    Attributes:
+      pixels: integers `[H, W]`, grey values or indices; or RGB uint8 `[H, W, 3]` where
+        the colours are no greys.
+      palette: of an indexed or 1-bit mask, RGB uint8 `[colours, 3]`, one for each index
+        in `pixels`.
+    """
+
+    pixels: np.ndarray
+    palette: np.ndarray | None = None
+
+
+def read_mask(path: Path, lossy: bool = False) -> Mask:
+    """Read a mask.
 
     Args:
       path: PNG, TIFF, BMP or GIF.
-      colours: whether an RGB mask is meant by colour; otherwise its channels must
-        agree and it is read as grey.
-
-    Returns:
-      Integers `[H, W]`, or with `colours` perhaps uint8 `[H, W, 3]`.
+      lossy: whether JPEG and WebP are read as well.
 
     Raises:
-      UserError: unreadable, truncated, too large, lossy, of several pages, or of
-        colours without a palette.
+      UserError: unreadable, truncated, too large, lossy, of several pages, of fractions
+        or of numbers outside 0..65535, or its transparency tells more than its colours.
     """
     with decoded(path) as image:
-        if image.format in ("JPEG", "MPO", "WEBP"):
-            raise UserError(f"{path}: {image.format} changes mask values; save as PNG")
+        if image.format in LOSSY and not lossy:
+            raise UserError(
+                f"{path}: {image.format} changes mask values; save the original mask as"
+                " PNG, or give each range of values a class (--data.mask_map 0-127:0"
+                " 128-255:1 for black and white) or colours (--data.palette with"
+                " --data.nearest_colour True)"
+            )
         if getattr(image, "n_frames", 1) > 1:
             raise UserError(f"{path}: a mask of several pages; save one mask a file")
-        pixels = np.asarray(image)
-        if image.mode in ("1", "L", "P") or image.mode[0] == "I":
-            return pixels.astype(np.uint8) if image.mode == "1" else pixels
-        if image.mode in ("LA", "PA"):
-            return pixels[..., 0]
-        if image.mode in ("RGB", "RGBA"):
-            pixels = pixels[..., :3]
-            if colours:
-                return pixels
-            if (pixels == pixels[..., :1]).all():
-                return pixels[..., 0]
-            raise UserError(
-                f"{path}: a mask in colours; give data.palette, the RGB of each class"
-            )
-        raise UserError(f"{path}: a mask of {image.mode} pixels; save as 8-bit PNG")
+        mask = _mask_of(image, path)
+    pixels = mask.pixels
+    if pixels.size and (pixels.min() < 0 or pixels.max() > 65535):
+        raise UserError(f"{path}: mask values must lie in 0..65535")
+    return mask
+
+
+def _mask_of(image: Image.Image, path: Path) -> Mask:
+    pixels = np.asarray(image)
+    mode = image.mode
+    if mode == "1":
+        return Mask(pixels.astype(np.uint8), _BLACK_AND_WHITE)
+    if mode == "L" or mode[0] == "I":
+        return Mask(pixels)
+    if mode[-1] == "A":
+        _check_alpha(pixels[..., :-1], pixels[..., -1], path)
+    if mode in ("P", "PA"):
+        indices = pixels if mode == "P" else pixels[..., 0]
+        return Mask(indices, _palette(image, int(indices.max(initial=0)) + 1))
+    if mode not in ("LA", "RGB", "RGBA"):
+        raise UserError(f"{path}: a mask of {mode} pixels; save as 8-bit PNG")
+    if mode == "LA":
+        return Mask(pixels[..., 0])
+    pixels = pixels[..., :3]
+    red, green, blue = (pixels[..., channel] for channel in range(3))
+    grey = np.array_equal(red, green) and np.array_equal(red, blue)
+    return Mask(red if grey else pixels)
+
+
+def _palette(image: Image.Image, count: int) -> np.ndarray:
+    """Return the first `count` colours; Pillow paints what a palette lacks black."""
+    stored = np.array(image.getpalette() or [], np.uint8).reshape(-1, 3)
+    palette = np.zeros((max(count, len(stored)), 3), np.uint8)
+    palette[: len(stored)] = stored
+    return palette
+
+
+def _check_alpha(pixels: np.ndarray, alpha: np.ndarray, path: Path) -> None:
+    """Refuse a mask that paints an object in the colour of what is transparent."""
+    clear = alpha == 0
+    if not clear.any() or clear.all():
+        return
+    weights = np.array([65536, 256, 1])[-pixels.shape[-1] :]
+    both = np.intersect1d(pixels[clear] @ weights, pixels[~clear] @ weights)
+    if both.size:
+        colour = tuple(both[0] // weights % 256)
+        shown = ", ".join(map(str, colour))
+        raise UserError(
+            f"{path}: transparent and opaque pixels have the same value ({shown}); save"
+            " the mask without transparency, each class in a value or colour of its own"
+        )

@@ -16,6 +16,8 @@ import cv2
 import numpy as np
 from PIL import Image
 
+from jaxseg.config import DataConfig
+from jaxseg.data.contents import Content, check_contents
 from jaxseg.data.images import open_image
 from jaxseg.data.labels import LabelSet
 from jaxseg.errors import UserError, choose
@@ -45,6 +47,7 @@ class Dataset:
       directory: where the records lie.
       notes: what a user should know of how the set was read.
       whole_options: the options that split the only split by a hash, or empty.
+      contents: how much of each class the splits hold, where it was counted.
     """
 
     name: str
@@ -53,6 +56,7 @@ class Dataset:
     directory: Path
     notes: tuple[str, ...] = ()
     whole_options: str = ""
+    contents: dict[str, Content] = field(default_factory=dict)
     _fields: Fields = OUR_FIELDS
     _sources: dict[str, str] = field(default_factory=dict)
 
@@ -89,6 +93,19 @@ class Dataset:
                 f"{self.whole_options} to keep a fifth of the images for it"
             )
         return f"; pass {' or '.join(remedies)}" if remedies else ""
+
+    def check_classes(self, config: DataConfig) -> list[str]:
+        """Check that the splits of a training hold what it takes.
+
+        Returns:
+          Warnings.
+
+        Raises:
+          UserError: as `contents.check_contents`.
+        """
+        splits = config.train_split, config.eval_split
+        where = config.root or self.name
+        return check_contents(self.contents, self.labels.names, *splits, where)
 
     def sizes(self, split: str) -> list[tuple[int, int]]:
         """Read (height, width) of every image of a split from the encoded headers.
@@ -206,16 +223,30 @@ def open_records(
         stand for; None takes the stored splits by their own names.
     """
     info = _reopen(directory).info
+    contents: dict[str, Content] = {}
     if labels is None:
         try:
             stored: Any = info.metadata
             palette = tuple((r, g, b) for r, g, b in stored["palette"])
             labels = LabelSet(names=tuple(stored["names"]), palette=palette)
+            for split, held in dict(stored.get("contents", {})).items():
+                pixels, ignored, found = held
+                if len(pixels) != labels.num_classes:
+                    raise ValueError(split)
+                contents[split] = Content(tuple(map(int, pixels)), ignored, found)
         except Exception as error:  # whatever the file holds
             raise _damaged(directory, "metadata.json") from error
     sources = dict(sources or {split: split for split in info.splits})
     splits = {split: info.splits[sources[split]].num_examples for split in sources}
-    return Dataset(name, labels, splits, directory, _fields=fields, _sources=sources)
+    return Dataset(
+        name,
+        labels,
+        splits,
+        directory,
+        contents=contents,
+        _fields=fields,
+        _sources=sources,
+    )
 
 
 def _reopen(directory: Path) -> Any:

@@ -171,6 +171,8 @@ class _Training:
             self._open_data()
         for text in self.dataset.notes:
             note(text)
+        for remark in self.dataset.check_classes(config.data):
+            warn(remark)
         splits = config.data
         self.train_samples = self.dataset.samples(splits.train_split)
         self.eval_samples = self.dataset.samples(splits.eval_split, "data.eval_split")

@@ -119,6 +119,7 @@ FLOATS = (
     "train.ema",
 )
 SWITCHES = (
+    "data.nearest_colour",
     "augment.photometric",
     "model.bgr",
     "model.uniform_dilation",
@@ -131,6 +132,8 @@ LISTS = (
     "data.class_names",
     "data.palette",
     "data.mask_values",
+    "data.mask_map",
+    "data.ignore_values",
     "augment.crop",
     "augment.scale",
     "model.multi_grid",
@@ -292,7 +295,12 @@ OVERRIDES = [
     override(
         "--data.palette", *["0", "0", "0", "9", "9", "-9"], said="-9|not understood"
     ),
-    override("--data.ignore_value", "1", said="ignore_value 1"),
+    override("--data.ignore_value", "1", said="ignore_values 1 --data.mask_values 0 2"),
+    override("--data.ignore_values", "0", "1.5", said="ignore_values 0 1.5"),
+    override("--data.ignore_values", "70000", said="ignore_values"),
+    override("--data.mask_map", "0", said="VALUE:CLASS"),
+    override("--data.mask_map", "0:0", "1:2", "2:3", said="no value has class 1"),
+    override("--data.nearest_colour", "True", said="takes data.palette"),
     override("--data.threads", "-4"),
     override("--data.threads", "100000000"),
     override("--augment.crop", "64", said="--augment.crop 64"),

@@ -18,7 +18,6 @@ from PIL import Image
 
 from jaxseg.config import Config, DataConfig
 from jaxseg.data import images
-from jaxseg.data.builders import folder
 from jaxseg.data.catalog import open_dataset
 from jaxseg.data.labels import IGNORE
 from jaxseg.errors import UserError
@@ -133,53 +132,103 @@ def test_masks_in_colours_become_classes(root, config):
 
 
 def test_a_colour_of_no_class_is_refused_naming_the_file(root, config):
-    add(root, "val", "c", np.full((2, 2, 3), 9, np.uint8))
-    message = r"val/masks/c.png: mask colour \(9, 9, 9\)"
-    refused(config, message, palette=((0, 0, 0), (1, 1, 1), (2, 2, 2)))
+    colours = ((0, 0, 0), (255, 0, 0), (0, 0, 255))
+    for split, name in (("train", "a"), ("train", "b"), ("val", "c")):
+        mask = np.array(colours, np.uint8)[LABEL[:, :3]]
+        mask[1, 1] = 9 if split == "val" else 0
+        add(root, split, name, mask)
+    message = r"val/masks/c.png: mask colour \(9, 9, 9\) at row 1, column 1"
+    refused(config, message, palette=colours)
 
 
 def test_the_ignored_value_can_be_chosen(root, config):
     add(root, "val", "c", np.array([[0, 1, 2, 200]], np.uint8))
     add(root, "train", "a", np.array([[0, 1, 2, 200]], np.uint8))
     add(root, "train", "b", np.array([[0, 1, 2, 200]], np.uint8))
-    label = only_label(config, ignore_value=200)
+    label = only_label(config, ignore_values=(200,))
     np.testing.assert_array_equal(label, [[0, 1, 2, IGNORE]])
 
 
-@pytest.fixture
-def binary(tmp_path):
-    root = tmp_path / "binary"
-    for split in ("train", "val"):
-        add(root, split, "a", np.array([[0, 255], [255, 0]], np.uint8))
-    return DataConfig(name="folder", root=str(root), cache=str(tmp_path / "cache"))
-
-
-@pytest.mark.parametrize("options", [{}, {"num_classes": 2}])
-def test_masks_of_0_and_255_are_refused_with_the_remedy(binary, options):
-    refused(binary, "look binary; pass --data.mask_values 0 255", **options)
-
-
-def test_255_is_a_class_and_not_ignored_where_mask_values_say_so(binary):
-    label = only_label(binary, mask_values=(0, 255))
+def test_255_is_a_class_and_not_ignored_where_mask_values_say_so(root, config):
+    mask = np.array([[0, 255], [255, 0]], np.uint8)
+    for split, name in (("train", "a"), ("train", "b"), ("val", "c")):
+        add(root, split, name, mask)
+    refused(config, "look black and white, .* pass --data.mask_values 0 255")
+    label = only_label(config, mask_values=(0, 255))
     np.testing.assert_array_equal(label, [[0, 1], [1, 0]])
 
 
-def test_classes_that_cannot_be_inferred_are_refused(root, config):
+def test_lossy_masks_are_read_where_ranges_of_values_have_a_class(root, config):
+    mask = np.zeros((32, 32), np.uint8)
+    mask[8:24, 8:24] = 255
     for split, name in (("train", "a"), ("train", "b"), ("val", "c")):
-        add(root, split, name, np.array([[0, 128]], np.uint8))
-    refused(config, "cannot be inferred from the mask values 0 128; pass --data")
-    assert opened(config, num_classes=129).labels.num_classes == 129
+        add(root, split, name, mask)
+        path = root / split / "masks" / f"{name}.png"
+        Image.fromarray(mask).save(path.with_suffix(".jpg"), quality=60)
+        path.unlink()
+    refused(config, "a.jpg: JPEG changes mask values", mask_values=(0, 255))
+    label = only_label(config, mask_map=("0-127:0", "128-255:1"))
+    np.testing.assert_array_equal(label, mask > 0)
 
 
-def test_masks_of_ignored_pixels_only_are_refused(root, config):
-    for split, name in (("train", "a"), ("train", "b"), ("val", "c")):
-        add(root, split, name, np.full((2, 2), IGNORE, np.uint8))
-    refused(config, "cannot be inferred .*all ignored")
+def test_indexed_masks_are_stored_by_the_colours_that_are_given(root, config):
+    colours = ((0, 0, 0), (255, 0, 0), (0, 255, 0))
+    for split, name, order in (("train", "a", [2, 0, 1]), ("train", "b", [1, 2, 0])):
+        image = Image.fromarray(np.argsort(order)[LABEL[:, :3]].astype(np.uint8))
+        image.putpalette(np.array(colours, np.uint8)[order].tobytes())
+        add(root, split, name, LABEL[:, :3])
+        image.save(root / split / "masks" / f"{name}.png")
+    add(root, "val", "c", np.array(colours, np.uint8)[LABEL[:, :3]])
+    refused(config, "val/masks/c.png: a mask in colours")
+    shutil.rmtree(root / "val")
+    refused(config, "the palettes of indexed masks differ: index 0")
+    for sample in opened(config, palette=colours).samples("train"):
+        np.testing.assert_array_equal(sample["label"], LABEL[:, :3])
 
 
-def test_an_ignored_value_among_the_classes_is_refused(config):
-    message = "data.ignore_value 0 is a class's value too; pass --data.mask_values 1 2"
-    refused(config, message, ignore_value=0, num_classes=3)
+def test_the_pixels_of_each_class_are_known_when_it_is_opened_again(root, config):
+    add(root, "val", "c", np.array([[0, 0, 1, IGNORE]], np.uint8))
+    for dataset in (opened(config), opened(config)):
+        assert dataset.contents["train"].pixels == (4, 6, 4)
+        assert dataset.contents["train"].ignored == 2
+        assert dataset.contents["val"].pixels == (2, 1, 0)
+        found = "0 (50 %, 1 file), 1 (25 %, 1 file), 255 (25 %, 1 file, ignored)"
+        assert dataset.contents["val"].found == found
+
+
+def test_a_class_that_no_training_mask_has_is_a_warning_before_training(root, config):
+    dataset = opened(config, class_names=("a", "b", "c", "d"))
+    (said,) = dataset.check_classes(config)
+    assert "split 'train' has no pixel of class d" in said
+
+
+def test_classes_of_a_split_to_train_on_are_two_or_it_is_refused(root, config):
+    add(root, "val", "c", LABEL * 0)
+    dataset = opened(config)
+    assert (
+        "split 'val' has pixels of class class 0 only"
+        in dataset.check_classes(config)[0]
+    )
+    with pytest.raises(
+        UserError, match="split 'val' holds pixels of class 'class 0' only"
+    ):
+        dataset.check_classes(dataclasses.replace(config, train_split="val"))
+
+
+def test_what_is_ignored_is_trained_on_when_its_value_is_named(root, config):
+    for name in "ab":
+        add(root, "train", name, np.array([[0, 255], [255, 0]], np.uint8))
+    dataset = opened(config, num_classes=3)
+    with pytest.raises(UserError, match=r"'class 0' only.*255 .50 %, 2 files, ignored"):
+        dataset.check_classes(config)
+    named = opened(config, mask_values=(0, 1, 2, 255))
+    assert named.contents["train"].pixels == (4, 0, 0, 4)
+    assert "no pixel of class class 1, class 2:" in named.check_classes(config)[0]
+
+
+def test_classes_are_the_same_for_options_of_earlier_versions(root, config):
+    before = opened(config, ignore_value=IGNORE)
+    assert before.directory == opened(config).directory
 
 
 def test_counts_of_classes_that_differ_are_refused(config):
@@ -191,7 +240,7 @@ def test_a_mask_value_outside_the_classes_is_refused_naming_the_file(root, confi
     add(root, "val", "c", np.full((2, 4), 9, np.uint8))
     refused(
         config,
-        "val/masks/c.png: mask value 9 .*; mend the mask, or data.num",
+        "val/masks/c.png: mask value 9 .*; mend the masks; or to ignore",
         num_classes=3,
     )
 
@@ -304,12 +353,6 @@ def test_any_label_survives_the_way_through_files_and_records(mask):
             name="folder", root=f"{place}/raw", cache=f"{place}/cache", num_classes=4
         )
         np.testing.assert_array_equal(only_label(config), mask)
-
-
-def test_an_option_for_the_classes_is_enough_without_looking_at_masks():
-    config = DataConfig(class_names=("a", "b", "c"))
-    labels = folder.label_set(config, [Path("nowhere.png")])
-    assert labels.num_classes == 3 and labels.raw_ignore == (IGNORE,)
 
 
 PREPARE = """

@@ -9,11 +9,9 @@ import pytest
 from PIL import Image
 
 from jaxseg.data import images
-from jaxseg.data.masks import read_mask
 from jaxseg.errors import UserError
 
 RGB = np.random.default_rng(0).integers(0, 256, (6, 9, 3), np.uint8)
-VALUES = np.array([[0, 1, 2], [2, 1, 0]], np.uint8)
 
 
 def save(path, pixels, mode=None, **options):
@@ -84,62 +82,6 @@ def test_a_tiff_of_several_pages_is_refused(tmp_path):
         images.read_image(tmp_path / "a.tif")
 
 
-@pytest.mark.parametrize("name", ["a.png", "a.tif", "a.bmp", "a.gif"])
-def test_a_grey_mask_gives_its_values(tmp_path, name):
-    mask = read_mask(save(tmp_path / name, VALUES), colours=False)
-    np.testing.assert_array_equal(mask, VALUES)
-
-
-@pytest.mark.parametrize("colours", [False, True])
-def test_a_palette_mask_gives_indices_and_never_colours(tmp_path, colours):
-    image = Image.frombytes("P", (3, 2), VALUES.tobytes())
-    image.putpalette([200, 0, 0, 0, 200, 0, 0, 0, 200])
-    image.save(tmp_path / "a.png")
-    mask = read_mask(tmp_path / "a.png", colours)
-    np.testing.assert_array_equal(mask, VALUES)
-
-
-def test_a_1_bit_mask_gives_0_and_1(tmp_path):
-    path = tmp_path / "a.png"
-    Image.fromarray(VALUES > 0).save(path)
-    mask = read_mask(path, colours=False)
-    np.testing.assert_array_equal(mask, (VALUES > 0).astype(np.uint8))
-
-
-def test_a_16_bit_mask_gives_values_beyond_255(tmp_path):
-    path = save(tmp_path / "a.png", VALUES.astype(np.uint16) * 1000)
-    mask = read_mask(path, colours=False)
-    np.testing.assert_array_equal(mask, VALUES.astype(int) * 1000)
-
-
-@pytest.mark.parametrize("mode", ["RGB", "RGBA", "LA"])
-def test_a_mask_of_equal_channels_is_grey(tmp_path, mode):
-    mask = read_mask(save(tmp_path / "a.png", VALUES, mode), colours=False)
-    np.testing.assert_array_equal(mask, VALUES)
-
-
-def test_a_coloured_mask_is_read_by_colour_where_that_is_meant(tmp_path):
-    mask = read_mask(save(tmp_path / "a.png", RGB, "RGBA"), colours=True)
-    np.testing.assert_array_equal(mask, RGB)
-
-
-def test_a_coloured_mask_without_a_palette_is_refused(tmp_path):
-    with pytest.raises(UserError, match="a.png: a mask in colours; give data.palette"):
-        read_mask(save(tmp_path / "a.png", RGB), colours=False)
-
-
-@pytest.mark.parametrize("name", ["a.jpg", "a.webp"])
-def test_a_lossy_mask_is_refused(tmp_path, name):
-    with pytest.raises(UserError, match="changes mask values; save as PNG"):
-        read_mask(save(tmp_path / name, VALUES), colours=False)
-
-
-def test_a_mask_of_fractions_is_refused(tmp_path):
-    path = save(tmp_path / "a.tif", VALUES.astype(np.float32))
-    with pytest.raises(UserError, match="a.tif: a mask of F pixels"):
-        read_mask(path, colours=False)
-
-
 def test_a_file_that_is_gone_is_an_error_of_one_line(tmp_path):
     with pytest.raises(UserError, match=r"^.*gone: cannot be read \(No such file.*$"):
         images.read_bytes(tmp_path / "gone")
@@ -148,7 +90,6 @@ def test_a_file_that_is_gone_is_an_error_of_one_line(tmp_path):
 def test_an_image_of_100_megapixels_is_read_without_a_warning(tmp_path):
     Image.new("1", (10_000, 10_000)).save(tmp_path / "a.png")
     assert images.read_image(tmp_path / "a.png")[1] == (10_000, 10_000)
-    assert read_mask(tmp_path / "a.png", colours=False).shape == (10_000, 10_000)
 
 
 def test_an_image_may_not_claim_more_pixels_than_the_largest(tmp_path):

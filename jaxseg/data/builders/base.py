@@ -9,7 +9,7 @@ from __future__ import annotations
 import contextlib
 import io
 import shutil
-from collections.abc import Collection, Iterator
+from collections.abc import Collection, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -19,6 +19,7 @@ import tensorflow_datasets as tfds
 from absl import logging
 
 from jaxseg.data import records
+from jaxseg.data.contents import Content
 from jaxseg.data.labels import LabelSet
 from jaxseg.errors import UserError
 from jaxseg.locks import locked
@@ -37,7 +38,12 @@ class RecordBuilder(tfds.core.GeneratorBasedBuilder, skip_registration=True):
     so only for small sets; otherwise the order is that of a hash of the key."""
 
     def __init__(
-        self, cache: Path, config: str, labels: LabelSet, splits: Collection[str]
+        self,
+        cache: Path,
+        config: str,
+        labels: LabelSet,
+        splits: Collection[str],
+        contents: Mapping[str, Content] | None = None,
     ) -> None:
         """Describe what is to be written.
 
@@ -46,8 +52,11 @@ class RecordBuilder(tfds.core.GeneratorBasedBuilder, skip_registration=True):
           config: whatever tells these records from others of this builder.
           labels: names and palette; stored with the records.
           splits: names of the splits.
+          contents: how much of each class the splits hold, if it was counted; stored
+            with the records.
         """
         self._labels, self._split_names = labels, splits
+        self._contents = contents or {}
         builder_config = tfds.core.BuilderConfig(name=config, version=self.VERSION)
         with quiet():
             super().__init__(
@@ -60,7 +69,11 @@ class RecordBuilder(tfds.core.GeneratorBasedBuilder, skip_registration=True):
             "label": tfds.features.Image(shape=(None, None, 1), encoding_format="png"),
             "name": tfds.features.Text(),
         }
-        metadata = {"names": self._labels.names, "palette": self._labels.palette}
+        metadata = {
+            "names": self._labels.names,
+            "palette": self._labels.palette,
+            "contents": {split: list(held) for split, held in self._contents.items()},
+        }
         return _LocalInfo(
             builder=self,
             features=tfds.features.FeaturesDict(features),

@@ -12,9 +12,11 @@ from pathlib import Path, PurePosixPath
 from jaxseg.config import DataConfig
 from jaxseg.data import layout, leakage
 from jaxseg.data.builders import folder
+from jaxseg.data.coding import Coding
 from jaxseg.data.labels import LabelSet
 from jaxseg.data.pairing import Pair
 from jaxseg.data.splits import Splits, read_list
+from jaxseg.data.survey import Survey
 from jaxseg.errors import UserError
 from jaxseg.paths import cache_folder, user_path
 
@@ -56,8 +58,6 @@ _FETCH = (
 class Camvid(folder.Folder, skip_registration=True):
     """`Folder` under its own name in the cache."""
 
-    REMEDY = "fetch the mask again"
-
 
 def prepare(config: DataConfig) -> folder.Prepared:
     """Check and store CamVid unless that was done.
@@ -80,11 +80,18 @@ def prepare(config: DataConfig) -> folder.Prepared:
     cache = cache_folder(config.cache)
     options = {"labels": dataclasses.asdict(LABELS)}
     directory = folder.prepare_splits(
-        Camvid, cache, root, found.splits, options, lambda: LABELS
+        Camvid, cache, root, found.splits, options, _coding
     )
-    if not config.allow_leakage:
-        leakage.refuse(directory, found.splits, root)
-    return folder.Prepared(directory, found.notes, found.options)
+    leaks = leakage.check(directory, found.splits, root, config.allow_leakage)
+    return folder.Prepared(directory, (*found.notes, *leaks), found.options)
+
+
+def _coding(survey: Survey) -> Coding:
+    for file in survey.of_kind("colour"):
+        raise UserError(f"{file.path}: a mask in colours; fetch the mask again")
+    coding = Coding(LABELS)
+    coding.check(survey, lambda tally, colours: "fetch the mask again")
+    return coding
 
 
 def _as_listed(root: Path, found: Splits) -> Splits:

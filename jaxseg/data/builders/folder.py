@@ -13,6 +13,7 @@ import hashlib
 import json
 import os
 from collections.abc import Callable, Iterator
+from functools import partial
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -20,12 +21,25 @@ from jaxseg.config import DataConfig
 from jaxseg.data import images, layout, leakage, records
 from jaxseg.data.builders import base
 from jaxseg.data.class_tables import with_class_table
-from jaxseg.data.classes import label_set
-from jaxseg.data.labels import LabelSet
+from jaxseg.data.classes import find_classes
+from jaxseg.data.coding import Coding
+from jaxseg.data.contents import Content
 from jaxseg.data.masks import read_mask
 from jaxseg.data.splits import Splits
+from jaxseg.data.survey import Survey, survey_masks
 from jaxseg.errors import UserError
 from jaxseg.paths import cache_folder, user_path
+
+MASK_OPTIONS = (
+    "num_classes",
+    "class_names",
+    "palette",
+    "nearest_colour",
+    "mask_values",
+    "mask_map",
+    "ignore_values",
+)
+"""Options that say what masks mean; they are part of the records' fingerprint."""
 
 
 class Prepared(NamedTuple):
@@ -45,29 +59,29 @@ class Prepared(NamedTuple):
 class Folder(base.RecordBuilder, skip_registration=True):
     """Writes pairs of files: images as they are, masks as labels."""
 
-    REMEDY = "mend the mask, or data.num_classes, mask_values, ignore_value or palette"
-    """What to do about a mask value of no class."""
-
     def __init__(
-        self, cache: Path, fingerprint: str, splits: Splits, labels: LabelSet, rgb: bool
+        self,
+        cache: Path,
+        fingerprint: str,
+        splits: Splits,
+        coding: Coding,
+        contents: dict[str, Content],
     ) -> None:
-        self._splits, self._rgb = splits, rgb
-        super().__init__(cache, fingerprint, labels, splits)
+        self._splits, self._coding = splits, coding
+        super().__init__(cache, fingerprint, coding.labels, splits, contents)
 
     def _generate_examples(self, split: str) -> Iterator[tuple[str, dict[str, Any]]]:
         for pair in self._splits[split]:
             image, size = images.read_image(pair.image)
-            raw = read_mask(pair.mask, self._rgb)
-            if raw.shape[:2] != size:
+            mask = read_mask(pair.mask, lossy=True)  # refused before where it matters
+            height, width = mask.pixels.shape[:2]
+            if (height, width) != size:
                 raise UserError(
-                    f"{pair.mask}: {raw.shape[1]}x{raw.shape[0]} pixels, but"
+                    f"{pair.mask}: {width}x{height} pixels, but"
                     f" {pair.image} has {size[1]}x{size[0]} (upright);"
                     " a mask has the size of its image"
                 )
-            try:
-                label = self._labels.encode(raw, str(pair.mask))
-            except UserError as error:
-                raise UserError(f"{error}; {self.REMEDY}") from error
+            label = self._coding.encode(mask, str(pair.mask))
             yield pair.name, base.record(image, label, pair.name)
 
 
@@ -88,16 +102,18 @@ def prepare(config: DataConfig) -> Prepared:
     found = layout.find(root, config.images, config.masks)
     splits = found.splits
     config, table_notes = with_class_table(config, root, splits)
-    names = ("num_classes", "class_names", "palette", "mask_values", "ignore_value")
-    options = {name: getattr(config, name) for name in names}
-    masks = [pair.mask for pairs in splits.values() for pair in pairs]
+    # Options left as they are do not enter, so that a later one changes no fingerprint.
+    options = {
+        name: value
+        for name in MASK_OPTIONS
+        if (value := getattr(config, name)) != getattr(DataConfig(), name)
+    }
     cache = cache_folder(config.cache)
     directory = prepare_splits(
-        Folder, cache, root, splits, options, lambda: label_set(config, masks)
+        Folder, cache, root, splits, options, partial(find_classes, config)
     )
-    if not config.allow_leakage:
-        leakage.refuse(directory, splits, root)
-    return Prepared(directory, (*found.notes, *table_notes), found.options)
+    leaks = leakage.check(directory, splits, root, config.allow_leakage)
+    return Prepared(directory, (*found.notes, *table_notes, *leaks), found.options)
 
 
 def prepare_splits(
@@ -106,7 +122,7 @@ def prepare_splits(
     root: Path,
     splits: Splits,
     options: dict[str, Any],
-    labels: Callable[[], LabelSet],
+    coding: Callable[[Survey], Coding],
 ) -> Path:
     """Store pairs of files unless the same contents were stored with these options.
 
@@ -116,7 +132,8 @@ def prepare_splits(
       root: the folder that the files lie in.
       splits: the pairs of each split.
       options: whatever else decides what is stored, as JSON values.
-      labels: called only if the files have to be read.
+      coding: says what the masks mean, and refuses what they may not hold; called only
+        if the files have to be read.
     """
     place = cache / builder.name
     known = place / "signatures.json"
@@ -124,8 +141,12 @@ def prepare_splits(
     fingerprint = _load(known).get(signature) or _fingerprint(splits, options)
     directory = place / fingerprint / str(builder.VERSION)
     if not records.is_prepared(directory):
-        rgb = bool(options.get("palette"))
-        base.prepare(builder(cache, fingerprint, splits, labels(), rgb))
+        masks = {split: [pair.mask for pair in splits[split]] for split in splits}
+        lossy = bool(options.get("mask_map") or options.get("nearest_colour"))
+        survey = survey_masks(masks, lossy)
+        code = coding(survey)
+        contents = code.contents(survey)
+        base.prepare(builder(cache, fingerprint, splits, code, contents))
     if signature not in _load(known):
         _save(known, _load(known) | {signature: fingerprint})
     return directory

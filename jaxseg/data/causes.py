@@ -1,0 +1,161 @@
+"""Why the values of masks look unlike classes, and what helps.
+
+Masks of objects' numbers, masks that were smoothed or JPEG once, and pictures are
+recognised by their values.  A cause is only said, with the option that helps; nothing
+is changed because of it.
+"""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+import cv2
+import numpy as np
+
+from jaxseg.data.masks import read_mask
+from jaxseg.data.survey import FileSurvey, Survey, Tally
+
+OBJECTS = "--data.mask_map 0:0 1-65535:1"
+"""Makes class 1 of whatever is not 0."""
+
+
+class Cause(NamedTuple):
+    """What masks look like.
+
+    Attributes:
+      looks: "these look like ...: to ..., pass", which `option` completes.
+      option: the option that helps.
+    """
+
+    looks: str
+    option: str
+
+    def __str__(self) -> str:
+        """Return both as one text."""
+        return f"{self.looks} {self.option}"
+
+
+def likely_cause(survey: Survey) -> Cause | None:
+    """Say what the values of the masks look like if not like classes, or None."""
+    files, values = survey.of_kind("grey", "indexed"), survey.numbers.values
+    if values.tolist() == [0, 255]:
+        return Cause(
+            "these look black and white, and 255 is ignored unless it is named: to make"
+            " it a class pass",
+            "--data.mask_values 0 255",
+        )
+    if len(values) < 6:
+        return None
+    if numbers_objects(files):
+        return Cause(
+            "these look like numbers of objects, not classes: to make every object"
+            " class 1 pass",
+            OBJECTS,
+        )
+    levels = smoothed_levels(survey.numbers, [_pixels(file) for file in _some(files)])
+    if levels:
+        what = "black-and-white" if len(levels) == 2 else f"{len(levels)}-level"
+        return Cause(
+            f"these look like {what} masks that were smoothed, resized or JPEG once: to"
+            " threshold them pass",
+            threshold_map(levels),
+        )
+    if np.median([len(file.tally.values) for file in files]) > 40:
+        return Cause(
+            "these look like pictures, measurements or blurred masks, not classes: to"
+            " threshold what is black and white pass",
+            threshold_map([0, 255]),
+        )
+    return None
+
+
+def threshold_map(levels: list[int]) -> str:
+    """Return the option that gives each level, and what is nearest to it, a class."""
+    between = [(low + high) // 2 for low, high in zip(levels, levels[1:], strict=False)]
+    firsts = [0, *(value + 1 for value in between)]
+    lasts = [*between, 255]
+    ranges = zip(firsts, lasts, range(len(levels)), strict=True)
+    return "--data.mask_map " + " ".join(f"{a}-{b}:{index}" for a, b, index in ranges)
+
+
+def smoothed_levels(tally: Tally, masks: list[np.ndarray]) -> list[int]:
+    """Return the values, 8 bits, around and between which all others lie as strays.
+
+    Args:
+      tally: of the values of all masks.
+      masks: some of them, int `[H, W]` each.
+
+    Returns:
+      Two to eight values, rising and 32 or more apart, that fill areas and together
+      hold most pixels, where most values are strays; otherwise none.
+    """
+    if not len(tally.values) or tally.values[-1] > 255:
+        return []
+    share = np.zeros(256)
+    share[tally.values] = tally.pixels / tally.pixels.sum()
+    peaks: list[int] = []
+    for value in np.argsort(-share, kind="stable"):
+        if share[value] and all(abs(value - peak) >= 32 for peak in peaks):
+            peaks.append(int(value))
+    levels = sorted(
+        peak
+        for rank, peak in enumerate(peaks)
+        if rank < 2 or (share[peak] >= 2e-4 and _fills_areas(peak, masks))
+    )
+    if not 2 <= len(levels) <= 8 or len(tally.values) <= 3 * len(levels):
+        return []
+    if (tally.values >= levels[-1] - 64).sum() < 3:  # classes 0, 1, ... and 255
+        return []
+    between = np.abs(np.arange(256)[:, None] - levels).min(1) >= 12
+    rare = share[levels].min() >= 2 * share[between].max(initial=0)
+    return levels if rare and share[levels].sum() > 0.4 else []
+
+
+def _fills_areas(level: int, masks: list[np.ndarray]) -> bool:
+    """Tell whether half of the pixels near a value have only such neighbours."""
+    near, inner = 0, 0
+    for mask in masks:
+        close = (np.abs(mask.astype(np.int32) - level) <= 12).astype(np.uint8)
+        near += int(close.sum())
+        inner += int(cv2.erode(close, np.ones((3, 3), np.uint8)).sum())
+    return inner >= 0.5 * near
+
+
+def numbers_objects(files: list[FileSurvey]) -> bool:
+    """Tell whether the values number objects: 1, 2, ... anew in each file, or on.
+
+    Then the values above 0 of a file are a run from 1 whose length changes from file to
+    file, or hardly any value occurs in two files; and most are in one piece.
+    """
+    found = [file.tally.values[file.tally.values > 0] for file in files]
+    found = [values for values in found if len(values)]
+    if len(found) < 2:
+        return False
+    lengths = np.array([values[-1] for values in found])
+    full = np.array([len(values) for values in found]) >= 0.8 * lengths
+    longest, shortest = lengths.max(), lengths.min()
+    runs = longest >= 5 and full.mean() >= 0.8 and longest - shortest >= 0.1 * longest
+    distinct, times = np.unique(np.concatenate(found), return_counts=True)
+    alone = len(found) > 2 and len(distinct) >= 10 and (times == 1).mean() >= 0.8
+    return bool(runs or alone) and _mostly_one_piece(files)
+
+
+def _mostly_one_piece(files: list[FileSurvey]) -> bool:
+    """Tell whether in a few files most values above 0 are one connected piece."""
+    single, all_of_them = 0, 0
+    for file in _some(files):
+        pixels = _pixels(file)
+        for value in file.tally.values[file.tally.values > 0][:40]:
+            pieces, _ = cv2.connectedComponents((pixels == value).astype(np.uint8))
+            single += pieces == 2
+            all_of_them += 1
+    return single >= 0.7 * all_of_them
+
+
+def _some(files: list[FileSurvey]) -> list[FileSurvey]:
+    """Return at most eight of the files."""
+    return files[:: -(-len(files) // 8)] if files else []
+
+
+def _pixels(file: FileSurvey) -> np.ndarray:
+    return read_mask(file.path, lossy=True).pixels

@@ -1,0 +1,84 @@
+"""How much of each class a split holds: counted once, checked before a training."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import NamedTuple
+
+from jaxseg.errors import UserError
+
+
+class Content(NamedTuple):
+    """What the masks of a split hold.
+
+    Attributes:
+      pixels: of each class.
+      ignored: pixels that neither train nor count.
+      found: the values or colours in the mask files and how often, in words.
+    """
+
+    pixels: tuple[int, ...]
+    ignored: int
+    found: str
+
+
+def check_contents(
+    contents: Mapping[str, Content],
+    names: Sequence[str],
+    train_split: str,
+    eval_split: str,
+    where: str,
+) -> list[str]:
+    """Check that there is something to learn and something to measure.
+
+    Args:
+      contents: of the splits; one that was not counted is taken as sound.
+      names: of the classes.
+      train_split: the split to train on.
+      eval_split: the split to evaluate on.
+      where: the folder or name of the data set, for what is said.
+
+    Returns:
+      Warnings: classes that the training split lacks, an evaluation of one class.
+
+    Raises:
+      UserError: fewer than two classes to train on, or no pixel to evaluate.
+    """
+    warnings = []
+    split = f"{where}: split {train_split!r}"
+    if train := contents.get(train_split):
+        there, missing = _divided(train, names)
+        if len(there) < 2:
+            held = f"pixels of class {there[0]!r} only" if there else "no counted pixel"
+            raise UserError(
+                f"{split} holds {held}, and to train takes two classes: its masks hold"
+                f" {train.found}; to make a class of a value or colour name it in"
+                " --data.mask_values, --data.mask_map or --data.palette"
+            )
+        if missing:
+            more = f" and {len(missing) - 8} more" if len(missing) > 8 else ""
+            warnings.append(
+                f"{split} has no pixel of class {', '.join(missing[:8])}{more}: what it"
+                f" never sees a model cannot learn; the masks hold {train.found}"
+            )
+    split = f"{where}: split {eval_split!r}"
+    if measured := contents.get(eval_split):
+        there, _ = _divided(measured, names)
+        if not there:
+            raise UserError(
+                f"{split} holds ignored pixels only, so nothing can be measured; its"
+                f" masks hold {measured.found}; --data.eval_split chooses another"
+            )
+        if len(there) == 1:
+            warnings.append(
+                f"{split} has pixels of class {there[0]} only: a mean IoU over one"
+                " class says little"
+            )
+    return warnings
+
+
+def _divided(content: Content, names: Sequence[str]) -> tuple[list[str], list[str]]:
+    """Return the names of the classes that occur, and of those that do not."""
+    pairs = list(zip(names, content.pixels, strict=True))
+    there = [name for name, pixels in pairs if pixels]
+    return there, [name for name, pixels in pairs if not pixels]

@@ -1,0 +1,215 @@
+"""What the masks of a folder hold: every value or colour, and how often it occurs.
+
+Each file is read once, before any class is decided, so that what is said of the masks
+is said of all of them.  What the values mean is decided by `jaxseg.data.classes`.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Collection, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from functools import cached_property, partial
+from pathlib import Path
+
+import numpy as np
+
+from jaxseg.data.labels import colour_codes, runs
+from jaxseg.data.masks import Mask, read_mask
+
+MOST_COLOURS = 4096
+"""More colours than any mask has that is no picture and was never JPEG."""
+
+NO_COLOUR = 1 << 24
+"""From here on a code is a grey value of more than 8 bits, and no colour."""
+
+
+@dataclass(frozen=True)
+class Tally:
+    """How often each value (or code of a colour) occurs.
+
+    Attributes:
+      values: int64 `[n]`, rising.
+      pixels: int64 `[n]`, how many pixels have it.
+      files: int64 `[n]`, in how many files it occurs.
+    """
+
+    values: np.ndarray
+    pixels: np.ndarray
+    files: np.ndarray
+
+    @classmethod
+    def of(cls, values: np.ndarray, pixels: np.ndarray, files: np.ndarray) -> Tally:
+        """Return the tally of values in any order, those that occur twice added up."""
+        unique, place = np.unique(values, return_inverse=True)
+        # Sums of floats, exact below 2**53.
+        sums = (np.bincount(place, counts) for counts in (pixels, files))
+        return cls(unique.astype(np.int64), *(sum_.astype(np.int64) for sum_ in sums))
+
+    @classmethod
+    def total(cls, tallies: Sequence[Tally]) -> Tally:
+        """Return the sum of tallies of different files."""
+        none = [np.zeros(0, np.int64)]
+        return cls.of(
+            np.concatenate(none + [tally.values for tally in tallies]),
+            np.concatenate(none + [tally.pixels for tally in tallies]),
+            np.concatenate(none + [tally.files for tally in tallies]),
+        )
+
+    def text(
+        self, ignored: Collection[int] = (), colours: bool = False, of: int = 0
+    ) -> str:
+        """Say how often each value occurs; of many, the most frequent.
+
+        Args:
+          ignored: values to be marked as such.
+          colours: whether the values are codes of colours.
+          of: pixels in all; 0 is those of the tally.
+        """
+        count = len(self.values)
+        if not count:
+            return "nothing"
+        often = np.argsort(-self.pixels, kind="stable")[:8]
+        chosen = range(count) if count <= 16 else often
+        pixels = of or self.pixels.sum()
+        parts = []
+        for place in chosen:
+            value, files = int(self.values[place]), int(self.files[place])
+            name = colour_text(value) if colours else str(value)
+            share = f"{100 * self.pixels[place] / pixels:.3g} %"
+            mark = ", ignored" if value in ignored else ""
+            parts.append(f"{name} ({share}, {files} file{'s' * (files > 1)}{mark})")
+        listed = ", ".join(parts)
+        if count <= 16:
+            return listed
+        if colours:
+            return f"{count} colours, most often {listed}"
+        first, last = self.values[[0, -1]]
+        marked = [value for value in ignored if value in self.values]
+        end = f"; ignored: {', '.join(map(str, marked[:8]))}" if marked else ""
+        return f"{count} values from {first} to {last}, most often {listed}{end}"
+
+    def only(self, chosen: np.ndarray) -> Tally:
+        """Return the part where `chosen`, bool `[n]`, is true."""
+        return Tally(self.values[chosen], self.pixels[chosen], self.files[chosen])
+
+
+@dataclass(frozen=True)
+class FileSurvey:
+    """What one mask file holds.
+
+    Attributes:
+      path: the file.
+      tally: of its grey values or indices, or of the codes of its colours.
+      kind: "grey", "indexed" (1-bit masks too) or "colour".
+      palette: of an indexed mask, int64 `[n]`: the code of each value's colour.
+    """
+
+    path: Path
+    tally: Tally
+    kind: str
+    palette: np.ndarray | None = None
+
+    def by_colour(self) -> Tally:
+        """Return the tally of the codes of its colours; a grey v is (v, v, v)."""
+        codes = self.tally.values
+        if self.kind == "grey":
+            codes = grey_codes(codes)
+        elif self.palette is not None:
+            codes = self.palette
+        merged = Tally.of(codes, self.tally.pixels, self.tally.files)
+        return Tally(merged.values, merged.pixels, np.ones_like(merged.files))
+
+
+@dataclass(frozen=True)
+class Survey:
+    """What the masks of each split hold.
+
+    Attributes:
+      splits: the files of each split.
+    """
+
+    splits: Mapping[str, Sequence[FileSurvey]]
+
+    @cached_property
+    def files(self) -> list[FileSurvey]:
+        """All files, in the order of the splits."""
+        return [file for files in self.splits.values() for file in files]
+
+    @property
+    def folder(self) -> Path:
+        """Where the first mask lies."""
+        return self.files[0].path.parent
+
+    def of_kind(self, *kinds: str) -> list[FileSurvey]:
+        """List the files of some kinds."""
+        return [file for file in self.files if file.kind in kinds]
+
+    @cached_property
+    def numbers(self) -> Tally:
+        """The values of grey masks and indices of indexed ones, over all splits."""
+        return Tally.total([file.tally for file in self.of_kind("grey", "indexed")])
+
+    @cached_property
+    def colours(self) -> Tally:
+        """The codes of the colours of all masks, over all splits."""
+        return Tally.total([file.by_colour() for file in self.files])
+
+
+def colour_text(code: int) -> str:
+    """Write a code as `(red, green, blue)`."""
+    if code >= NO_COLOUR:
+        return f"grey {code - NO_COLOUR}"
+    return f"({code >> 16}, {code >> 8 & 255}, {code & 255})"
+
+
+def grey_codes(values: np.ndarray) -> np.ndarray:
+    """Return the code of each grey value's colour; from 256 on there is none."""
+    values = values.astype(np.int64)
+    return np.where(values < 256, values * 0x10101, NO_COLOUR + values)
+
+
+def survey_masks(splits: Mapping[str, Sequence[Path]], lossy: bool = False) -> Survey:
+    """Read every mask once, several at a time.
+
+    Args:
+      splits: the mask files of each split.
+      lossy: whether JPEG and WebP are read as well.
+
+    Raises:
+      UserError: a mask that cannot be read.
+    """
+    with ThreadPoolExecutor(min(os.cpu_count() or 1, 8)) as pool:
+        read = partial(_survey_file, lossy=lossy)
+        return Survey(
+            {split: list(pool.map(read, paths)) for split, paths in splits.items()}
+        )
+
+
+def _survey_file(path: Path, lossy: bool) -> FileSurvey:
+    mask = read_mask(path, lossy)
+    tally = count_values(mask)
+    if mask.palette is not None:
+        codes = colour_codes(mask.palette).astype(np.int64)
+        return FileSurvey(path, tally, "indexed", codes[tally.values])
+    return FileSurvey(path, tally, "colour" if mask.pixels.ndim == 3 else "grey")
+
+
+def count_values(mask: Mask) -> Tally:
+    """Count a mask's values, or the codes of its colours.
+
+    Beyond the `MOST_COLOURS` most frequent colours, similar ones are counted as one.
+    """
+    if mask.pixels.ndim == 2:
+        pixels = np.bincount(mask.pixels.ravel())
+        values = np.flatnonzero(pixels)
+        return Tally(values, pixels[values], np.ones_like(values))
+    codes, lengths = runs(colour_codes(mask.pixels).ravel())
+    tally = Tally.of(codes, lengths, lengths)
+    if len(tally.values) > MOST_COLOURS:  # a picture, or JPEG: bound what is kept of it
+        rare = np.argsort(-tally.pixels, kind="stable")[MOST_COLOURS:]
+        codes = tally.values.copy()
+        codes[rare] = codes[rare] & 0xF8F8F8 | 0x040404
+        tally = Tally.of(codes, tally.pixels, tally.files)
+    return Tally(tally.values, tally.pixels, np.ones_like(tally.files))
