@@ -20,6 +20,7 @@ import jax
 import optax
 
 from jaxseg.backbones import BACKBONES
+from jaxseg.checks import check_class_weights
 from jaxseg.config import Config, EvaluationConfig, flatten, from_file, to_json
 from jaxseg.data.labels import LabelSet
 from jaxseg.errors import UserError, choose
@@ -27,7 +28,6 @@ from jaxseg.evaluation.inference import Scores, create_scores
 from jaxseg.locks import locked
 from jaxseg.models import (
     DEFAULT_BACKBONE,
-    SMALLEST,
     Segmenter,
     abstract_variables,
     create_model,
@@ -39,7 +39,6 @@ from jaxseg.training.losses import (
     LOSSES,
     CrossEntropy,
     Loss,
-    check_class_weights,
 )
 from jaxseg.training.optimizer import SCHEDULES, create_optimizer
 from jaxseg.weights.families.heads_smp import SMP_ARGUMENTS
@@ -262,12 +261,6 @@ def scores(
       evaluation: other options than the run's.
     """
     options = evaluation or config.evaluation
-    if not options.scales or min(options.scales) <= 0:
-        raise UserError(f"evaluation.scales {options.scales}: positive factors, please")
-    if options.window and options.window < SMALLEST:
-        raise UserError(
-            f"evaluation.window {options.window}: at least {SMALLEST} pixels, or 0"
-        )
     mean, std = normalization(config)
     return create_scores(
         model,
@@ -321,8 +314,6 @@ def loss(config: Config, num_classes: int) -> Loss:
     """Build the loss of a config."""
     options = config.train
     check_class_weights(options.class_weights, num_classes)
-    if not 0 <= options.label_smoothing < 1:
-        raise UserError(f"train.label_smoothing {options.label_smoothing}: in [0, 1)")
     kind = choose("loss", options.loss, LOSSES)
     made = kind(options.class_weights, options.label_smoothing)
     if config.mesh.spatial > 1 and isinstance(made, CrossEntropy):

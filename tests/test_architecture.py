@@ -9,7 +9,10 @@ PACKAGE = Path(__file__).parents[1] / "jaxseg"
 
 FLOORS = {
     "errors": 0,
+    "choices": 0,
+    "checks": 0,
     "limits": 0,
+    "memory": 0,
     "locks": 0,
     "paths": 0,
     "config": 0,

@@ -13,6 +13,7 @@ import jax
 import numpy as np
 from jax.sharding import Mesh
 
+from jaxseg.checks import check, check_images
 from jaxseg.config import Config, flatten
 from jaxseg.data.catalog import Dataset, open_dataset
 from jaxseg.data.pipeline import KeptSamples, TrainingStream
@@ -24,8 +25,7 @@ from jaxseg.evaluation.evaluate import (
     create_evaluation_step,
     evaluate,
 )
-from jaxseg.limits import check_ranges
-from jaxseg.models import SMALLEST, Segmenter, abstract_variables, count_parameters
+from jaxseg.models import Segmenter, abstract_variables, count_parameters
 from jaxseg.nn import cpu_kernels
 from jaxseg.predictor import Predictor
 from jaxseg.report.console import Progress, note, warn
@@ -100,7 +100,8 @@ def train(config: Config, workdir: str | Path | None = None) -> Result:
       UserError: something that the user can mend, before anything is overwritten.
       Interrupted: on Ctrl-C or SIGTERM, after saving.
     """
-    _check(config)
+    check(flatten(config))
+    check_images(config.model.head)
     training = _Training(config)
     workdir = Path("runs") / (config.name or "run") if workdir is None else workdir
     state = None
@@ -169,11 +170,6 @@ class _Training:
         self.eval_sizes = self.eval_samples.sizes()
         self.num_classes = self.dataset.labels.num_classes
         self.model: Segmenter = segmenter(config, self.num_classes)
-        if len(self.model.example) != 3:
-            raise UserError(
-                f"head {config.model.head!r} takes volumes and data sets hold images:"
-                " train it from Python, with jaxseg.create_model"
-            )
         self.loss = loss(config, self.num_classes)
         self.parameters = count_parameters(self.model)
         self._evaluation: tuple[int, Evaluation] | None = None
@@ -402,13 +398,3 @@ class _Training:
         miou = "-" if results["miou"] is None else f"{results['miou']:.4f}"
         note(f"best: step {best}, mean IoU {miou}; report in {page}")
         return results
-
-
-def _check(config: Config) -> None:
-    check_ranges(flatten(config))
-    if min(config.augment.crop) < SMALLEST:
-        raise UserError(
-            f"augment.crop {config.augment.crop}: at least {SMALLEST} pixels a side"
-        )
-    if config.train.ema == 1:
-        raise UserError("train.ema 1.0: a decay in [0, 1)")
