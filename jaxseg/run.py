@@ -33,6 +33,7 @@ from jaxseg.models import (
     create_model,
 )
 from jaxseg.nn.crf import DenseCRF
+from jaxseg.paths import require_run
 from jaxseg.report.console import warn
 from jaxseg.training.checkpoint import Checkpoints
 from jaxseg.training.losses import (
@@ -126,10 +127,7 @@ class Run:
         Raises:
           UserError: it is no run folder.
         """
-        workdir = Path(workdir)
-        for name in ("config.json", "labels.json"):
-            if not os.path.isfile(workdir / name):
-                raise UserError(f"{workdir}: not a run folder, {name} is missing")
+        workdir = require_run(workdir)
         config = from_file(workdir / "config.json")
         return cls(workdir, config, _read_labels(workdir / "labels.json"))
 

@@ -20,6 +20,7 @@ FLOORS = {
     "data.labels": 0,
     "data": 1,
     "nn": 1,
+    "devices": 1,
     "backbones": 2,
     "heads": 2,
     "models": 3,
