@@ -43,6 +43,7 @@ from jaxseg.training.losses import (
 )
 from jaxseg.training.optimizer import SCHEDULES, create_optimizer
 from jaxseg.weights.families.heads_smp import SMP_ARGUMENTS
+from jaxseg.weights.folders import is_run
 from jaxseg.weights.load import load_weights
 from jaxseg.weights.surgery import transplant
 
@@ -182,7 +183,7 @@ def starting_variables(
       UserError: nothing in it fits the model, or it cannot be read.
     """
     weights = config.model.weights
-    if not os.path.isfile(Path(weights) / "config.json"):
+    if not is_run(Path(weights)):
         return load_weights(
             model,
             weights,
