@@ -8,6 +8,7 @@ or of another shape is said by name.
 from __future__ import annotations
 
 import logging
+import os
 from collections.abc import Callable, Mapping
 from importlib import metadata
 from pathlib import Path
@@ -78,7 +79,7 @@ def load_weights(
         tensors, file = file, "the weights"
     else:
         path, prefix = _split(locate(file))
-        paths, chosen = files_of_weights(path) if path.is_dir() else ([path], "")
+        paths, chosen = files_of_weights(path) if os.path.isdir(path) else ([path], "")
         if chosen:
             log(f"{path}: {chosen}")
         tensors = {}
@@ -127,7 +128,7 @@ def load_weights(
 def _split(path: Path) -> tuple[Path, str]:
     """Split `FILE#PREFIX`, unless there is a file of that very name."""
     file, mark, prefix = str(path).rpartition("#")
-    if not mark or path.exists():
+    if not mark or os.path.exists(path):
         return path, ""
     return Path(file), prefix
 
