@@ -3,6 +3,7 @@
 import json
 
 import jax
+import jax.numpy as jnp
 import numpy as np
 import pytest
 
@@ -75,7 +76,7 @@ def test_a_bad_index_is_refused(tmp_path, index, said):
 
 def test_the_parts_of_an_index_are_read_together(tmp_path):
     model = create_model("fcn8s", "resnet18", 2, width=0.125, max_channels=16)
-    variables = model.init(jax.random.key(0), np.zeros((1, 40, 40, 3), np.float32))
+    variables = model.init(jax.random.key(0), jnp.zeros((1, 40, 40, 3)))
     flat = {"/".join(path): np.asarray(x) for path, x in leaves(variables).items()}
     names = list(flat)
     hub = folder(tmp_path / "hub")

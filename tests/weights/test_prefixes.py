@@ -28,7 +28,7 @@ def classifier(tmp_path_factory):
 def write(path, tensors, *prefixes, **others):
     """Write the tensors behind each prefix, the n-th times n, with others beside."""
     named = {
-        prefix + name: tensor * np.asarray(number, tensor.dtype)
+        prefix + name: np.asarray(tensor * number, tensor.dtype)
         for number, prefix in enumerate(prefixes, start=1)
         for name, tensor in tensors.items()
     }
