@@ -22,8 +22,12 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, NoReturn
 
+from jaxseg import memory
+from jaxseg.checks import check_images
 from jaxseg.config import Config, DataConfig, load_config, print_overrides
 from jaxseg.errors import UserError, choose, nearest
+from jaxseg.limits import check_ranges
+from jaxseg.paths import require_run
 from jaxseg.report.console import fail, mute, note, say, table, warn
 from jaxseg.version import __version__
 
@@ -57,7 +61,8 @@ def main(argv: Sequence[str] | None = None) -> int:
     debug = "--debug" in words
     words = [word for word in words if word != "--debug"]
     try:
-        return _dispatch(words)
+        with memory.remedied("starting", "free some, or see ulimit -a"):
+            return _dispatch(words)
     except UserError as error:
         if debug:
             raise
@@ -130,6 +135,7 @@ def _train(words: list[str]) -> int:
         print_overrides(load_config(known.config))
         return 0
     config = load_config(known.config, overrides)
+    check_images(config.model.head)
     _set_up()
     given = (known.coordinator, known.processes, known.process)
     if known.distributed or given != (None, None, None):
@@ -138,8 +144,10 @@ def _train(words: list[str]) -> int:
 
 
 def _train_here(config: Config, workdir: str | None) -> int:
+    from jaxseg.devices import require_devices
     from jaxseg.training.loop import Interrupted, train
 
+    require_devices()
     try:
         result = train(config, workdir)
     except Interrupted as stopped:
@@ -182,18 +190,22 @@ def _evaluate(words: list[str]) -> int:
     parser.add_argument("--root", help="folder of the raw data, if it has moved")
     parser.add_argument("--out", type=Path, help="write the figures as JSON")
     options = parser.parse_args(words)
+    _check_inference(options)
     _set_up()
     from jaxseg.commands.evaluate import evaluate_run
+    from jaxseg.devices import left, require_devices
 
-    results = evaluate_run(
-        options.run,
-        split=options.split,
-        root=options.root,
-        scales=options.scales,
-        flip=options.flip,
-        window=options.window,
-        crf=options.crf,
-    )
+    require_devices()
+    with memory.remedied("evaluating", _window_remedy(options), left):
+        results = evaluate_run(
+            options.run,
+            split=options.split,
+            root=options.root,
+            scales=options.scales,
+            flip=options.flip,
+            window=options.window,
+            crf=options.crf,
+        )
     _print_classes(results)
     if options.out:
         _write(options.out, json.dumps(results, indent=2) + "\n")
@@ -209,18 +221,25 @@ def _predict(words: list[str]) -> int:
     )
     _add_inference_options(parser)
     options = parser.parse_args(words)
+    _check_inference(options)
+    from jaxseg.data.images import find_images
+
+    find_images(options.images)
     _set_up()
     from jaxseg.commands.predict import predict_files
+    from jaxseg.devices import left, require_devices
 
-    count = predict_files(
-        options.run,
-        options.images,
-        options.out,
-        scales=options.scales,
-        flip=options.flip,
-        window=options.window,
-        crf=options.crf,
-    )
+    require_devices()
+    with memory.remedied("predicting", _window_remedy(options), left):
+        count = predict_files(
+            options.run,
+            options.images,
+            options.out,
+            scales=options.scales,
+            flip=options.flip,
+            window=options.window,
+            crf=options.crf,
+        )
     say(f"{count} masks in {options.out / 'masks'}, {options.out / 'overlays'}")
     return 0
 
@@ -232,11 +251,29 @@ def _add_inference_options(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--crf", type=int, help="iterations of a dense CRF; 0 is none")
 
 
+def _check_inference(options: argparse.Namespace) -> None:
+    """Refuse what can be seen without jax: no run folder, a value out of its range."""
+    require_run(options.run)
+    names = ("scales", "flip", "window", "crf")
+    given = {f"evaluation.{name}": getattr(options, name) for name in names}
+    check_ranges({name: value for name, value in given.items() if value is not None})
+
+
+def _window_remedy(options: argparse.Namespace) -> str:
+    """Say what takes less memory where images are segmented."""
+    window = options.window or 1024
+    return f"give --window {max(64, window // 2)}, which takes images in parts"
+
+
 def _models(words: list[str]) -> int:
     _Parser(prog="main.py models", description="List the models.").parse_args(words)
+    memory.require_address_space()
     from jaxseg.backbones import BACKBONES
+    from jaxseg.devices import require_devices
     from jaxseg.heads import HEADS
     from jaxseg.models import count_parameters, create_model
+
+    require_devices()
 
     def millions(count: int) -> str:
         return f"{count / 1e6:.2f}"
@@ -292,10 +329,13 @@ def _inspect(words: list[str]) -> int:
     parser.add_argument("--depth", type=int, help="of modules listed; default: all")
     options, overrides = parser.parse_known_args(words)
     config = load_config(options.config, overrides)
+    memory.require_address_space()
     from jaxseg.analysis.layers import format_layer_table, layer_table
     from jaxseg.analysis.receptive_field import theoretical
+    from jaxseg.devices import require_devices
     from jaxseg.run import segmenter
 
+    require_devices()
     model = segmenter(config, options.classes)
     *sides, channels = model.example
     images = len(sides) == 2
@@ -376,6 +416,7 @@ def _use_huge_pages() -> None:
 
 def _set_up() -> None:
     """Prepare the process, before jax is imported."""
+    memory.require_address_space()
     import absl.logging
 
     from jaxseg.paths import cache_folder

@@ -2,7 +2,7 @@
 
 An experiment is a Python file with `get_config() -> Config`.  Values can be overridden
 by their dotted name, typed by the dataclass field (`--train.steps 200`).  Nothing here
-opens data or builds a model: names are resolved where they are used.
+opens data or builds a model; `jaxseg.checks` says what is wrong with a config.
 """
 
 from __future__ import annotations
@@ -21,6 +21,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from jaxseg.checks import check
 from jaxseg.errors import UserError, nearest
 from jaxseg.limits import check_ranges
 
@@ -252,8 +253,9 @@ def load_config(path: str | Path, overrides: Sequence[str] = ()) -> Config:
       overrides: command-line words, `["--train.steps", "500"]`.
 
     Raises:
-      UserError: the file is missing or broken, a value is of another type or out of its
-        range, or an override does not fit.
+      UserError: the file is missing or broken, an override does not fit, a value is of
+        another type or out of its range, a name is unknown, or values do not go
+        together.
     """
     path = Path(path)
     if not os.path.isfile(path):
@@ -263,7 +265,9 @@ def load_config(path: str | Path, overrides: Sequence[str] = ()) -> Config:
     config = from_file(path) if path.suffix == ".json" else _run_experiment(path)
     if not config.name:
         config = dataclasses.replace(config, name=path.stem)
-    return override(config, overrides)
+    config = override(config, overrides)
+    check(flatten(config))
+    return config
 
 
 def _run_experiment(path: Path) -> Config:
@@ -289,8 +293,7 @@ def override(config: Config, words: Sequence[str]) -> Config:
     """Return `config` with command-line words (`--train.steps 200`) applied.
 
     Raises:
-      UserError: an unknown name (the nearest is named) or a value of another type or
-        out of its range.
+      UserError: an unknown name (the nearest is named) or a value of another type.
     """
     if not words:
         return config
@@ -302,9 +305,7 @@ def override(config: Config, words: Sequence[str]) -> Config:
             close = nearest(name, known)
             hint = f"did you mean --{close}?" if close else "see --help for all names"
             raise UserError(f"unknown override {word.split('=')[0]}: {hint}")
-    config = _tyro(config, words)
-    check_ranges(flatten(config))
-    return config
+    return _tyro(config, words)
 
 
 def print_overrides(config: Config) -> None:

@@ -15,28 +15,19 @@ import jax
 import jax.numpy as jnp
 
 from jaxseg.backbones import BACKBONES
-from jaxseg.backbones.entry import IMAGENET_MEAN, IMAGENET_STD, OUTPUT_STRIDES
+from jaxseg.backbones.entry import IMAGENET_MEAN, IMAGENET_STD
+from jaxseg.checks import check_classifier, check_head
+from jaxseg.choices import CLASSIFIER, FREEZES, OUTPUT_STRIDES, SMALLEST
 from jaxseg.errors import UserError, choose
 from jaxseg.heads import HEADS
 from jaxseg.heads.fcn import FCN
-from jaxseg.heads.unet_original import UPSAMPLINGS_OF_VOLUMES
-from jaxseg.nn.upsampling import UPSAMPLINGS, resize_linear
+from jaxseg.nn.upsampling import resize_linear
 
 DTYPES = {"float32": jnp.float32, "bfloat16": jnp.bfloat16}
 """Compute types by name."""
 
-FREEZES = {
-    "": "everything is trained",
-    "statistics": "the backbone's batch norm uses its running statistics",
-    "backbone": "the backbone's parameters and statistics stay",
-}
-"""What `Segmenter.freeze` may be, and what it means."""
-
 DEFAULT_BACKBONE = "resnet50"
 """Taken where none is named."""
-
-SMALLEST = 33
-"""Smallest image side, pixels: one more than the deepest stride."""
 
 SMALLEST_VOLUME = 9
 """Smallest side of a volume, voxels."""
@@ -196,10 +187,9 @@ def create_model(
     """
     given = {name: value for name, value in options.items() if value is not None}
     choose("freeze", freeze, FREEZES)
-    if head == "classifier":
+    if head == CLASSIFIER:
         dilated = uniform_dilation or multi_grid or output_stride not in (None, 32)
-        if given or dilated or align_corners:
-            raise UserError("head 'classifier' has no options and output stride 32")
+        check_classifier(given, bool(dilated or align_corners))
         return create_classifier(
             backbone or DEFAULT_BACKBONE,
             num_classes,
@@ -213,26 +203,9 @@ def create_model(
     _check_classes(num_classes)
     stride = entry.output_stride if output_stride is None else output_stride
     body: dict[str, Any] = dict(width=width, max_channels=max_channels, dtype=compute)
-    if entry.backbone is not None:
-        dilated = uniform_dilation or multi_grid or output_stride is not None
-        if backbone or dilated or auxiliary:
-            raise UserError(
-                f"head {head!r} has a backbone of its own: leave backbone,"
-                " output_stride, uniform_dilation, multi_grid and auxiliary unset"
-            )
+    placed = backbone or uniform_dilation or multi_grid or auxiliary
+    check_head(head, given, bool(placed or output_stride is not None))
     known, of_backbone = _fields(entry.module), _fields(entry.backbone)
-    offered = (known | of_backbone) - set(entry.arguments) - set(body)
-    offered -= {"num_classes", "output_stride", "align_corners", "parent", "name"}
-    if unknown := set(given) - offered:
-        raise UserError(
-            f"head {head!r} has no option {', '.join(sorted(unknown))};"
-            f" it has {', '.join(sorted(offered)) or 'none'}"
-        )
-    if "upsampling" in given:
-        known_methods = UPSAMPLINGS if entry.axes == 2 else UPSAMPLINGS_OF_VOLUMES
-        choose("upsampling", given["upsampling"], known_methods)
-    if "rates" in given:
-        _check_rates(head, given["rates"])
     given |= entry.arguments
     if align_corners is not None and "align_corners" in known:
         given["align_corners"] = align_corners
@@ -263,13 +236,6 @@ def create_model(
         mean=IMAGENET_MEAN if entry.backbone else named.mean,
         std=IMAGENET_STD if entry.backbone else named.std,
     )
-
-
-def _check_rates(head: str, rates: Sequence[int]) -> None:
-    if not rates or min(rates) < 1:
-        raise UserError(f"rates {tuple(rates)}: positive numbers, at least one")
-    if head == "deeplabv1" and len(rates) != 1:
-        raise UserError(f"rates {tuple(rates)}: head 'deeplabv1' has one branch")
 
 
 def _fields(kind: Any) -> set[str]:

@@ -28,3 +28,16 @@ def cache_folder(cache: str = "") -> Path:
     """Where made things go: `cache`, else $JAXSEG_CACHE, else ~/.cache/jaxseg."""
     chosen = cache or os.environ.get("JAXSEG_CACHE") or "~/.cache/jaxseg"
     return user_path(chosen).resolve()
+
+
+def require_run(workdir: str | Path) -> Path:
+    """Return the path of a run folder.
+
+    Raises:
+      UserError: it is none.
+    """
+    workdir = Path(workdir)
+    for name in ("config.json", "labels.json"):
+        if not os.path.isfile(workdir / name):
+            raise UserError(f"{workdir}: not a run folder, {name} is missing")
+    return workdir

@@ -20,6 +20,7 @@ import jax
 import optax
 
 from jaxseg.backbones import BACKBONES
+from jaxseg.checks import check_class_weights
 from jaxseg.config import Config, EvaluationConfig, flatten, from_file, to_json
 from jaxseg.data.labels import LabelSet
 from jaxseg.errors import UserError, choose
@@ -27,22 +28,22 @@ from jaxseg.evaluation.inference import Scores, create_scores
 from jaxseg.locks import locked
 from jaxseg.models import (
     DEFAULT_BACKBONE,
-    SMALLEST,
     Segmenter,
     abstract_variables,
     create_model,
 )
 from jaxseg.nn.crf import DenseCRF
+from jaxseg.paths import require_run
 from jaxseg.report.console import warn
 from jaxseg.training.checkpoint import Checkpoints
 from jaxseg.training.losses import (
     LOSSES,
     CrossEntropy,
     Loss,
-    check_class_weights,
 )
 from jaxseg.training.optimizer import SCHEDULES, create_optimizer
 from jaxseg.weights.families.heads_smp import SMP_ARGUMENTS
+from jaxseg.weights.folders import is_run
 from jaxseg.weights.load import load_weights
 from jaxseg.weights.surgery import transplant
 
@@ -127,10 +128,7 @@ class Run:
         Raises:
           UserError: it is no run folder.
         """
-        workdir = Path(workdir)
-        for name in ("config.json", "labels.json"):
-            if not os.path.isfile(workdir / name):
-                raise UserError(f"{workdir}: not a run folder, {name} is missing")
+        workdir = require_run(workdir)
         config = from_file(workdir / "config.json")
         return cls(workdir, config, _read_labels(workdir / "labels.json"))
 
@@ -185,7 +183,7 @@ def starting_variables(
       UserError: nothing in it fits the model, or it cannot be read.
     """
     weights = config.model.weights
-    if not os.path.isfile(Path(weights) / "config.json"):
+    if not is_run(Path(weights)):
         return load_weights(
             model,
             weights,
@@ -262,12 +260,6 @@ def scores(
       evaluation: other options than the run's.
     """
     options = evaluation or config.evaluation
-    if not options.scales or min(options.scales) <= 0:
-        raise UserError(f"evaluation.scales {options.scales}: positive factors, please")
-    if options.window and options.window < SMALLEST:
-        raise UserError(
-            f"evaluation.window {options.window}: at least {SMALLEST} pixels, or 0"
-        )
     mean, std = normalization(config)
     return create_scores(
         model,
@@ -321,8 +313,6 @@ def loss(config: Config, num_classes: int) -> Loss:
     """Build the loss of a config."""
     options = config.train
     check_class_weights(options.class_weights, num_classes)
-    if not 0 <= options.label_smoothing < 1:
-        raise UserError(f"train.label_smoothing {options.label_smoothing}: in [0, 1)")
     kind = choose("loss", options.loss, LOSSES)
     made = kind(options.class_weights, options.label_smoothing)
     if config.mesh.spatial > 1 and isinstance(made, CrossEntropy):

@@ -9,7 +9,10 @@ PACKAGE = Path(__file__).parents[1] / "jaxseg"
 
 FLOORS = {
     "errors": 0,
+    "choices": 0,
+    "checks": 0,
     "limits": 0,
+    "memory": 0,
     "locks": 0,
     "paths": 0,
     "config": 0,
@@ -17,6 +20,7 @@ FLOORS = {
     "data.labels": 0,
     "data": 1,
     "nn": 1,
+    "devices": 1,
     "backbones": 2,
     "heads": 2,
     "models": 3,

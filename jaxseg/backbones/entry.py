@@ -16,9 +16,6 @@ IMAGENET_STD = (0.229, 0.224, 0.225)
 HALF = (0.5, 0.5, 0.5)
 """Mean and deviation that bring values to -1..1, as Inception's kin expect."""
 
-OUTPUT_STRIDES = (8, 16, 32)
-"""The output strides that every backbone has."""
-
 
 @dataclass(frozen=True)
 class BackboneEntry:

@@ -13,6 +13,8 @@ import jax
 import numpy as np
 from jax.sharding import Mesh
 
+from jaxseg import devices, memory
+from jaxseg.checks import check, check_images
 from jaxseg.config import Config, flatten
 from jaxseg.data.catalog import Dataset, open_dataset
 from jaxseg.data.pipeline import KeptSamples, TrainingStream
@@ -24,8 +26,7 @@ from jaxseg.evaluation.evaluate import (
     create_evaluation_step,
     evaluate,
 )
-from jaxseg.limits import check_ranges
-from jaxseg.models import SMALLEST, Segmenter, abstract_variables, count_parameters
+from jaxseg.models import Segmenter, abstract_variables, count_parameters
 from jaxseg.nn import cpu_kernels
 from jaxseg.predictor import Predictor
 from jaxseg.report.console import Progress, note, warn
@@ -41,6 +42,7 @@ from jaxseg.run import (
     starting_variables,
 )
 from jaxseg.training.border_weights import BorderWeights
+from jaxseg.training.capacity import SMALLER, compile_step, require_batch
 from jaxseg.training.checkpoint import Checkpoints
 from jaxseg.training.distributed import from_first, is_first, several
 from jaxseg.training.mesh import (
@@ -105,12 +107,20 @@ def train(config: Config, workdir: str | Path | None = None) -> Result:
       UserError: something that the user can mend, before anything is overwritten.
       Interrupted: on Ctrl-C or SIGTERM, after saving.
     """
-    _check(config)
+    check(flatten(config))
+    check_images(config.model.head)
+    remedy = "or --data.memory 0 if the host's memory is short"
+    with memory.remedied("training", f"{SMALLER}, {remedy}", devices.left):
+        return _train(config, workdir)
+
+
+def _train(config: Config, workdir: str | Path | None) -> Result:
     training = _Training(config)
     workdir = Path("runs") / (config.name or "run") if workdir is None else workdir
     state = None
     if not from_first(lambda: os.path.exists(Path(workdir) / "checkpoints")):
         state = training.initial_state(True)  # its errors come before the folder
+        training.compile(state)
     run = Run(Path(workdir), config, training.dataset.labels)
     with ExitStack() as held:
         from_first(lambda: held.enter_context(run.claim()))
@@ -140,11 +150,12 @@ class _Training:
         self.mesh: Mesh = create_mesh(spatial=config.mesh.spatial)
         batch_size = config.train.batch_size
         check_batch_size(batch_size, config.train.accumulate, self.mesh)
-        devices = batch_devices(self.mesh)
-        if batch_size % devices:
-            full = -(-batch_size // devices) * devices
+        require_batch(config)
+        count = batch_devices(self.mesh)
+        if batch_size % count:
+            full = -(-batch_size // count) * count
             note(
-                f"train.batch_size {batch_size} over {devices} devices: {full}"
+                f"train.batch_size {batch_size} over {count} devices: {full}"
                 " would take no longer"
             )
         augment = config.augment
@@ -179,26 +190,32 @@ class _Training:
         self.eval_sizes = self.eval_samples.sizes()
         self.num_classes = self.dataset.labels.num_classes
         self.model: Segmenter = segmenter(config, self.num_classes)
-        if len(self.model.example) != 3:
-            raise UserError(
-                f"head {config.model.head!r} takes volumes and data sets hold images:"
-                " train it from Python, with jaxseg.create_model"
-            )
         self.loss = loss(config, self.num_classes)
         self.parameters = count_parameters(self.model)
         self._evaluation: tuple[int, Evaluation] | None = None
-        devices = describe_devices(self.mesh, config.model.dtype)
+        self._step: TrainStep | None = None
+        where = describe_devices(self.mesh, config.model.dtype)
         note(
             f"{len(self.train_samples)} training and {len(self.eval_samples)}"
             f" {config.data.eval_split} images, {self.num_classes} classes;"
             f" {config.model.head} on {config.model.backbone},"
-            f" {self.parameters / 1e6:.2f} M parameters; {devices}"
+            f" {self.parameters / 1e6:.2f} M parameters; {where}"
         )
         if cpu_kernels.wanted() and (reason := cpu_kernels.reason()):
             note(f"convolutions are XLA's, half as fast as could be: {reason}")
 
     def _open_data(self) -> None:
-        self.dataset = open_dataset(self.config.data)
+        remedy = "give fewer --data.threads, or split or shrink the largest images"
+        with memory.remedied("preparing the data", remedy):
+            self.dataset = open_dataset(self.config.data)
+
+    def compile(self, state: TrainState) -> TrainStep:
+        """Compile the step, once; what does not fit into memory is refused."""
+        if self._step is None:
+            step = self.train_step()
+            self._step = compile_step(step, state, self.config, self.mesh)
+        assert self._step is not None
+        return self._step
 
     def initial_state(self, fresh: bool) -> TrainState:
         """Draw the state, or where a restore follows only something of its form."""
@@ -215,7 +232,7 @@ class _Training:
             state = with_variables(state, start)
         return place(state, self.mesh, self.config.mesh.sharded_parameters)
 
-    def train_step(self) -> TrainStep:
+    def train_step(self) -> Any:
         config = self.config
         return create_train_step(
             self.model,
@@ -265,7 +282,7 @@ class _Training:
         )
         if place is not None:
             stream.restore(place)
-        train_step, eval_step = self.train_step(), self.evaluation_step()
+        train_step, eval_step = self.compile(state), self.evaluation_step()
         pending: tuple[int, dict[str, jax.Array]] | None = None
         agreed = False  # of several processes, to stop
         with (
@@ -363,18 +380,20 @@ class _Training:
         between: Callable[[], None] = lambda: None,
     ) -> Evaluation:
         options = self.config.evaluation
-        return evaluate(
-            eval_step,
-            variables,
-            self.eval_samples,
-            self.eval_sizes,
-            self.num_classes,
-            self.mesh,
-            batch_size=options.batch_size,
-            multiple=options.size_multiple,
-            threads=self.config.data.threads,
-            between=between,
-        )
+        remedy = "give --evaluation.batch_size 1 or --evaluation.window 512, and go on"
+        with memory.remedied("evaluating", remedy, devices.left):
+            return evaluate(
+                eval_step,
+                variables,
+                self.eval_samples,
+                self.eval_sizes,
+                self.num_classes,
+                self.mesh,
+                batch_size=options.batch_size,
+                multiple=options.size_multiple,
+                threads=self.config.data.threads,
+                between=between,
+            )
 
     def finish(
         self, run: Run, checkpoints: Checkpoints, state: TrainState
@@ -412,13 +431,3 @@ class _Training:
         miou = "-" if results["miou"] is None else f"{results['miou']:.4f}"
         note(f"best: step {best}, mean IoU {miou}; report in {page}")
         return results
-
-
-def _check(config: Config) -> None:
-    check_ranges(flatten(config))
-    if min(config.augment.crop) < SMALLEST:
-        raise UserError(
-            f"augment.crop {config.augment.crop}: at least {SMALLEST} pixels a side"
-        )
-    if config.train.ema == 1:
-        raise UserError("train.ema 1.0: a decay in [0, 1)")

@@ -11,7 +11,7 @@ their gradient, so that logits of the label's size never exist as a whole.
 from __future__ import annotations
 
 import functools
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any, Protocol, runtime_checkable
 
@@ -19,7 +19,6 @@ import jax
 import jax.numpy as jnp
 
 from jaxseg.data.labels import IGNORE
-from jaxseg.errors import UserError
 from jaxseg.nn.upsampling import linear_weights, resize_linear
 
 
@@ -201,17 +200,3 @@ _sum_by_bands.defvjp(_bands_forward, _bands_backward)
 
 LOSSES: dict[str, Callable[..., Loss]] = {"cross_entropy": CrossEntropy}
 """Name -> constructor `(class_weights, label_smoothing)`."""
-
-
-def check_class_weights(weights: Sequence[float], num_classes: int) -> None:
-    """Refuse class weights that do not fit the classes.
-
-    Raises:
-      UserError: another number than the classes, or a negative one.
-    """
-    if weights and len(weights) != num_classes:
-        raise UserError(
-            f"train.class_weights has {len(weights)} values for {num_classes} classes"
-        )
-    if any(weight < 0 for weight in weights) or (weights and not any(weights)):
-        raise UserError("train.class_weights must not be negative, nor all zero")

@@ -79,6 +79,25 @@ def shard_batch(batch: Mapping[str, np.ndarray], mesh: Mesh) -> dict[str, jax.Ar
     return {name: put(leaf) for name, leaf in leaves.items()}
 
 
+def abstract_batch(
+    leaves: Mapping[str, tuple[tuple[int, ...], Any]], mesh: Mesh
+) -> dict[str, jax.ShapeDtypeStruct]:
+    """Return what `shard_batch` gives, without its values.
+
+    Args:
+      leaves: shape, of all hosts together, and dtype by name.
+      mesh: the devices.
+    """
+    uneven = any(shape[0] % batch_devices(mesh) for shape, _ in leaves.values())
+
+    def leaf(shape: tuple[int, ...], dtype: Any) -> jax.ShapeDtypeStruct:
+        axes = PartitionSpec() if uneven else _axes(shape, mesh)
+        sharding = NamedSharding(mesh, axes)
+        return jax.ShapeDtypeStruct(shape, dtype, sharding=sharding)
+
+    return {name: leaf(*given) for name, given in leaves.items()}
+
+
 def spread(tree: Any, mesh: Mesh) -> Any:
     """Split arrays `[B]` or `[B, H, ...]` over the mesh, inside a jitted function.
 

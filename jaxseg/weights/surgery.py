@@ -17,7 +17,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from jaxseg.backbones.entry import OUTPUT_STRIDES
+from jaxseg.choices import OUTPUT_STRIDES
 from jaxseg.errors import UserError
 from jaxseg.models import Classifier, Segmenter
 from jaxseg.weights.naming import Path, leaves, nested

@@ -74,6 +74,18 @@ def _folder(place: Place) -> list[str]:
     return train(place.experiment(), "--model.weights", "weights")
 
 
+def _hub(name: str, said: str, **files: str) -> Case:
+    """A folder as hubs and trainers save it; `_` in a name stands for a dot."""
+
+    def make(place: Place) -> list[str]:
+        place.write("hub/config.json", '{"model_type": "segformer"}')
+        for file, content in files.items():
+            place.write(f"hub/{file.replace('_', '.')}", content)
+        return train(place.experiment(), "--model.weights", "hub")
+
+    return Case(f"weights are a folder {name}", make, said)
+
+
 def _pipe(place: Place) -> list[str]:
     os.mkfifo(place.folder / "pipe.pth")
     return train(place.experiment(), "--model.weights", "pipe.pth")
@@ -100,7 +112,16 @@ WEIGHTS = [
     file("objects in an npz", lambda: _npz(a=np.array([{}, 1], object)), ""),
     file("NaN", lambda: _npz(a=np.full(3, np.nan, np.float32)), "NaN or infinite"),
     file("of another model", lambda: _npz(a=np.zeros(3, np.float32)), ""),
-    Case("weights are a folder", _folder, "weights: a folder"),
+    Case("weights are a folder", _folder, "weights: .*no run.* it holds nothing"),
+    _hub("without weights", "it holds README.md, config.json", README_md="# so"),
+    _hub("of two checkpoints", r"2 files.*a\.ckpt.*b\.ckpt", a_ckpt="x", b_ckpt="x"),
+    _hub(
+        "whose index names a part that is missing",
+        r"names gone\.safetensors, which is missing",
+        model_safetensors_index_json='{"weight_map": {"a": "gone.safetensors"}}',
+    ),
+    _hub("of an empty file", r"hub/model\.safetensors: an empty", model_safetensors=""),
+    named("gone.pth#model.", "gone.pth: cannot be read"),
     Case("weights are a pipe", _pipe, r"pipe\.pth: not a plain file"),
     named("gone.pth", "gone.pth: cannot be read"),
     named("x" * 5000, "xxx", "a name of 5000 letters"),

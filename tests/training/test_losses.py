@@ -7,9 +7,8 @@ import pytest
 from jax.test_util import check_grads
 
 from jaxseg.data.labels import IGNORE
-from jaxseg.errors import UserError
 from jaxseg.nn.upsampling import resize_bilinear
-from jaxseg.training.losses import CrossEntropy, check_class_weights
+from jaxseg.training.losses import CrossEntropy
 
 KEY = jax.random.key(0)
 LOGITS = jax.random.normal(KEY, (2, 4, 5, 3))
@@ -149,9 +148,3 @@ def test_the_sum_over_a_data_set_does_not_depend_on_the_batch_size(batch_size):
     weights = sum(float(loss.weight(label[part])) for part in parts)
     assert sums == pytest.approx(whole[0], rel=1e-6)
     assert weights == pytest.approx(whole[1], rel=1e-6)
-
-
-@pytest.mark.parametrize("weights", [(1.0,), (1.0, -1.0, 1.0), (0.0, 0.0, 0.0)])
-def test_class_weights_that_do_not_fit_are_refused(weights):
-    with pytest.raises(UserError, match="class_weights"):
-        check_class_weights(weights, 3)

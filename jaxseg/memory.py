@@ -1,0 +1,167 @@
+"""Memory: what there is, and one line with the remedy where it is not enough.
+
+An allocation that fails is told by what Python, NumPy, OpenCV or XLA raises.  Where the
+system ends the process instead (the kernel's killer, an abort inside XLA's compiler)
+nothing can be said afterwards, so what is known to be needed is compared before.
+"""
+
+from __future__ import annotations
+
+import errno
+import os
+import re
+import sys
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from jaxseg.errors import UserError
+
+ADDRESS_SPACE = 3 * 2**30
+"""Bytes of addresses that JAX, its compiler and their threads take for any model: with
+2.5 GB a small training was aborted or hung in them, with 3 GB it ran (two cores)."""
+
+_SIGNS = (
+    "RESOURCE_EXHAUSTED",
+    "Out of memory",
+    "out of memory",
+    "std::bad_alloc",
+    "Insufficient memory",  # OpenCV
+    "can't start new thread",
+    "failed to map segment",
+    "Cannot allocate memory",
+)
+"""What messages of exceptions say where memory was not enough."""
+
+_SIZE = re.compile(r"allocat(?:e|ing) (?:([\d.]+) ?([KMGTP]iB)|(\d+) bytes)")
+
+
+def written(count: float) -> str:
+    """Write a number of bytes with a unit, such as "3.2 GiB"."""
+    for unit in ("bytes", "KiB", "MiB", "GiB"):
+        if count < 1024:
+            return f"{count:.0f} {unit}" if unit == "bytes" else f"{count:.1f} {unit}"
+        count /= 1024
+    return f"{count:,.1f} TiB"
+
+
+def available() -> int | None:
+    """Return the bytes that this process may still take, or None if nobody says.
+
+    The least of what the machine has free (swap too) and what `ulimit -v` leaves.
+    """
+    found = [_free(), _left_of_limit()]
+    return min((count for count in found if count is not None), default=None)
+
+
+def _free() -> int | None:
+    try:
+        lines = Path("/proc/meminfo").read_text().splitlines()
+        values = {line.split(":")[0]: int(line.split()[1]) for line in lines}
+        return 1024 * (values["MemAvailable"] + values["SwapFree"])
+    except (OSError, ValueError, KeyError, IndexError):
+        return None
+
+
+def _limit() -> int | None:
+    """Return the bytes of addresses that `ulimit -v` allows, or None."""
+    if sys.platform == "win32":
+        return None
+    import resource
+
+    limit, _ = resource.getrlimit(resource.RLIMIT_AS)
+    return None if limit == resource.RLIM_INFINITY else limit
+
+
+def _left_of_limit() -> int | None:
+    limit = _limit()
+    if limit is None:
+        return None
+    try:
+        pages = int(Path("/proc/self/statm").read_text().split()[0])
+    except (OSError, ValueError, IndexError):
+        return limit
+    return max(0, limit - pages * os.sysconf("SC_PAGE_SIZE"))
+
+
+def require_address_space() -> None:
+    """Refuse to start JAX under a `ulimit -v` in which it would be aborted or hang.
+
+    Raises:
+      UserError: the limit is below `ADDRESS_SPACE`.
+    """
+    limit = _limit()
+    if limit is not None and limit < ADDRESS_SPACE:
+        raise UserError(
+            f"ulimit -v allows {written(limit)} of addresses, and JAX takes"
+            f" {written(ADDRESS_SPACE)} for any model: raise it, ulimit -v unlimited"
+        )
+
+
+def require(needed: int, what: str, remedy: str, there: int | None = None) -> None:
+    """Refuse what cannot fit, before it is begun.
+
+    Args:
+      needed: bytes.
+      what: takes them, for the message.
+      remedy: what takes less.
+      there: bytes that may be taken; None asks `available`.
+
+    Raises:
+      UserError: more is needed than there is.
+    """
+    there = available() if there is None else there
+    if there is not None and needed > there:
+        raise UserError(
+            f"not enough memory: {what} takes {written(needed)}, and"
+            f" {written(there)} are free; {remedy}"
+        )
+
+
+def left() -> str:
+    """Say how much memory is left on the host."""
+    there = available()
+    return f"{'?' if there is None else written(there)} are left on the host"
+
+
+@contextmanager
+def remedied(doing: str, remedy: str, left: Callable[[], str] = left) -> Iterator[None]:
+    """Turn a failed allocation inside into one line that names the remedy.
+
+    Args:
+      doing: what goes on, such as "training".
+      remedy: what takes less memory there.
+      left: says how much memory is left.
+
+    Raises:
+      UserError: memory was not enough; anything else is raised as it is.
+    """
+    try:
+        yield
+    except Exception as error:
+        if not is_shortage(error):
+            raise
+        raise UserError(
+            f"out of memory while {doing}{asked(error)}, {left()}; {remedy}"
+        ) from error
+
+
+def is_shortage(error: BaseException) -> bool:
+    """Whether an exception says that memory was not enough."""
+    if isinstance(error, UserError):
+        return False
+    if isinstance(error, MemoryError):
+        return True
+    if isinstance(error, OSError) and error.errno == errno.ENOMEM:
+        return True
+    return any(sign in str(error) for sign in _SIGNS)
+
+
+def asked(error: BaseException) -> str:
+    """Return ", SIZE were asked for" of a failed allocation; "" if it does not say."""
+    found = _SIZE.search(str(error))
+    if found is None:
+        return ""
+    number, unit, count = found.groups()
+    size = written(int(count)) if count else f"{number} {unit}"
+    return f", {size} were asked for"
