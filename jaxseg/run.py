@@ -86,7 +86,7 @@ class Run:
           UserError: the file holds anything else.
         """
         path = self.workdir / DATA
-        return Identity.read(path) if path.exists() else None
+        return Identity.read(path) if os.path.exists(path) else None
 
     def write(self, data: Identity) -> None:
         """Write what the run is: of which data, with which classes, and its config.

@@ -62,7 +62,7 @@ def evaluate_run(
     samples = dataset.samples(split)
     before = run.data()
     if before and (difference := before.difference(dataset, [split])):
-        note(f"this is not the data of {workdir}: {difference}")
+        note(f"these figures are of other data than those of {workdir}: {difference}")
     # The run's, as far as the devices here allow.
     mesh = create_mesh(spatial=math.gcd(run.config.mesh.spatial, jax.device_count()))
     model, variables, step = run.best_variables(replicated(mesh))

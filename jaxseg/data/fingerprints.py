@@ -26,7 +26,7 @@ def record_digest(name: str, image: bytes, label: bytes) -> bytes:
       image: encoded; of a PNG, which a builder may have written, the pixels count.
       label: encoded likewise.
     """
-    digest = hashlib.sha256(name.encode())
+    digest = hashlib.sha256(name.encode(errors="replace"))
     for encoded in (image, label):
         digest.update(hashlib.sha256(_content(encoded)).digest())
     return digest.digest()

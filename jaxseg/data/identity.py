@@ -100,9 +100,15 @@ class Identity:
         found = []
         for split in dict.fromkeys(splits):
             before = self.splits.get(split)
-            if before and before.fingerprint != dataset.fingerprint(split):
+            if before and not _is_same(split, before, dataset):
                 found.append(_difference(split, before, dataset))
         return "; ".join(filter(None, found)) or None
+
+
+def _is_same(split: str, before: Split, dataset: Dataset) -> bool:
+    now = dataset.fingerprint(split)
+    # It may have been that of some records, where the builder had stored none.
+    return before.fingerprint in (now, dataset.samples(split).fingerprint())
 
 
 def _difference(split: str, before: Split, dataset: Dataset) -> str | None:

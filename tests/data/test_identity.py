@@ -142,6 +142,7 @@ def test_records_without_a_stored_fingerprint_are_told_apart_too(root, opened, b
     first = Identity.of(opened(root), ["val"])
     assert list(first.splits) == ["val"]
     assert Identity.of(opened(root), ["val"]) == first
+    assert first.difference(opened(root, "another"), ["val"]) is None
     write(root, "val", "x", seed=78)
     assert first.difference(opened(root), ["val"]) == (
         "val has 2 images as before, but others"

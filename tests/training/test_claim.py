@@ -270,13 +270,13 @@ def test_an_evaluation_on_other_data_says_so_and_leaves_the_run_alone(
 ):
     before = contents(run)
     assert evaluate_run(run, root=str(data))["images"] == 5
-    assert "not the data" not in capsys.readouterr().err
+    assert "other data" not in capsys.readouterr().err
     change_mask(data, "val", "2")
     evaluate_run(run, root=str(data))
-    said = f"this is not the data of {run}: val has 5 images: 1 changed (2)"
+    said = f"of other data than those of {run}: val has 5 images: 1 changed (2)"
     assert said in capsys.readouterr().err
     evaluate_run(run, root=str(data), split="train")
-    assert "not the data" not in capsys.readouterr().err
+    assert "other data" not in capsys.readouterr().err
     assert contents(run) == before
 
 
