@@ -139,13 +139,7 @@ def check_head(head: str, given: Mapping[str, Any], placed: bool) -> None:
 
 
 def _check_training(values: Mapping[str, Any]) -> None:
-    steps, warmup = values["train.steps"], values["optimizer.warmup_steps"]
-    if warmup >= steps:
-        raise UserError(
-            f"optimizer.warmup_steps {warmup}: the warm-up is not shorter than the run"
-            f" of train.steps {steps}; give --optimizer.warmup_steps 0 for none, or"
-            f" --train.steps {warmup + 1} or more"
-        )
+    warmup_steps(values["optimizer.warmup_steps"], values["train.steps"])
     if min(values["augment.crop"]) < choices.SMALLEST:
         raise UserError(
             f"augment.crop {values['augment.crop']}: at least {choices.SMALLEST}"
@@ -167,6 +161,32 @@ def _check_training(values: Mapping[str, Any]) -> None:
         )
     classes = values["data.num_classes"] or len(values["data.class_names"])
     check_class_weights(values["train.class_weights"], classes)
+
+
+def warmup_steps(asked: float, steps: int) -> int:
+    """Return the length of a warm-up; a share is rounded down.
+
+    Args:
+      asked: a whole number of steps, or a share of `steps` below 1.
+      steps: of the run.
+
+    Raises:
+      UserError: it is no whole number of steps, or not shorter than the run.
+    """
+    if asked < 1:
+        return int(round(asked * steps, 6))  # 0.29 of 100 is 29, not 28.999...
+    if asked != int(asked):
+        raise UserError(
+            f"optimizer.warmup_steps {asked}: a whole number of steps, or a share of"
+            " train.steps below 1"
+        )
+    if asked >= steps:
+        raise UserError(
+            f"optimizer.warmup_steps {asked:g}: the warm-up is not shorter than the run"
+            f" of train.steps {steps}; give --optimizer.warmup_steps 0.1 for a tenth of"
+            " the steps, or 0 for none"
+        )
+    return int(asked)
 
 
 def check_class_weights(weights: tuple[float, ...], classes: int) -> None:

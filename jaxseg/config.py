@@ -155,7 +155,8 @@ class OptimizerConfig:
     schedule: str = "poly"
     power: float = 0.9
     """Exponent of the poly schedule."""
-    warmup_steps: int = 0
+    warmup_steps: float = 0.0
+    """Steps in which the learning rate climbs; below 1 their share of train.steps."""
     final_learning_rate: float = 1e-4
     backbone_factor: float = 1.0
     """The backbone's learning rate over the head's."""

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import contextlib
 import fcntl
+import os
 from collections.abc import Iterator
 from pathlib import Path
+from typing import IO
 
 
 @contextlib.contextmanager
-def locked(path: Path, wait: bool = True) -> Iterator[bool]:
+def locked(path: Path, wait: bool = True, remove: bool = False) -> Iterator[bool]:
     """Hold a lock on a file, which is made if it is missing and stays empty.
 
     The system releases it when the process ends, however it ends.  On a file system
@@ -18,6 +20,7 @@ def locked(path: Path, wait: bool = True) -> Iterator[bool]:
     Args:
       path: of the file; its folder exists.
       wait: until another process lets go of it, instead of giving up.
+      remove: delete the file in the end if it was made here.
 
     Yields:
       False if another process holds it, else True.
@@ -25,13 +28,33 @@ def locked(path: Path, wait: bool = True) -> Iterator[bool]:
     Raises:
       OSError: the file cannot be made.
     """
-    with path.open("ab") as file:
+    made = not path.exists()
+    with contextlib.ExitStack() as held:
+        file = held.enter_context(path.open("ab"))
+        free = _lock(file, wait)
+        while free and not _is_at(file, path):  # its holder has just deleted it
+            file = held.enter_context(path.open("ab"))
+            free = _lock(file, wait)
         try:
-            fcntl.flock(file, fcntl.LOCK_EX | (0 if wait else fcntl.LOCK_NB))
-        except BlockingIOError:
-            yield False
-            return
-        except OSError:  # of the file system: it has no locks
-            yield True
-            return
-        yield True
+            yield free
+        finally:
+            if free and made and remove:
+                path.unlink(missing_ok=True)
+
+
+def _lock(file: IO[bytes], wait: bool) -> bool:
+    try:
+        fcntl.flock(file, fcntl.LOCK_EX | (0 if wait else fcntl.LOCK_NB))
+    except BlockingIOError:
+        return False
+    except OSError:  # of the file system: it has no locks
+        return True
+    return True
+
+
+def _is_at(file: IO[bytes], path: Path) -> bool:
+    """Whether `path` is still the name of an open file."""
+    try:
+        return os.path.samestat(os.fstat(file.fileno()), path.stat())
+    except FileNotFoundError:
+        return False

@@ -24,6 +24,12 @@ def user_path(text: str) -> Path:
         raise UserError(f"{text}: not a usable path ({error})") from error
 
 
+def no_folder(path: Path) -> str:
+    """Say that there is no such folder; of a relative one also where it was sought."""
+    here = "" if path.is_absolute() else f" in {Path.cwd()}"
+    return f"{path}: no such folder{here}"
+
+
 def cache_folder(cache: str = "") -> Path:
     """Where made things go: `cache`, else $JAXSEG_CACHE, else ~/.cache/jaxseg."""
     chosen = cache or os.environ.get("JAXSEG_CACHE") or "~/.cache/jaxseg"

@@ -1,8 +1,8 @@
 """A run: its folder on disk, and the objects that its Config stands for.
 
-The folder holds `config.json`, `labels.json`, `metrics.jsonl`, `results.json`,
-`checkpoints/`, `samples/`, `events/` and `report.html`.  Training (`training.loop`)
-fills it, prediction and evaluation read it.
+The folder holds `config.json`, `labels.json`, `data.json`, `metrics.jsonl`,
+`results.json`, `checkpoints/`, `samples/`, `events/` and `report.html`.  Training
+(`training.claim`, `training.loop`) fills it, prediction and evaluation read it.
 """
 
 from __future__ import annotations
@@ -10,8 +10,7 @@ from __future__ import annotations
 import dataclasses
 import json
 import os
-from collections.abc import Callable, Iterator, Mapping
-from contextlib import ExitStack, contextmanager
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -19,13 +18,14 @@ from typing import Any
 import jax
 import optax
 
+from jaxseg import checks
 from jaxseg.backbones import BACKBONES
 from jaxseg.checks import check_class_weights
-from jaxseg.config import Config, EvaluationConfig, flatten, from_file, to_json
+from jaxseg.config import Config, EvaluationConfig, from_file, to_json
+from jaxseg.data.identity import Identity
 from jaxseg.data.labels import LabelSet
 from jaxseg.errors import UserError, choose
 from jaxseg.evaluation.inference import Scores, create_scores
-from jaxseg.locks import locked
 from jaxseg.models import (
     DEFAULT_BACKBONE,
     Segmenter,
@@ -47,22 +47,10 @@ from jaxseg.weights.folders import is_run
 from jaxseg.weights.load import load_weights
 from jaxseg.weights.surgery import transplant
 
-Triple = tuple[float, float, float]
+CONFIG, LABELS, DATA = "config.json", "labels.json", "data.json"
+"""Files of a run folder."""
 
-CHANGEABLE = (
-    "name",
-    "data.root",
-    "data.cache",
-    "data.threads",
-    "data.memory",
-    "mesh.",
-    "train.steps",
-    "train.log_every",
-    "train.eval_every",
-    "train.checkpoint_every",
-    "evaluation.",
-)
-"""What a resumed run may change: nothing that its parameters depend on up to here."""
+Triple = tuple[float, float, float]
 
 
 @dataclass(frozen=True)
@@ -79,48 +67,6 @@ class Run:
     config: Config
     labels: LabelSet
 
-    @contextmanager
-    def claim(self) -> Iterator[None]:
-        """Make the folder, or find in it the run to resume; none else may meanwhile.
-
-        Raises:
-          UserError: the folder cannot be written, is claimed, or holds another
-            experiment; the difference is named and nothing is changed.
-        """
-        path = self.workdir / "config.json"
-        if not os.path.isfile(path) and os.path.exists(self.checkpoints):
-            raise UserError(f"{self.workdir} has checkpoints but no config.json")
-        with ExitStack() as held:
-            try:
-                self.workdir.mkdir(parents=True, exist_ok=True)
-                free = held.enter_context(locked(self.workdir / ".lock", wait=False))
-            except OSError as error:
-                raise self._unwritable(error) from error
-            if not free:
-                raise UserError(
-                    f"{self.workdir}: another process is training here; wait for it,"
-                    " or choose another --workdir"
-                )
-            if path.is_file():
-                old = from_file(path)
-                if difference := _difference(old, self.config):
-                    raise UserError(
-                        f"{self.workdir} holds a run with {difference}: choose another"
-                        " --workdir, or delete the folder to begin anew"
-                    )
-            try:
-                write_text(path, to_json(self.config))
-                write_text(self.workdir / "labels.json", _labels_to_json(self.labels))
-            except OSError as error:
-                raise self._unwritable(error) from error
-            yield
-
-    def _unwritable(self, error: OSError) -> UserError:
-        return UserError(
-            f"{self.workdir}: cannot write the run folder ({error.strerror}); choose"
-            " another with --workdir"
-        )
-
     @classmethod
     def open(cls, workdir: str | Path) -> Run:
         """Open a run folder to read.
@@ -129,8 +75,28 @@ class Run:
           UserError: it is no run folder.
         """
         workdir = require_run(workdir)
-        config = from_file(workdir / "config.json")
-        return cls(workdir, config, _read_labels(workdir / "labels.json"))
+        config = from_file(workdir / CONFIG)
+        return cls(workdir, config, read_labels(workdir / LABELS))
+
+    def data(self) -> Identity | None:
+        """Read which data the run is of; None if it was begun before that was noted.
+
+        Raises:
+          UserError: the file holds anything else.
+        """
+        path = self.workdir / DATA
+        return Identity.read(path) if os.path.exists(path) else None
+
+    def write(self, data: Identity) -> None:
+        """Write what the run is: of which data, with which classes, and its config.
+
+        Raises:
+          OSError: the folder cannot be written.
+        """
+        labels = {"names": self.labels.names, "palette": self.labels.palette}
+        write_text(self.workdir / DATA, data.write())
+        write_text(self.workdir / LABELS, json.dumps(labels) + "\n")
+        write_text(self.workdir / CONFIG, to_json(self.config))
 
     @property
     def checkpoints(self) -> Path:
@@ -281,18 +247,22 @@ def learning_rate(config: Config) -> optax.Schedule:
         raise UserError(
             f"optimizer.learning_rate {options.learning_rate}: not positive"
         )
-    if not 0 <= options.warmup_steps < max(1, config.train.steps):
-        raise UserError(
-            f"optimizer.warmup_steps {options.warmup_steps}: fewer than train.steps,"
-            f" {config.train.steps}"
-        )
     return choose("schedule", options.schedule, SCHEDULES)(
         options.learning_rate,
         options.final_learning_rate,
         config.train.steps,
-        options.warmup_steps,
+        warmup_steps(config),
         options.power,
     )
+
+
+def warmup_steps(config: Config) -> int:
+    """Return the length of the warm-up of a config; a share is rounded down.
+
+    Raises:
+      UserError: it is no whole number of steps, or not shorter than the run.
+    """
+    return checks.warmup_steps(config.optimizer.warmup_steps, config.train.steps)
 
 
 def optimizer(config: Config, schedule: optax.Schedule) -> optax.GradientTransformation:
@@ -327,22 +297,12 @@ def write_text(path: Path, text: str) -> None:
     os.replace(temporary, path)
 
 
-def _difference(old: Config, new: Config) -> str | None:
-    """Say which value of `new` does not continue a run of `old`, or return None."""
-    before, after = flatten(old), flatten(new)
-    changed = [
-        f"{name} {before[name]}, not {after[name]}"
-        for name in before
-        if before[name] != after[name] and not name.startswith(CHANGEABLE)
-    ]
-    return ", ".join(changed[:3]) or None
+def read_labels(path: Path) -> LabelSet:
+    """Read the classes of a run.
 
-
-def _labels_to_json(labels: LabelSet) -> str:
-    return json.dumps({"names": labels.names, "palette": labels.palette}) + "\n"
-
-
-def _read_labels(path: Path) -> LabelSet:
+    Raises:
+      UserError: the file holds anything else.
+    """
     try:
         content = json.loads(path.read_text(encoding="utf-8"))
         palette = tuple((r, g, b) for r, g, b in content["palette"])

@@ -43,6 +43,7 @@ FLOORS = {
     "run": 7,
     "predictor": 8,
     "commands": 9,
+    "training.claim": 8,
     "training.results": 9,
     "training.signals": 4,
     "training.loop": 10,

@@ -68,7 +68,7 @@ def test_what_no_data_could_make_right_is_refused(changed, said):
     assert "\n" not in str(caught.value)
 
 
-@pytest.mark.parametrize("warmup", [0, 49])
+@pytest.mark.parametrize("warmup", [0, 0.1, 49])
 def test_the_warm_up_that_the_message_proposes_is_taken(warmup):
     values = {"train.steps": 50, "optimizer.warmup_steps": warmup}
     check(flatten(Config()) | values)

@@ -4,6 +4,7 @@ import subprocess
 import sys
 from pathlib import Path
 
+from jaxseg import locks
 from jaxseg.locks import locked
 
 ROOT = Path(__file__).parents[1]
@@ -37,3 +38,32 @@ def test_a_lock_ends_with_a_process_that_is_killed(tmp_path):
         held.wait()
         with locked(path) as free:
             assert free
+
+
+def test_a_file_that_was_made_for_a_lock_can_go_with_it(tmp_path):
+    path, kept = tmp_path / "lock", tmp_path / "kept"
+    kept.touch()
+    for each in (path, kept):
+        with locked(each, wait=False, remove=True) as free:
+            assert free
+            with locked(each, wait=False, remove=True) as second:
+                assert not second
+            assert each.exists()
+    assert not path.exists() and kept.exists()
+
+
+def test_a_file_that_its_holder_deletes_is_no_lock_any_more(tmp_path, monkeypatch):
+    """Opened before it was deleted, locked after: the lock is on a new file."""
+    path = tmp_path / "lock"
+    original, calls = locks._lock, []
+
+    def delete_first(file, wait):
+        calls.append(None)
+        if len(calls) == 1:
+            path.unlink()
+        return original(file, wait)
+
+    monkeypatch.setattr(locks, "_lock", delete_first)
+    with locked(path, wait=False) as free, locked(path, wait=False) as second:
+        assert (free, second) == (True, False)
+        assert path.exists()

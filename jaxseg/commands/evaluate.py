@@ -11,9 +11,12 @@ from typing import Any
 import jax
 
 from jaxseg.commands.options import changed_options
-from jaxseg.data.catalog import open_dataset
+from jaxseg.config import DataConfig
+from jaxseg.data.catalog import Dataset, open_dataset
 from jaxseg.errors import UserError
 from jaxseg.evaluation.evaluate import create_evaluation_step, evaluate
+from jaxseg.paths import no_folder, user_path
+from jaxseg.report.console import note
 from jaxseg.run import Run, scores
 from jaxseg.training.mesh import create_mesh, replicated
 
@@ -46,12 +49,10 @@ def evaluate_run(
     """
     run = Run.open(workdir)
     options = changed_options(run.config.evaluation, scales, flip, window, crf)
-    data = (
-        run.config.data
-        if root is None
-        else dataclasses.replace(run.config.data, root=root)
-    )
-    dataset = open_dataset(data)
+    data = run.config.data
+    if root is not None:
+        data = dataclasses.replace(data, root=root)
+    dataset = _open(data)
     if dataset.labels.names != run.labels.names:
         raise UserError(
             f"{workdir} was trained on classes {', '.join(run.labels.names)};"
@@ -59,6 +60,9 @@ def evaluate_run(
         )
     split = split or data.eval_split
     samples = dataset.samples(split)
+    before = run.data()
+    if before and (difference := before.difference(dataset, [split])):
+        note(f"these figures are of other data than those of {workdir}: {difference}")
     # The run's, as far as the devices here allow.
     mesh = create_mesh(spatial=math.gcd(run.config.mesh.spatial, jax.device_count()))
     model, variables, step = run.best_variables(replicated(mesh))
@@ -81,3 +85,16 @@ def evaluate_run(
         **evaluation.figures(run.labels.names),
         "evaluation": dataclasses.asdict(options),
     }
+
+
+def _open(data: DataConfig) -> Dataset:
+    """Open the data set; where its folder has moved say how the new one is named."""
+    try:
+        return open_dataset(data)
+    except UserError as error:
+        if not data.root or user_path(data.root).exists():
+            raise
+        raise UserError(
+            f"{no_folder(user_path(data.root))}; if the data has moved, --root FOLDER"
+            " says where it lies now"
+        ) from error

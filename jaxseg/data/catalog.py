@@ -7,6 +7,7 @@ write records, `records` reads them; augmentation and batching come after.
 from __future__ import annotations
 
 import functools
+import os
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
@@ -15,7 +16,7 @@ from jaxseg.config import DataConfig
 from jaxseg.data.records import Dataset, open_records
 from jaxseg.data.stock import STOCK, open_stock
 from jaxseg.errors import UserError, choose
-from jaxseg.paths import cache_folder
+from jaxseg.paths import cache_folder, no_folder, user_path
 
 if TYPE_CHECKING:  # it imports TFDS
     from jaxseg.data.builders.folder import Prepared
@@ -70,6 +71,8 @@ def _open_digits(config: DataConfig) -> Dataset:
 def _open_folder(config: DataConfig) -> Dataset:
     from jaxseg.data.builders import folder
 
+    if config.root and not os.path.isdir(root := user_path(config.root)):
+        raise UserError(f"{no_folder(root)}; --data.root says where the data lies")
     return _open_prepared("folder", folder.prepare(config))
 
 

@@ -46,6 +46,11 @@ ALONE = 128 * 128
 they hand Python to each other for every small change to an image."""
 
 
+ENDLESS = 2**52
+"""Samples of a stream that nobody sees the end of.  Grain counts batches with floats,
+which are exact up to here: its own endless repeat cannot be cut in batches of one."""
+
+
 def _reading(threads: int) -> grain.ReadOptions:
     if not threads:
         cores = os.sched_getaffinity(0) if hasattr(os, "sched_getaffinity") else ()
@@ -138,7 +143,8 @@ class TrainingStream:
 
         # Augmented before it is shared out: a sample's randomness is that of its place
         # in the global order.  Everything is lazy, so only this process' rows are read.
-        order = grain.MapDataset.source(samples).seed(seed).shuffle().repeat()
+        order = grain.MapDataset.source(samples).seed(seed).shuffle()
+        order = order.repeat(ENDLESS // len(samples))
         share = batch_size // process_count
         augmented: Any = order.random_map(augment)
         if process_count > 1:

@@ -7,6 +7,7 @@ masks, names.  Writing one is the builders' business; which one to open, the cat
 from __future__ import annotations
 
 import io
+import json
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -18,9 +19,18 @@ from PIL import Image
 
 from jaxseg.config import DataConfig
 from jaxseg.data.contents import Content, check_contents
+from jaxseg.data.fingerprints import fingerprint, record_digest
 from jaxseg.data.images import open_image
 from jaxseg.data.labels import LabelSet
 from jaxseg.errors import UserError, choose
+
+FINGERPRINTS = "fingerprints"
+"""Where a builder's metadata has the fingerprint of each split."""
+
+_UNREADABLE = (OSError, ValueError, KeyError, TypeError, AttributeError, RecursionError)
+
+SAMPLED = 8
+"""Records of a split whose fingerprint was not stored that stand for all of them."""
 
 cv2.setNumThreads(1)  # grain's threads run side by side already
 
@@ -59,6 +69,36 @@ class Dataset:
     contents: dict[str, Content] = field(default_factory=dict)
     _fields: Fields = OUR_FIELDS
     _sources: dict[str, str] = field(default_factory=dict)
+    _fingerprints: dict[str, str] = field(default_factory=dict)
+
+    def fingerprint(self, split: str) -> str:
+        """Return what tells the content of a split from that of another.
+
+        It was stored by the builder, or else is that of `SAMPLED` of its records.
+
+        Raises:
+          UserError: as `samples`.
+        """
+        return self._fingerprints.get(split) or self.samples(split).fingerprint()
+
+    def knows_fingerprint(self, split: str) -> bool:
+        """Whether the builder stored the fingerprint of a split."""
+        return split in self._fingerprints
+
+    def earlier(self, split: str, fingerprint: str) -> Samples | None:
+        """Find the records of an earlier state of this data set, if they are kept.
+
+        Args:
+          split: which had then the
+          fingerprint: of that state.
+        """
+        for path in self.directory.parents[1].glob("*/*/metadata.json"):
+            if _known(path.parent).get(split) == fingerprint:
+                try:
+                    return Samples(path.parent, split, self.labels, self._fields)
+                except UserError:  # damaged
+                    continue
+        return None
 
     def samples(self, split: str, option: str = "") -> Samples:
         """Open a split for random access.
@@ -162,6 +202,21 @@ class Samples:
             raise _damaged(self._arguments[0], name)
         return {"image": image, "label": label, "name": name}
 
+    def digests(self) -> dict[str, bytes]:
+        """Read and hash every record; return the digests by name."""
+        return dict(self._digest(index) for index in range(len(self)))
+
+    def fingerprint(self) -> str:
+        """Hash the number of records and `SAMPLED` of them, evenly spread."""
+        places = np.linspace(0, len(self) - 1, min(SAMPLED, len(self))).round()
+        digests = [self._digest(int(place))[1] for place in places]
+        return fingerprint(digests, len(self))
+
+    def _digest(self, index: int) -> tuple[str, bytes]:
+        record, fields = self._record(index), self._arguments[3]
+        name = record[fields.name].decode(errors="replace")
+        return name, record_digest(name, record[fields.image], record[fields.label])
+
     def sizes(self) -> list[tuple[int, int]]:
         """Read (height, width) of every image; pixels are not decoded."""
         sizes = []
@@ -246,7 +301,17 @@ def open_records(
         contents=contents,
         _fields=fields,
         _sources=sources,
+        _fingerprints=_known(directory),
     )
+
+
+def _known(directory: Path) -> dict[str, str]:
+    """Read the fingerprints that a builder of ours stored, whatever the file holds."""
+    try:
+        stored = json.loads((directory / "metadata.json").read_text())[FINGERPRINTS]
+        return {str(split): str(text) for split, text in stored.items()}
+    except _UNREADABLE:
+        return {}
 
 
 def _reopen(directory: Path) -> Any:

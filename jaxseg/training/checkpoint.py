@@ -39,19 +39,20 @@ class Checkpoints:
         warn: Callable[[str], None] = lambda text: None,
         read_only: bool = False,
     ):
-        """Open `directory`; to write, create it and remove what kills left behind.
+        """Open `directory`; nothing in it changes before `begin`.
 
         Args:
           directory: the folder.
           warn: is told of damaged steps.
-          read_only: change nothing; another process may be writing.
+          read_only: never change anything; another process may be writing.
 
         Raises:
-          UserError: the directory cannot be written, or all its steps are damaged.
+          UserError: all its steps are damaged.
         """
         # Orbax takes absolute paths only.
         self.directory = Path(directory).resolve()
-        self._warn, self._read_only = warn, read_only
+        self._warn, self._begun = warn, read_only
+        self._damaged: list[int] = []
         self._sealing: Future[None] | None = None
         self._thread = ThreadPoolExecutor(1, "seal")
         self._writes = is_first() and not read_only
@@ -85,6 +86,16 @@ class Checkpoints:
             with suppress(Exception):  # `wait` has told it
                 self._orbax.close()
 
+    def begin(self) -> None:
+        """Create the folder, remove what kills left behind, set damaged steps aside.
+
+        Raises:
+          UserError: the folder cannot be written.
+        """
+        if not self._begun:
+            from_first(self._tidy)
+            self._begun = True
+
     def latest_step(self) -> int | None:
         """Return the newest intact step, or None."""
         return max(self._manifests, default=None)
@@ -98,7 +109,7 @@ class Checkpoints:
         return self._manifests[step].miou
 
     def save(self, state: TrainState, stream: dict[str, Any]) -> None:
-        """Begin to save; `wait` says whether it succeeded.
+        """Start to save, after `begin`; `wait` says whether it succeeded.
 
         Args:
           state: named by its step.
@@ -107,6 +118,7 @@ class Checkpoints:
         Raises:
           UserError: an earlier save failed, for want of disk space for example.
         """
+        self.begin()
         self.wait()
         step = int(state.step)
         args = ocp.args.Composite(
@@ -203,13 +215,7 @@ class Checkpoints:
         return best.step if best else None
 
     def _open(self) -> list[Manifest]:
-        """Tidy the folder; return the intact steps and set aside the damaged ones."""
-        if not self._read_only:
-            with _disk_errors(self.directory):
-                self.directory.mkdir(parents=True, exist_ok=True)
-                for path in self.directory.iterdir():
-                    if UNFINISHED in path.name or path.name.endswith(OLD):
-                        shutil.rmtree(path)
+        """Return the intact steps; remember and tell the damaged ones."""
         intact, damaged = [], {}
         paths = self.directory.iterdir() if self.directory.is_dir() else ()
         for path in [path for path in paths if path.name.isdecimal()]:
@@ -223,22 +229,28 @@ class Checkpoints:
             elif path.exists():  # else the run has just deleted it
                 damaged[step] = problem
         for step, problem in damaged.items():
-            aside = "" if self._read_only else f"; set aside as {step}{DAMAGED}"
-            self._warn(f"{self._path(step)}: {problem}; not used{aside}")
+            self._warn(f"{self._path(step)}: {problem}; not used")
         # A step without a manifest is what a kill leaves between the two.
         if not intact and any(self._manifest(step).exists() for step in damaged):
             raise UserError(
                 f"{self.directory}: every checkpoint is damaged; restore the folder"
                 " from a copy, or delete the run folder to begin anew"
             )
-        if not self._read_only:
-            with _disk_errors(self.directory):
-                for step in damaged:
-                    aside = self.directory / f"{step}{DAMAGED}"
-                    shutil.rmtree(aside, ignore_errors=True)
-                    self._path(step).rename(aside)
-                    self._manifest(step).unlink(missing_ok=True)
+        self._damaged = list(damaged)
         return intact
+
+    def _tidy(self) -> None:
+        with _disk_errors(self.directory):
+            self.directory.mkdir(parents=True, exist_ok=True)
+            for path in self.directory.iterdir():
+                if UNFINISHED in path.name or path.name.endswith(OLD):
+                    shutil.rmtree(path)
+            for step in self._damaged:
+                aside = self.directory / f"{step}{DAMAGED}"
+                shutil.rmtree(aside, ignore_errors=True)
+                self._path(step).rename(aside)
+                self._manifest(step).unlink(missing_ok=True)
+                self._warn(f"{self._path(step)}: set aside as {aside.name}")
 
     def _seal(self, step: int) -> None:
         """Wait for Orbax, prove the step by a manifest, delete what it replaces."""

@@ -44,6 +44,7 @@ from jaxseg.run import (
 from jaxseg.training.border_weights import BorderWeights
 from jaxseg.training.capacity import SMALLER, compile_step, require_batch
 from jaxseg.training.checkpoint import Checkpoints
+from jaxseg.training.claim import claimed, describe
 from jaxseg.training.distributed import from_first, is_first, several
 from jaxseg.training.mesh import (
     batch_devices,
@@ -123,18 +124,22 @@ def _train(config: Config, workdir: str | Path | None) -> Result:
         training.compile(state)
     run = Run(Path(workdir), config, training.dataset.labels)
     with ExitStack() as held:
-        from_first(lambda: held.enter_context(run.claim()))
+        from_first(lambda: held.enter_context(claimed(run, training.dataset)))
         checkpoints = held.enter_context(Checkpoints(run.checkpoints, warn))
         latest, steps = checkpoints.latest_step(), config.train.steps
         if latest is not None and latest > steps:
             raise UserError(
-                f"{run.workdir} stands at step {latest}, beyond train.steps {steps}"
+                f"{run.workdir} stands at step {latest}, beyond train.steps {steps}:"
+                f" give --train.steps {latest} or more, or choose another --workdir"
             )
         if state is None:
             state = training.initial_state(latest is None)
         place = None
         if latest is not None:
             state, place = checkpoints.restore(state, latest)
+        from_first(lambda: describe(run, training.dataset))  # all is checked: write
+        checkpoints.begin()
+        if latest is not None:
             note(f"{run.workdir}: going on at step {latest} of {steps}")
         if latest != steps or checkpoints.miou(steps) is None:
             state = training.run(run, checkpoints, state, latest or 0, place)

@@ -144,6 +144,7 @@ def _names(count: int) -> Spoil:
 DEEP = "[" * 100_000
 BYTES = bytes(range(256))
 CONFIG, LABELS = r"bad/config\.json", r"bad/labels\.json"
+DATA = r"bad/data\.json"
 CHECKPOINT = "checkpoints/1"
 
 
@@ -234,13 +235,32 @@ RUNS = [
     *(to_predict(*kind) for kind in KINDS),
     *(to_evaluate(*kind) for kind in _chosen(EVALUATED)),
     to_evaluate("other classes", _labels(names=["x", "y", "z"]), "trained on classes"),
-    to_evaluate("data moved", _config(data__root="gone"), "gone: no such folder"),
+    to_evaluate(
+        "data moved", _config(data__root="gone"), "gone: no such folder in /.*--root FO"
+    ),
+    to_evaluate("no description of its data", _write("data.json", "{"), DATA),
     to_evaluate("no such split", _config(data__eval_split="vall"), "'val'"),
     *(to_resume(*kind) for kind in _chosen(RESUMED) if "a folder" not in kind[0]),
     to_resume(
         "another head", _config(model__head="fcn32s"), "holds a run with model.head"
     ),
     to_resume("another seed", _config(seed=7), "holds a run with seed 7, not 0"),
+    to_resume(
+        "other classes", _labels(names=["x", "y", "z"]), "3 classes .x, y, z., n"
+    ),
+    to_resume("a class less", _names(2), "2 classes .0, 1., not 3"),
+    to_resume("labels cut", _cut("labels.json"), LABELS),
+    *(to_resume(*kind) for kind in _files("data.json", DATA)),
+    to_resume(
+        "other training images",
+        _change("data.json", splits__train__fingerprint="0123456789abcdef"),
+        r"other data \(train has 8 images as before, but others\)",
+    ),
+    to_resume(
+        "more images to evaluate with",
+        _change("data.json", splits__val={"images": 3, "fingerprint": "0"}),
+        r"other data \(val has 2 images, not 3\): choose another --workdir",
+    ),
     to_resume("checkpoints without a config", _remove("config.json"), "no config.json"),
     *(to_start_from(*kind) for kind in _chosen(STARTED)),
     to_start_from("other means", _config(model__mean=[0.1, 0.2, 0.3]), "--model.mean"),

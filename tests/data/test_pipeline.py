@@ -162,6 +162,25 @@ def test_small_crops_in_memory_are_left_to_one_thread(
     assert source.state() == {"next_index": 12}
 
 
+@pytest.mark.parametrize("batch, processes", [(1, 1), (2, 2), (4, 4)])
+def test_a_process_may_take_one_sample_a_step(batch, processes):
+    parts = [stream(process, processes, batch) for process in range(processes)]
+    first = [take(part, 24 // batch) for part in parts]
+    assert all(each["image"].shape == (1, 4, 5, 3) for part in first for each in part)
+    # The samples are those of any other batch size, in the same order.
+    alone = [each for step in zip(*first, strict=True) for each in step]
+    assert pairs(alone) == pairs(take(stream(), 6))
+    for process, part in enumerate(parts):
+        again = stream(process, processes, batch)
+        again.restore(json.loads(json.dumps(part.state())))
+        assert pairs(take(again, 5)) == pairs(take(part, 5))
+
+
+def test_a_single_image_can_be_trained_on():
+    batches = take(stream(batch=1, count=1), 3)
+    assert [index for index, _ in pairs(batches)] == [0, 0, 0]
+
+
 def test_a_batch_that_processes_do_not_divide_is_refused():
     with pytest.raises(UserError, match="a multiple of 3"):
         stream(processes=3)

@@ -114,7 +114,7 @@ def test_other_shapes_are_refused_by_name(tmp_path):
 def test_a_folder_that_cannot_be_written_is_refused(tmp_path):
     (tmp_path / "file").write_text("")
     with pytest.raises(UserError, match="cannot write the checkpoint"):
-        Checkpoints(tmp_path / "file" / "checkpoints")
+        Checkpoints(tmp_path / "file" / "checkpoints").begin()
 
 
 def test_the_state_may_be_donated_while_it_is_being_written(tmp_path):
@@ -169,10 +169,12 @@ def test_damage_anywhere_is_found_and_the_step_before_used(two_steps, tmp_path, 
         DAMAGES[kind](folder / name)
         said = []
         with Checkpoints(folder, said.append) as checkpoints:
+            assert len(said) == 1 and said[0].endswith("not used")
+            checkpoints.begin()
             assert checkpoints.latest_step() == checkpoints.best_step() == 1, name
             read, _ = checkpoints.restore(make_state(), 1)
         assert float(read.params["head"]["kernel"][0, 0]) == 1
-        assert len(said) == 1 and "set aside as 2.damaged" in said[0]
+        assert len(said) == 2 and said[1].endswith("set aside as 2.damaged")
         assert (folder / "2.damaged").is_dir() and not (folder / "2").exists()
 
 
@@ -199,10 +201,12 @@ def test_reading_changes_nothing(two_steps, tmp_path):
     damage_by_flipping(folder / "2.json")
     (folder / "3.orbax-checkpoint-tmp").mkdir()
     before = sorted(folder.rglob("*"))
-    with Checkpoints(folder, said.append, read_only=True) as checkpoints:
-        assert checkpoints.best_step() == 1
-    assert sorted(folder.rglob("*")) == before
-    assert said[0].endswith("not used")
+    for read_only in (False, True):
+        with Checkpoints(folder, said.append, read_only=read_only) as checkpoints:
+            assert checkpoints.best_step() == 1
+            checkpoints.restore(make_state(), 1)
+        assert sorted(folder.rglob("*")) == before
+        assert said[-1].endswith("not used")
 
 
 def test_a_folder_without_one_intact_step_is_refused(two_steps, tmp_path):
@@ -221,6 +225,7 @@ def test_what_kills_leave_behind_is_removed(two_steps, tmp_path):
     for name in ("3.orbax-checkpoint-tmp", "0.old"):
         (folder / name / "state").mkdir(parents=True)
     with Checkpoints(folder) as checkpoints:
+        checkpoints.begin()
         assert checkpoints.latest_step() == 2
     assert kept(folder) == [1, 2] and len(list(folder.iterdir())) == 4
 

@@ -11,12 +11,13 @@ import pytest
 from PIL import Image
 
 from jaxseg.config import MeshConfig
-from jaxseg.data.labels import LabelSet
+from jaxseg.data.catalog import open_dataset
 from jaxseg.errors import UserError
 from jaxseg.nn import cpu_kernels
 from jaxseg.report.events import MetricLog, read_metrics
 from jaxseg.run import Run
 from jaxseg.training import loop
+from jaxseg.training.claim import claimed
 from jaxseg.training.loop import Interrupted, train
 from jaxseg.weights.load import save_weights
 
@@ -201,12 +202,13 @@ def test_a_run_goes_on_when_more_steps_are_asked_for(tiny_config, with_train, tm
 
 def test_two_trainers_in_one_folder_are_one_too_many(tiny_config, tmp_path):
     other = dataclasses.replace(tiny_config, name="other")
-    claimed = Run(tmp_path, other, LabelSet(("a", "b", "c")))
-    with claimed.claim(), pytest.raises(UserError, match="another process is training"):
+    dataset = open_dataset(other.data)
+    run = Run(tmp_path, other, dataset.labels)
+    with claimed(run, dataset), pytest.raises(UserError, match="another process is tr"):
         train(tiny_config, tmp_path)
-    assert json.loads((tmp_path / "config.json").read_text())["name"] == "other"
-    with claimed.claim():
-        assert not (tmp_path / "checkpoints").exists()
+    with claimed(run, dataset):
+        assert [path.name for path in tmp_path.iterdir()] == [".lock"]
+    assert not list(tmp_path.iterdir())
 
 
 def test_nothing_is_compiled_after_the_first_epoch(

@@ -20,6 +20,7 @@ from absl import logging
 
 from jaxseg.data import records
 from jaxseg.data.contents import Content
+from jaxseg.data.fingerprints import fingerprint, record_digest
 from jaxseg.data.labels import LabelSet
 from jaxseg.errors import UserError
 from jaxseg.locks import locked
@@ -83,7 +84,18 @@ class RecordBuilder(tfds.core.GeneratorBasedBuilder, skip_registration=True):
 
     def _split_generators(self, dl_manager: Any) -> dict[str, Any]:
         del dl_manager  # nothing is downloaded
-        return {split: self._generate_examples(split) for split in self._split_names}
+        return {split: self._fingerprinted(split) for split in self._split_names}
+
+    def _fingerprinted(self, split: str) -> Iterator[tuple[Any, dict[str, Any]]]:
+        """Generate the examples, then add the split's fingerprint to the metadata."""
+        digests = []
+        for key, example in self._generate_examples(split):
+            content = example["name"], example["image"], example["label"]
+            digests.append(record_digest(*content))
+            yield key, example
+        metadata: Any = self.info.metadata
+        known = metadata.setdefault(records.FINGERPRINTS, {})
+        known[split] = fingerprint(digests, len(digests))
 
 
 class _LocalInfo(tfds.core.DatasetInfo):

@@ -1,0 +1,138 @@
+"""Which data a run is of: noted when it begins, compared when it goes on."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable, Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+from jaxseg.data.records import Dataset
+from jaxseg.errors import UserError
+
+NAMED = 3
+"""Images of a kind that a difference names."""
+
+
+@dataclass(frozen=True)
+class Split:
+    """A split as it was.
+
+    Attributes:
+      images: number of them.
+      fingerprint: of their content.
+    """
+
+    images: int
+    fingerprint: str
+
+
+@dataclass(frozen=True)
+class Identity:
+    """A data set as it was.
+
+    Attributes:
+      name: in the catalog.
+      splits: those whose content is known.
+    """
+
+    name: str
+    splits: dict[str, Split]
+
+    @classmethod
+    def of(cls, dataset: Dataset, used: Sequence[str]) -> Identity:
+        """Describe an open data set.
+
+        Args:
+          dataset: any.
+          used: the splits that must be described; of others only what costs nothing.
+        """
+        known = [
+            split
+            for split in dataset.splits
+            if split in used or dataset.knows_fingerprint(split)
+        ]
+        return cls(
+            dataset.name,
+            {
+                split: Split(dataset.splits[split], dataset.fingerprint(split))
+                for split in known
+            },
+        )
+
+    def write(self) -> str:
+        """Return it as JSON text; `read` reads it back equal."""
+        return json.dumps(asdict(self), indent=2) + "\n"
+
+    @classmethod
+    def read(cls, path: Path) -> Identity:
+        """Read a file of what `write` returned.
+
+        Raises:
+          UserError: it is anything else.
+        """
+        try:
+            content = json.loads(path.read_text(encoding="utf-8"))
+            splits = {name: Split(**each) for name, each in content["splits"].items()}
+            for split in splits.values():
+                if type(split.images) is not int or type(split.fingerprint) is not str:
+                    raise TypeError("a number and a text are expected of each split")
+            return cls(str(content["name"]), splits)
+        except (
+            OSError,
+            ValueError,
+            TypeError,
+            KeyError,
+            AttributeError,
+            RecursionError,
+        ) as error:
+            raise UserError(f"{path}: not a description of data: {error}") from error
+
+    def difference(self, dataset: Dataset, splits: Iterable[str]) -> str | None:
+        """Say how splits of a data set differ from what they were, or return None.
+
+        Images are named where the records of the earlier state are still kept.
+
+        Args:
+          dataset: as it is now; it has these splits.
+          splits: to compare; of one that was not known nothing is said.
+        """
+        found = []
+        for split in dict.fromkeys(splits):
+            before = self.splits.get(split)
+            if before and not _is_same(split, before, dataset):
+                found.append(_difference(split, before, dataset))
+        return "; ".join(filter(None, found)) or None
+
+
+def _is_same(split: str, before: Split, dataset: Dataset) -> bool:
+    now = dataset.fingerprint(split)
+    # It may have been that of some records, where the builder had stored none.
+    return before.fingerprint in (now, dataset.samples(split).fingerprint())
+
+
+def _difference(split: str, before: Split, dataset: Dataset) -> str | None:
+    now = dataset.splits[split]
+    counts = f"{split} has {now} images"
+    if now != before.images:
+        counts += f", not {before.images}"
+    earlier = dataset.earlier(split, before.fingerprint)
+    if earlier is None:
+        return counts if now != before.images else f"{counts} as before, but others"
+    old, new = earlier.digests(), dataset.samples(split).digests()
+    changed = {name for name in new.keys() & old if new[name] != old[name]}
+    parts = [
+        _count(changed, "changed"),
+        _count(new.keys() - old.keys(), "new"),
+        _count(old.keys() - new.keys(), "gone"),
+    ]
+    changes = ", ".join(filter(None, parts))
+    return f"{counts}: {changes}" if changes else None
+
+
+def _count(names: set[str], what: str) -> str:
+    """Return `5 new (a, b, c, ...)`; nothing for no names."""
+    if not names:
+        return ""
+    shown = sorted(names)[:NAMED] + ["..."] * (len(names) > NAMED)
+    return f"{len(names)} {what} ({', '.join(shown)})"

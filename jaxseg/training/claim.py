@@ -1,0 +1,137 @@
+"""Claiming a run folder: whether it is new, or holds just this run, to be resumed.
+
+One process at a time trains in a folder.  Nothing in it changes before all that can be
+refused was looked at; only then `Run.write` and `Checkpoints.begin` write.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
+
+from jaxseg.config import Config, flatten, from_file
+from jaxseg.data.identity import Identity
+from jaxseg.data.records import Dataset
+from jaxseg.errors import UserError
+from jaxseg.locks import locked
+from jaxseg.report.console import note
+from jaxseg.run import CONFIG, LABELS, Run, read_labels, warmup_steps
+
+CHANGEABLE = (
+    "name",
+    "data.root",
+    "data.cache",
+    "data.threads",
+    "data.memory",
+    "mesh.",
+    "train.steps",
+    "train.log_every",
+    "train.eval_every",
+    "train.checkpoint_every",
+    "evaluation.",
+)
+"""What a resumed run may change: nothing that its parameters depend on up to here."""
+
+WARMUP = "optimizer.warmup_steps"
+
+
+@contextmanager
+def claimed(run: Run, dataset: Dataset) -> Iterator[None]:
+    """Lock the folder of a run, made if it is missing, and check what it holds.
+
+    Args:
+      run: to begin or to resume.
+      dataset: that it is to be trained on.
+
+    Raises:
+      UserError: the folder cannot be written, is claimed, or holds a run of other
+        settings or other data; the difference is named and nothing is changed.
+    """
+    begun = os.path.isfile(run.workdir / CONFIG)
+    if not begun and os.path.exists(run.checkpoints):
+        raise UserError(f"{run.workdir} has checkpoints but no {CONFIG}")
+    with ExitStack() as held:
+        try:
+            run.workdir.mkdir(parents=True, exist_ok=True)
+            lock = locked(run.workdir / ".lock", wait=False, remove=True)
+            free = held.enter_context(lock)
+        except OSError as error:
+            raise _unwritable(run, error) from error
+        if not free:
+            raise UserError(
+                f"{run.workdir}: another process is training here; wait for it, or"
+                " choose another --workdir"
+            )
+        if os.path.isfile(run.workdir / CONFIG):
+            _require_same(run, dataset)
+        yield
+
+
+def describe(run: Run, dataset: Dataset) -> None:
+    """Write into a claimed folder what the run is.
+
+    Raises:
+      UserError: the folder cannot be written.
+    """
+    try:
+        run.write(Identity.of(dataset, _splits(run)))
+    except OSError as error:
+        raise _unwritable(run, error) from error
+
+
+def _require_same(run: Run, dataset: Dataset) -> None:
+    """Refuse settings or data that do not continue the run in the folder."""
+    difference = _changed_settings(from_file(run.workdir / CONFIG), run.config)
+    before = run.data()
+    if not difference and os.path.exists(run.workdir / LABELS):
+        difference = _changed_classes(run)
+    if not difference and before:
+        difference = before.difference(dataset, _splits(run))
+        difference = difference and f"other data ({difference})"
+    if difference:
+        raise UserError(
+            f"{run.workdir} holds a run with {difference}: choose another --workdir,"
+            f" where --model.weights {run.workdir} starts from its weights, or delete"
+            " the folder to begin anew"
+        )
+    if before is None:
+        note(
+            f"{run.workdir} does not say which data it was begun with; from now on it"
+            f" is that of {run.config.data.root or run.config.data.name}"
+        )
+
+
+def _changed_settings(old: Config, new: Config) -> str | None:
+    """Say which value of `new` does not continue a run of `old`, or return None."""
+    before, after = flatten(old), flatten(new)
+    if warmup_steps(old) == warmup_steps(new):  # said in steps, or as their share
+        after[WARMUP] = before[WARMUP]
+    changed = [
+        f"{name} {before[name]}, not {after[name]}"
+        for name in before
+        if before[name] != after[name] and not name.startswith(CHANGEABLE)
+    ]
+    return ", ".join(changed[:3]) or None
+
+
+def _changed_classes(run: Run) -> str | None:
+    old, new = read_labels(run.workdir / LABELS).names, run.labels.names
+    if old == new:
+        return None
+    return f"{len(old)} classes ({_list(old)}), not {len(new)} ({_list(new)})"
+
+
+def _list(names: tuple[str, ...], most: int = 12) -> str:
+    return ", ".join([*names[:most], *["..."] * (len(names) > most)])
+
+
+def _splits(run: Run) -> tuple[str, str]:
+    return run.config.data.train_split, run.config.data.eval_split
+
+
+def _unwritable(run: Run, error: OSError) -> UserError:
+    return UserError(
+        f"{run.workdir}: cannot write the run folder ({error.strerror}); choose"
+        " another with --workdir"
+    )
