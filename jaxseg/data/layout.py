@@ -11,6 +11,7 @@ from collections.abc import Collection, Iterable, Sequence
 from pathlib import Path, PurePosixPath
 from typing import NamedTuple
 
+from jaxseg.data.images import IMAGE_SUFFIXES
 from jaxseg.errors import UserError
 
 IMAGE_FOLDERS = ("images", "imgs", "image", "img", "jpegimages")
@@ -30,8 +31,6 @@ LAYOUTS = (
     "SPLIT/images + SPLIT/masks, images/SPLIT + masks/SPLIT (SPLIT: train, val, test),"
     " or images + masks, with train.txt and val.txt or without"
 )
-_SUFFIXES = {".jpg", ".jpeg", ".png", ".bmp", ".tif", ".tiff", ".webp"}
-_MASK_SUFFIXES = {*_SUFFIXES, ".gif"}
 _MASK_ENDINGS = ("_mask", "-mask", "_masks", "_label", "_labels", "_gt", "_L")
 _LIST_FOLDERS = (".", "splits", "ImageSets/Segmentation")
 
@@ -149,10 +148,10 @@ def match(images: Path, masks: Path, root: Path) -> Match:
       UserError: two images, or two masks of one image, share a stem; a link leads out
         of `root`.
     """
-    image_files = _by_stem(images, _SUFFIXES, root)
+    image_files = _by_stem(images, IMAGE_SUFFIXES, root)
     mask_of: dict[str, Path] = {}
     unmatched = []
-    for stem, path in _by_stem(masks, _MASK_SUFFIXES, root).items():
+    for stem, path in _by_stem(masks, IMAGE_SUFFIXES, root).items():
         names = [stem, *(stem.removesuffix(ending) for ending in _MASK_ENDINGS)]
         name = next((name for name in names if name in image_files), None)
         if name is None:

@@ -16,6 +16,8 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
+import tensorflow_datasets as tfds
+
 from jaxseg.config import DataConfig
 from jaxseg.data import images, layout, records
 from jaxseg.data.builders import base
@@ -29,8 +31,9 @@ Splits = dict[str, list[layout.Pair]]
 
 
 class Folder(base.RecordBuilder, skip_registration=True):
-    """Writes pairs of files: images as they are, masks as labels."""
+    """Writes pairs of files: images as they are read, masks as labels."""
 
+    VERSION = tfds.core.Version("1.1.0")  # 1.0.0 dropped transparency
     REMEDY = "mend the mask, or data.num_classes, mask_values, ignore_value or palette"
     """What to do about a mask value of no class."""
 
