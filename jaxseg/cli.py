@@ -208,6 +208,13 @@ def _predict(words: list[str]) -> int:
         "--out", required=True, type=Path, help="folder for the results"
     )
     _add_inference_options(parser)
+    parser.add_argument(
+        "--values",
+        choices=("classes", "masks"),
+        default="classes",
+        help="what the masks hold: numbers of classes (the default), or the values or"
+        " colours of the data set's own masks",
+    )
     options = parser.parse_args(words)
     _set_up()
     from jaxseg.commands.predict import predict_files
@@ -220,6 +227,7 @@ def _predict(words: list[str]) -> int:
         flip=options.flip,
         window=options.window,
         crf=options.crf,
+        values=options.values,
     )
     say(f"{count} masks in {options.out / 'masks'}, {options.out / 'overlays'}")
     return 0

@@ -19,7 +19,8 @@ _MODES = ("1", "L", "LA", "La", "P", "PA", "RGB", "RGBA", "RGBX", "CMYK", "YCbCr
 """Pillow's modes that turn into RGB."""
 
 _BANDS, _BITS, _FORMAT, _PHOTOMETRIC, _EXTRA, _SUBFILE = 277, 258, 339, 262, 338, 254
-"""TIFF tags."""
+_DEPTH = 32997
+"""TIFF tags; the last is the number of slices of a volume in one page."""
 
 _SEPARATED = 5  # photometric interpretation of CMYK
 _VALUES = {1: "integers", 2: "signed integers", 3: "floating-point numbers"}
@@ -152,15 +153,16 @@ def _of_jpeg2000(image: Image.Image) -> Channels:
 
 
 def _pages(image: Image.Image) -> int:
-    """Count pages or frames, without a TIFF's own smaller copies and an MPO's extras."""
+    """Count pages or frames, but not a TIFF's smaller copies or an MPO's extras."""
     count = getattr(image, "n_frames", 1)
-    if count < 2 or image.format == "MPO":  # a photograph, with a preview or its pair
+    if image.format == "MPO":  # a photograph, with a preview or its pair
         return 1
-    if isinstance(image, TiffImageFile):
-        pages = 1
-        for index in range(1, count):
-            image.seek(index)
-            pages += not int(image.tag_v2.get(_SUBFILE, 0)) & 1
+    if not isinstance(image, TiffImageFile):
+        return count
+    pages = int(image.tag_v2.get(_DEPTH, 1))
+    for index in range(1, count):
+        image.seek(index)
+        pages += not int(image.tag_v2.get(_SUBFILE, 0)) & 1
+    if count > 1:
         image.seek(0)
-        return pages
-    return count
+    return pages

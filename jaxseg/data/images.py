@@ -232,15 +232,19 @@ def _readable(path: Path) -> Iterator[None]:
 
 
 def _check_tiff(source: Path | io.BytesIO, name: str) -> None:
-    """Refuse by its channels a TIFF of more kinds of pixels than Pillow knows."""
+    """Say what is wrong with a sound TIFF that Pillow does not know."""
     with open(source, "rb") if isinstance(source, Path) else source as file:
         channels = tiff_channels(file)
     if channels:
         check_channels(channels, name)
+        raise UserError(
+            f"{name}: cannot be read as an image: a TIFF of a compression or of colours"
+            " that are not known; save it as an RGB or grey PNG"
+        )
 
 
 def _plain(image: Image.Image) -> bool:
-    """Whether OpenCV decodes these bytes to the same pixels, but for the orientation."""
+    """Whether OpenCV decodes it to the same pixels, but for the orientation."""
     modes = ("1", "L", "P", "RGB")
     known = image.format in ("JPEG", "MPO", "PNG") and image.mode in modes
     return known and not image.has_transparency_data

@@ -1,7 +1,7 @@
-"""Images and masks as pictures: painted over, compared; the door to all of it.
+"""Images and masks as pictures: painted over, compared.
 
 Arrays in and out, RGB uint8 `[H, W, 3]`.  Colours and names come from the `LabelSet`.
-`image_files.py` reads and writes the files; its functions are offered here as well.
+`image_files.py` writes the files.
 """
 
 from __future__ import annotations
@@ -9,20 +9,9 @@ from __future__ import annotations
 import cv2
 import numpy as np
 
-from jaxseg.data.images import find_images, load_image
 from jaxseg.data.labels import IGNORE, Colour, LabelSet
 from jaxseg.errors import UserError
 from jaxseg.report import lettering
-from jaxseg.report.image_files import save_mask, save_picture
-
-__all__ = [
-    "comparison",
-    "find_images",
-    "load_image",
-    "overlay",
-    "save_mask",
-    "save_picture",
-]
 
 _SMALLEST, _LARGEST = 256, 512  # longer side of a picture in a sheet, pixels
 _BLACK = (0, 0, 0)

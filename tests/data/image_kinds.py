@@ -1,4 +1,4 @@
-"""One small image of every kind, and what it is read as: pixels, or words of refusal."""
+"""A small image of every kind, and what it is read as: pixels, or words of refusal."""
 
 from __future__ import annotations
 
@@ -142,6 +142,7 @@ BITS_2 = np.array([[0b00011011] * 2], np.uint8)  # 0 1 2 3 0 1 2 3
 BITS_4 = np.array([[0x01, 0x9F]], np.uint8)  # 0 1 9 15
 FIRST = bytes(RGB[0, 0])  # the pixel whose colour is the key
 KEY = (b"tRNS", bytes([0, FIRST[0], 0, FIRST[1], 0, FIRST[2]]))
+GREY_KEY = (b"tRNS", bytes([0, FIRST[0]]))
 KEYED = np.where((RGB == RGB[0, 0]).all(2, keepdims=True), 255, RGB).astype(np.uint8)
 GREY_KEYED = grey(np.where(GREY == GREY[0, 0], 255, GREY))
 RGB_JPEG, GREY_JPEG = saved(RGB, "JPEG", quality=95), saved(GREY, "JPEG")
@@ -216,8 +217,7 @@ KINDS: dict[str, tuple[str, bytes, np.ndarray | str]] = {
     "LA PNG": ("png", saved(np.dstack([GREY, ALPHA]), "PNG"), on_white(GREY)),
     "LA TIFF": ("tif", tiff(np.dstack([GREY, ALPHA]), 1, [2]), on_white(GREY)),
     "PNG colour key on RGB": ("png", png(RGB.reshape(6, -1), 9, 8, 2, KEY), KEYED),
-    "PNG colour key on grey": ("png", png(GREY, 9, 8, 0, (b"tRNS", bytes([0, FIRST[0]]))),
-                               GREY_KEYED),
+    "PNG colour key on grey": ("png", png(GREY, 9, 8, 0, GREY_KEY), GREY_KEYED),
     "PNG colour key on 1 bit": ("png", png(BITS_2, 8, 1, 0, (b"tRNS", b"\0\0")),
                                 grey(np.full((1, 8), 255))),
     "PNG colour key on 2 bits": ("png", png(BITS_2, 8, 2, 0, (b"tRNS", b"\0\1")),
@@ -228,9 +228,10 @@ KINDS: dict[str, tuple[str, bytes, np.ndarray | str]] = {
     "TIFF of four bands": ("tif", tiff(RGBA, 2, [0]), "4 bands; channels other than"),
     "TIFF of five bands": ("tif", tiff(BANDS, 2, [0, 0]), "5 bands; channels other"),
     "TIFF of five bands, one alpha": ("tif", tiff(BANDS, 2, [2, 0]), "5 bands, one"),
-    "TIFF of eight bands": ("tif", tiff(np.dstack([RGBA, RGBA]), 2, [0] * 5), "8 bands"),
-    "TIFF of two bands": ("tif", tiff(RGB[..., :2].copy(), 1, [0]), "2 bands; channels"),
-    "16-bit TIFF of four bands": ("tif", tiff(np.dstack([DEEP] * 4), 2, [0]), "4 bands"),
+    "TIFF of eight bands": ("tif", tiff(np.dstack([RGBA] * 2), 2, [0] * 5), "8 bands"),
+    "TIFF of two bands": ("tif", tiff(RGB[..., :2], 1, [0]), "2 bands; channels"),
+    "16-bit TIFF of four bands": ("tif", tiff(np.dstack([DEEP] * 4), 2, [0]),
+                                  "4 bands"),
     "JPEG 2000 of four bands": ("jp2", saved(RGBA, "JPEG2000"), "4 bands; channels"),
     "CMYK JPEG": ("jpg", saved(cmyk(), "JPEG", quality=100), INKS),
     "CMYK TIFF": ("tif", saved(cmyk(), "TIFF"), INKS),
@@ -240,7 +241,8 @@ KINDS: dict[str, tuple[str, bytes, np.ndarray | str]] = {
     "1-bit TIFF": ("tif", saved(GREY > 99, "TIFF"), grey((GREY > 99) * 255)),
     "1-bit BMP": ("bmp", saved(GREY > 99, "BMP"), grey((GREY > 99) * 255)),
     "1-bit PBM": ("pbm", saved(GREY > 99, "PPM"), grey((GREY > 99) * 255)),
-    **{f"PNG turned by EXIF {turn}": ("png", turned("PNG", turn), RGB) for turn in TURNS},
+    **{f"PNG turned by EXIF {turn}": ("png", turned("PNG", turn), RGB)
+       for turn in TURNS},
     **{f"TIFF turned by EXIF {turn}": ("tif", turned("TIFF", turn), RGB)
        for turn in TURNS},
     **{f"WebP turned by EXIF {turn}": ("webp", turned("WEBP", turn), RGB)

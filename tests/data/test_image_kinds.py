@@ -1,12 +1,10 @@
-"""The same file gives the same pixels to train, to evaluate, to predict and in Python."""
+"""The same file gives the same pixels to training, evaluation and prediction."""
 
 from __future__ import annotations
 
-import re
-
 import numpy as np
 import pytest
-from image_kinds import DEEP, KINDS, RGB, RGBA, TURNS, saved, tiff, turned
+from image_kinds import KINDS
 from PIL import Image
 
 import jaxseg

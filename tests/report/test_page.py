@@ -14,8 +14,8 @@ from PIL import Image
 from jaxseg.data.labels import LabelSet
 from jaxseg.report.charts import Line, heat_table, line_chart
 from jaxseg.report.events import MetricLog
+from jaxseg.report.image_files import save_picture
 from jaxseg.report.page import write_report
-from jaxseg.report.pictures import save_picture
 
 LABELS = LabelSet(("sky", "road & <path>"), ((1, 2, 3), (4, 5, 6)))
 SUMMARY = {
