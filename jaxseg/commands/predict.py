@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -93,7 +94,7 @@ def _check_free(out: Path, names: Sequence[str]) -> None:
     for folder in (out / "masks", out / "overlays"):
         for name in names:
             path = folder / f"{name}.png"
-            if path.exists() and not is_result(path):
+            if os.path.exists(path) and not is_result(path):
                 raise UserError(
                     f"{path}: exists, and was not written by predict; choose another"
                     " --out, or move it away"

@@ -111,10 +111,14 @@ def is_result(path: Path) -> bool:
 def _own_folders(folder: Path, out: str | Path | None) -> tuple[Path, ...]:
     if out is None:
         return ()
-    own = Path(out).resolve()
-    if folder.resolve().is_relative_to(own):
+    own = _real(out)
+    if _real(folder).is_relative_to(own):
         return own / "masks", own / "overlays"
     return (own,)
+
+
+def _real(path: str | Path) -> Path:
+    return Path(os.path.realpath(path))  # unlike `resolve`, of a link in a circle too
 
 
 def _search(folder: Path, own: tuple[Path, ...], found: Found) -> None:
@@ -126,7 +130,7 @@ def _search(folder: Path, own: tuple[Path, ...], found: Found) -> None:
                 found.unknown[suffix] += 1
         elif hidden:
             found.hidden += 1
-        elif any(path.resolve().is_relative_to(place) for place in own):
+        elif any(_real(path).is_relative_to(place) for place in own):
             found.results += 1
         elif is_result(path):
             found.results += 1

@@ -3,20 +3,17 @@
 from __future__ import annotations
 
 import dataclasses
-import sys
 from pathlib import Path
 
 import numpy as np
 import pytest
+from image_kinds import KINDS
 from PIL import Image
 
 import jaxseg
 from jaxseg import cli
 from jaxseg.data.labels import LabelSet
 from jaxseg.data.masks import read_mask
-
-sys.path.insert(0, str(Path(__file__).parents[1] / "data"))
-from image_kinds import KINDS  # noqa: E402
 
 COLOURS = ((10, 20, 30), (200, 0, 0), (0, 100, 250))
 
