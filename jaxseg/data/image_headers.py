@@ -10,7 +10,7 @@ from __future__ import annotations
 import struct
 from typing import Any, BinaryIO, NamedTuple
 
-from PIL import Image
+from PIL.ImageFile import ImageFile
 from PIL.TiffImagePlugin import ImageFileDirectory_v2, TiffImageFile
 
 from jaxseg.errors import UserError
@@ -45,7 +45,7 @@ class Channels(NamedTuple):
     colours: int = 3
 
 
-def check_header(image: Image.Image, name: str) -> None:
+def check_header(image: ImageFile, name: str) -> None:
     """Refuse an image that does not become RGB of 8 bits without loss or doubt.
 
     Args:
@@ -106,7 +106,7 @@ def tiff_channels(file: BinaryIO) -> Channels | None:
     return channels if known else None
 
 
-def _channels(image: Image.Image) -> Channels:
+def _channels(image: ImageFile) -> Channels:
     if isinstance(image, TiffImageFile):
         return _of_tiff(image.tag_v2)
     if image.format == "JPEG2000":
@@ -136,7 +136,7 @@ def _several(value: Any) -> tuple[Any, ...]:
     return tuple(value) if isinstance(value, tuple | list) else (value,)
 
 
-def _of_jpeg2000(image: Image.Image) -> Channels:
+def _of_jpeg2000(image: ImageFile) -> Channels:
     """Read the channels from the SIZ marker, the first of the codestream."""
     file: Any = image.fp
     place = file.tell()
@@ -152,7 +152,7 @@ def _of_jpeg2000(image: Image.Image) -> Channels:
     return Channels(bands, bits, _VALUES[1 + signed], colours=colours)
 
 
-def _pages(image: Image.Image) -> int:
+def _pages(image: ImageFile) -> int:
     """Count pages or frames, but not a TIFF's smaller copies or an MPO's extras."""
     count = getattr(image, "n_frames", 1)
     if image.format == "MPO":  # a photograph, with a preview or its pair

@@ -18,6 +18,7 @@ import cv2
 import numpy as np
 from PIL import Image, UnidentifiedImageError
 from PIL.Image import Transpose
+from PIL.ImageFile import ImageFile
 from PIL.TiffImagePlugin import TiffImageFile
 
 from jaxseg.data.image_headers import check_channels, check_header, tiff_channels
@@ -90,8 +91,7 @@ def read_image(path: Path) -> tuple[bytes, tuple[int, int]]:
         size = (upright.height, upright.width)
         if _plain(image):
             encoded = read_bytes(path)
-            stored = decode_image(encoded, str(path))
-            if np.array_equal(stored, np.asarray(upright)):
+            if _decodes_to(encoded, np.asarray(upright)):
                 return encoded, size
         file = io.BytesIO()
         upright.save(file, "PNG")
@@ -138,7 +138,7 @@ def image_size(path: str | Path) -> tuple[int, int]:
 
 
 @contextlib.contextmanager
-def decoded(path: Path) -> Iterator[Image.Image]:
+def decoded(path: Path) -> Iterator[ImageFile]:
     """Open a file of any bits and bands, such as a mask, and decode its pixels.
 
     Raises:
@@ -149,7 +149,7 @@ def decoded(path: Path) -> Iterator[Image.Image]:
         yield image
 
 
-def open_image(source: Path | io.BytesIO, name: str) -> Image.Image:
+def open_image(source: Path | io.BytesIO, name: str) -> ImageFile:
     """Open an image of which only the header is read, so that its size is known.
 
     Args:
@@ -200,7 +200,7 @@ def read_bytes(path: Path) -> bytes:
 
 
 @contextlib.contextmanager
-def _opened(path: Path) -> Iterator[Image.Image]:
+def _opened(path: Path) -> Iterator[ImageFile]:
     """Open an image whose header is one that is read."""
     with _readable(path), open_image(path, str(path)) as image:
         check_header(image, str(path))
@@ -243,36 +243,43 @@ def _check_tiff(source: Path | io.BytesIO, name: str) -> None:
         )
 
 
-def _plain(image: Image.Image) -> bool:
+def _plain(image: ImageFile) -> bool:
     """Whether OpenCV decodes it to the same pixels, but for the orientation."""
     modes = ("1", "L", "P", "RGB")
     known = image.format in ("JPEG", "MPO", "PNG") and image.mode in modes
     return known and not image.has_transparency_data
 
 
-def _orientation(image: Image.Image) -> int:
+def _decodes_to(encoded: bytes, pixels: np.ndarray) -> bool:
+    try:
+        return np.array_equal(decode_image(encoded, "image"), pixels)
+    except Exception:  # the records' decoder does not read all that Pillow does
+        return False
+
+
+def _orientation(image: ImageFile) -> int:
     try:
         return image.getexif().get(_ORIENTATION, 1)
     except Exception:  # broken EXIF, sound image
         return 1
 
 
-def _upright(image: Image.Image) -> Image.Image:
+def _upright(image: ImageFile) -> Image.Image:
     """Decode an image to RGB and undo its orientation; `load` itself turns a TIFF."""
     rgb, orientation = _rgb(image), _orientation(image)
     return rgb.transpose(_UPRIGHT[orientation]) if orientation in _UPRIGHT else rgb
 
 
-def _rgb(image: Image.Image) -> Image.Image:
+def _rgb(image: ImageFile) -> Image.Image:
     _mend_transparency(image)
     image.load()
     if image.has_transparency_data:
         white = Image.new("RGBA", image.size, "white")
-        image = Image.alpha_composite(white, image.convert("RGBA"))
+        return Image.alpha_composite(white, image.convert("RGBA")).convert("RGB")
     return image if image.mode == "RGB" else image.convert("RGB")
 
 
-def _mend_transparency(image: Image.Image) -> None:
+def _mend_transparency(image: ImageFile) -> None:
     """Scale the transparent grey of a PNG of 2 or 4 bits, as Pillow does its pixels."""
     packing = image.tile[0][3] if image.format == "PNG" and image.tile else ""
     for bits, factor in ((2, 85), (4, 17)):
