@@ -236,6 +236,8 @@ KINDS: dict[str, tuple[str, bytes, np.ndarray | str]] = {
     "CMYK JPEG": ("jpg", saved(cmyk(), "JPEG", quality=100), INKS),
     "CMYK TIFF": ("tif", saved(cmyk(), "TIFF"), INKS),
     "YCbCr TIFF": ("tif", saved(YCBCR, "TIFF"), np.asarray(YCBCR.convert("RGB"))),
+    "YCbCr TIFF, subsampled": ("tif", tiff(RGB, 6),
+                               "pixels of subsampled YCbCr; convert it to RGB"),
     "LAB TIFF": ("tif", tiff(RGB, 8), "pixels of LAB; convert it to RGB"),
     "1-bit PNG": ("png", saved(GREY > 99, "PNG"), grey((GREY > 99) * 255)),
     "1-bit TIFF": ("tif", saved(GREY > 99, "TIFF"), grey((GREY > 99) * 255)),

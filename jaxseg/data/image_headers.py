@@ -19,10 +19,12 @@ _MODES = ("1", "L", "LA", "La", "P", "PA", "RGB", "RGBA", "RGBX", "CMYK", "YCbCr
 """Pillow's modes that turn into RGB."""
 
 _BANDS, _BITS, _FORMAT, _PHOTOMETRIC, _EXTRA, _SUBFILE = 277, 258, 339, 262, 338, 254
-_DEPTH = 32997
+_COMPRESSION, _SUBSAMPLING, _DEPTH = 259, 530, 32997
 """TIFF tags; the last is the number of slices of a volume in one page."""
 
-_SEPARATED = 5  # photometric interpretation of CMYK
+_RGB, _CMYK, _YCBCR, _LAB = 2, 5, 6, 8
+"""Photometric interpretations of several bands."""
+
 _VALUES = {1: "integers", 2: "signed integers", 3: "floating-point numbers"}
 _TIFF = (b"II*\0", b"MM\0*", b"II+\0", b"MM\0+")  # the last two are BigTIFF
 
@@ -57,8 +59,10 @@ def check_header(image: ImageFile, name: str) -> None:
         does not turn into RGB, or several pages or frames.
     """
     check_channels(_channels(image), name)
-    if image.mode not in _MODES:
-        raise UserError(f"{name}: pixels of {image.mode}; convert it to RGB")
+    subsampled = isinstance(image, TiffImageFile) and _is_subsampled(image.tag_v2)
+    if image.mode not in _MODES or subsampled:
+        what = f"{'subsampled ' if subsampled else ''}{image.mode}"
+        raise UserError(f"{name}: pixels of {what}; convert it to RGB")
     if (pages := _pages(image)) > 1:
         raise UserError(
             f"{name}: several pages or frames ({pages}); save one image a file"
@@ -128,8 +132,14 @@ def _of_tiff(tags: Any) -> Channels:
     values = _VALUES.get(max(types), "numbers of another kind")
     alpha = any(value in (1, 2) for value in _several(tags.get(_EXTRA, ())))
     photometric = tags.get(_PHOTOMETRIC)
-    colours = {2: 3, _SEPARATED: 4, 6: 3, 8: 3}.get(photometric, 1)
+    colours = {_RGB: 3, _CMYK: 4, _YCBCR: 3, _LAB: 3}.get(photometric, 1)
     return Channels(bands, bits, values, alpha, colours)
+
+
+def _is_subsampled(tags: Any) -> bool:
+    """Whether Pillow would take bytes of YCbCr blocks for pixels one by one."""
+    raw = tags.get(_PHOTOMETRIC) == _YCBCR and tags.get(_COMPRESSION, 1) == 1
+    return raw and _several(tags.get(_SUBSAMPLING, (2, 2))) != (1, 1)
 
 
 def _several(value: Any) -> tuple[Any, ...]:
