@@ -216,6 +216,8 @@ KINDS: dict[str, tuple[str, bytes, np.ndarray | str]] = {
     "BMP of 32 bits, no alpha": ("bmp", saved(RGBA, "BMP"), RGB),
     "LA PNG": ("png", saved(np.dstack([GREY, ALPHA]), "PNG"), on_white(GREY)),
     "LA TIFF": ("tif", tiff(np.dstack([GREY, ALPHA]), 1, [2]), on_white(GREY)),
+    "LA TIFF, multiplied": ("tif", tiff(np.dstack([GREY, ALPHA]), 1, [1]),
+                            "pixels of La; convert it to RGB"),
     "PNG colour key on RGB": ("png", png(RGB.reshape(6, -1), 9, 8, 2, KEY), KEYED),
     "PNG colour key on grey": ("png", png(GREY, 9, 8, 0, GREY_KEY), GREY_KEYED),
     "PNG colour key on 1 bit": ("png", png(BITS_2, 8, 1, 0, (b"tRNS", b"\0\0")),

@@ -15,7 +15,7 @@ from PIL.TiffImagePlugin import ImageFileDirectory_v2, TiffImageFile
 
 from jaxseg.errors import UserError
 
-_MODES = ("1", "L", "LA", "La", "P", "PA", "RGB", "RGBA", "RGBX", "CMYK", "YCbCr")
+_MODES = ("1", "L", "LA", "P", "PA", "RGB", "RGBA", "CMYK", "YCbCr")
 """Pillow's modes that turn into RGB."""
 
 _BANDS, _BITS, _FORMAT, _PHOTOMETRIC, _EXTRA, _SUBFILE = 277, 258, 339, 262, 338, 254

@@ -99,7 +99,7 @@ def read_image(path: Path) -> tuple[bytes, tuple[int, int]]:
 
 
 def decode_image(encoded: bytes, name: str) -> np.ndarray:
-    """Decode an image of the records as it lies there; its EXIF orientation is passed.
+    """Decode an image of the records as it lies there, whatever its EXIF orientation.
 
     Args:
       encoded: content of an image file.
