@@ -113,7 +113,7 @@ def decode_image(encoded: bytes, name: str) -> np.ndarray:
       Exception: whatever the decoders raise on bad bytes.
     """
     with open_image(io.BytesIO(encoded), name) as image:
-        if not _plain(image):
+        if not (_plain(image) and _chunks_end(encoded)):
             return np.array(_rgb(image))
     # OpenCV takes half of Pillow's time, but memory for whatever the header claims.
     mode = cv2.IMREAD_COLOR | cv2.IMREAD_IGNORE_ORIENTATION
@@ -248,6 +248,17 @@ def _plain(image: ImageFile) -> bool:
     modes = ("1", "L", "P", "RGB")
     known = image.format in ("JPEG", "MPO", "PNG") and image.mode in modes
     return known and not image.has_transparency_data
+
+
+def _chunks_end(encoded: bytes) -> bool:
+    """Whether no chunk of a PNG claims to go on after its end.
+
+    OpenCV takes as much memory as a chunk claims; Pillow reads what is there.
+    """
+    place = 8 if encoded.startswith(b"\x89PNG") else len(encoded)
+    while place < len(encoded) and encoded[place + 4 : place + 8] != b"IEND":
+        place += 12 + int.from_bytes(encoded[place : place + 4])
+    return place <= len(encoded)
 
 
 def _decodes_to(encoded: bytes, pixels: np.ndarray) -> bool:

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import io
+import resource
 import struct
 import zlib
 
@@ -61,6 +62,17 @@ def test_a_jpeg_is_kept_since_both_decoders_agree(tmp_path, mode, subsampling):
     assert encoded == path.read_bytes()
     decoded = images.decode_image(encoded, "a")
     np.testing.assert_array_equal(decoded, images.load_image(path))
+
+
+def test_a_chunk_that_claims_4_gb_is_not_left_to_opencv(tmp_path):
+    path = save(tmp_path / "a.png", RGB)
+    content = path.read_bytes()
+    place = content.index(b"IDAT") - 4
+    path.write_bytes(content[:place] + b"\xff\xff\0\0" + content[place + 4 :])
+    before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    encoded, _ = images.read_image(path)
+    assert resource.getrusage(resource.RUSAGE_SELF).ru_maxrss < before + 1_000_000
+    np.testing.assert_array_equal(pixels_of(encoded), RGB)
 
 
 def test_a_record_that_was_not_made_here_is_shown_on_white(tmp_path):
