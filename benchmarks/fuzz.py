@@ -123,22 +123,26 @@ def _image_seeds() -> list[bytes]:
 
 
 def _image() -> Read:
-    """As training and as `predict` read an image; both decoders see the same size."""
-    import cv2
-
-    from jaxseg.data.images import image_size, load_image, read_image
+    """As training and as `predict` read an image: the same pixels, or refused twice."""
+    from jaxseg.data.images import decode_image, image_size, load_image, read_image
     from jaxseg.errors import UserError
 
     def read(path: Path) -> None:
         try:
-            size = image_size(path)
-            assert load_image(path).shape == (*size, 3)
-        except UserError:
-            pass
-        encoded, size = read_image(path)
-        mode = cv2.IMREAD_COLOR | cv2.IMREAD_IGNORE_ORIENTATION
-        decoded = cv2.imdecode(np.frombuffer(encoded, np.uint8), mode)
-        assert decoded is not None and decoded.shape == (*size, 3)
+            pixels = load_image(path)
+        except UserError as error:
+            refused = str(error)
+        else:
+            encoded, size = read_image(path)
+            assert pixels.shape == (*size, 3) == (*image_size(path), 3)
+            assert np.array_equal(decode_image(encoded, "record"), pixels)
+            return
+        try:
+            read_image(path)
+        except UserError as error:
+            assert str(error) == refused
+            raise
+        raise AssertionError(f"not refused to train: {refused}")
 
     return read
 

@@ -220,11 +220,18 @@ def _predict(words: list[str]) -> int:
         "--out", required=True, type=Path, help="folder for the results"
     )
     _add_inference_options(parser)
+    parser.add_argument(
+        "--values",
+        choices=("classes", "masks"),
+        default="classes",
+        help="what the masks hold: numbers of classes (the default), or the values or"
+        " colours of the data set's own masks",
+    )
     options = parser.parse_args(words)
     _check_inference(options)
-    from jaxseg.data.images import find_images
+    from jaxseg.data.image_search import find_images
 
-    find_images(options.images)
+    find_images(options.images, options.out)
     _set_up()
     from jaxseg.commands.predict import predict_files
     from jaxseg.devices import left, require_devices
@@ -239,6 +246,7 @@ def _predict(words: list[str]) -> int:
             flip=options.flip,
             window=options.window,
             crf=options.crf,
+            values=options.values,
         )
     say(f"{count} masks in {options.out / 'masks'}, {options.out / 'overlays'}")
     return 0

@@ -2,17 +2,28 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Sequence
 from pathlib import Path
 
+import numpy as np
+
 from jaxseg.commands.options import changed_options
-from jaxseg.data.images import find_images, image_size, load_image
-from jaxseg.errors import UserError
+from jaxseg.data.image_search import find_images, is_result
+from jaxseg.data.images import image_size, load_image
+from jaxseg.data.stock import STOCK
+from jaxseg.errors import UserError, choose
 from jaxseg.predictor import Predictor
-from jaxseg.report.console import Progress
-from jaxseg.report.image_files import file_names, save_mask, save_picture
+from jaxseg.report.console import Progress, note
+from jaxseg.report.image_files import file_names, save_mask, save_picture, save_values
 from jaxseg.report.pictures import overlay
 from jaxseg.run import Run
+
+VALUES = {
+    "classes": "the number of the class, 0, 1, ..., which shows in its colour",
+    "masks": "what the data set's own masks hold: data.mask_values, or RGB colours",
+}
+"""What the masks that are written may hold."""
 
 
 def predict_files(
@@ -23,11 +34,13 @@ def predict_files(
     flip: bool | None = None,
     window: int | None = None,
     crf: int | None = None,
+    values: str = "classes",
 ) -> int:
     """Segment image files; write `out/masks/*.png` and `out/overlays/*.png`.
 
-    Masks are palette PNGs whose values are the classes.  Files of equal name in
-    different folders keep the part of their path that tells them apart.
+    Files of equal name in different folders keep the part of their path that tells them
+    apart.  What a folder holds beside images to predict, such as hidden files and
+    earlier results, is left out and said in a line.
 
     Args:
       workdir: the run folder.
@@ -38,16 +51,25 @@ def predict_files(
       flip: add mirrored images; None is the run's.
       window: side of a sliding window; None is the run's.
       crf: iterations of a dense CRF; None is the run's.
+      values: "classes" writes palette PNGs of the class numbers; "masks" writes what
+        the masks of the run's data hold: grey values, or RGB where it has a palette and
+        no `mask_values`.
 
     Returns:
       The number of images.
 
     Raises:
-      UserError: no run, no image, an unreadable image, or an unwritable folder.
+      UserError: no run, no image, an unreadable image, an unwritable folder, or a file
+        in the place of a result that no prediction wrote.
     """
+    choose("kind of values", values, VALUES)
     run, out = Run.open(workdir), Path(out)
-    paths = find_images(images)
+    found = find_images(images, out)
+    paths = list(found.images)
     names = _names(paths)
+    _check_free(out, names)
+    if found.left_out():
+        note(found.left_out())
     options = changed_options(run.config.evaluation, scales, flip, window, crf)
     sizes = [image_size(path) for path in paths]
     model, variables, _ = run.best_variables()
@@ -60,11 +82,37 @@ def predict_files(
     predictions = predictor.predict_lazily(sizes, lambda i: load_image(paths[i]))
     with Progress(len(paths), name="image") as progress:
         for done, (index, picture, mask) in enumerate(predictions, start=1):
-            save_mask(out / "masks" / f"{names[index]}.png", mask, run.labels)
+            _save(out / "masks" / f"{names[index]}.png", mask, run, values)
             painted = overlay(picture, mask, run.labels, legend=True)
             save_picture(out / "overlays" / f"{names[index]}.png", painted)
             progress.update(done)
     return len(paths)
+
+
+def _check_free(out: Path, names: Sequence[str]) -> None:
+    """Refuse to replace files that are no results, such as masks drawn by hand."""
+    for folder in (out / "masks", out / "overlays"):
+        for name in names:
+            path = folder / f"{name}.png"
+            if os.path.exists(path) and not is_result(path):
+                raise UserError(
+                    f"{path}: exists, and was not written by predict; choose another"
+                    " --out, or move it away"
+                )
+
+
+def _save(path: Path, mask: np.ndarray, run: Run, values: str) -> None:
+    """Write a mask of classes in the values that were asked for."""
+    data = run.config.data
+    stock = STOCK.get(data.name)
+    own = data.mask_values if data.name == "folder" else ()
+    own = stock.labels.raw_values if stock else own
+    if values == "classes":
+        save_mask(path, mask, run.labels)
+    elif data.name == "folder" and data.palette and not own:
+        save_picture(path, run.labels.colours(mask))
+    else:
+        save_values(path, mask, own or range(run.labels.num_classes))
 
 
 def _names(paths: Sequence[Path]) -> list[str]:

@@ -17,7 +17,7 @@ from typing import NamedTuple
 from jaxseg.data.images import IMAGE_SUFFIXES
 from jaxseg.errors import UserError
 
-SUFFIXES = frozenset((*IMAGE_SUFFIXES, ".gif"))
+SUFFIXES = frozenset(IMAGE_SUFFIXES)
 """Endings of the files that may be an image or a mask, in lower case."""
 
 IMAGES, MASKS = "images", "masks"

@@ -1,7 +1,8 @@
-"""Image files: found, checked and read, once for training and for prediction.
+"""Image files, read by one set of rules for training, evaluation and prediction.
 
-Every image arrives as RGB uint8 `[H, W, 3]`, upright.  Masks are read by
-`jaxseg.data.masks`; which files belong together is `jaxseg.data.layout`'s business.
+Every image arrives as RGB uint8 `[H, W, 3]`, upright, or is refused everywhere with the
+same words.  What its header must say is `jaxseg.data.image_headers`' business; masks
+are read by `jaxseg.data.masks`.
 """
 
 from __future__ import annotations
@@ -10,17 +11,18 @@ import contextlib
 import io
 import threading
 import warnings
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
-from typing import TypeVar
 
+import cv2
 import numpy as np
-from PIL import Image, ImageOps
+from PIL import Image, UnidentifiedImageError
+from PIL.Image import Transpose
+from PIL.ImageFile import ImageFile
 from PIL.TiffImagePlugin import TiffImageFile
 
+from jaxseg.data.image_headers import check_channels, check_header, tiff_channels
 from jaxseg.errors import UserError
-
-Value = TypeVar("Value")
 
 LARGEST = 178_956_970
 """Pixels of the largest image that is read, as Pillow has it: 0.5 GB in RGB."""
@@ -31,23 +33,123 @@ SIDE = 1_000_000
 FORMATS = ("BMP", "GIF", "JPEG", "JPEG2000", "PNG", "PPM", "TIFF", "WEBP")
 """What an image may be, whatever its name; for an EPS Pillow would start a program."""
 
+IMAGE_SUFFIXES = (
+    *(".jpg", ".jpeg", ".jpe", ".jfif", ".mpo", ".png", ".bmp", ".gif", ".tif"),
+    *(".tiff", ".webp", ".jp2", ".j2k", ".ppm", ".pgm", ".pbm", ".pnm"),
+)
+"""Endings, in lower case, of the files in a folder that are taken for images."""
+
 _ORIENTATION = 0x0112  # EXIF tag
+_UPRIGHT = {
+    2: Transpose.FLIP_LEFT_RIGHT,
+    3: Transpose.ROTATE_180,
+    4: Transpose.FLIP_TOP_BOTTOM,
+    5: Transpose.TRANSPOSE,
+    6: Transpose.ROTATE_270,
+    7: Transpose.TRANSVERSE,
+    8: Transpose.ROTATE_90,
+}
+"""What sets an image of some EXIF orientation upright."""
+
 _lock = threading.Lock()  # `catch_warnings` is not for several threads at once
 
 
-def read_bytes(path: Path) -> bytes:
-    """Read a file whole.
+def load_image(path: str | Path) -> np.ndarray:
+    """Read an image file upright, as training, evaluation and prediction do.
+
+    - Transparent pixels (an alpha channel, a palette with transparency, a transparent
+      colour) lie on white.
+    - Grey, palette, 1-bit, CMYK and YCbCr images become RGB.
+    - The EXIF orientation is undone.
+    - Refused are more than 8 bits a channel, floating-point and signed values, TIFF and
+      JPEG 2000 of more bands than RGB (even if the fourth is marked as transparency),
+      and files of several pages or frames.  A TIFF's smaller copies of its page do not
+      count, nor does what a camera's MPO holds beside its photograph.
+
+    Returns:
+      RGB uint8 `[H, W, 3]`.
 
     Raises:
-      UserError: it cannot be read.
+      UserError: the file is missing, no image, broken, refused as above, or of more
+        than `LARGEST` pixels or `SIDE` a side.
     """
-    try:
-        return path.read_bytes()
-    except OSError as error:
-        raise UserError(f"{path}: cannot be read ({error.strerror})") from error
+    with _opened(Path(path)) as image:
+        return np.array(_upright(image))
 
 
-def open_image(source: Path | io.BytesIO, name: str) -> Image.Image:
+def read_image(path: Path) -> tuple[bytes, tuple[int, int]]:
+    """Read an image and return it encoded for the records, with its (height, width).
+
+    `decode_image` gives the pixels of `load_image` back: the file is kept byte for byte
+    if it does so for it, anything else becomes RGB in PNG.
+
+    Raises:
+      UserError: as `load_image`.
+    """
+    with _opened(path) as image:
+        upright = _upright(image)
+        size = (upright.height, upright.width)
+        if _plain(image):
+            encoded = read_bytes(path)
+            if _decodes_to(encoded, np.asarray(upright)):
+                return encoded, size
+        file = io.BytesIO()
+        upright.save(file, "PNG")
+        return file.getvalue(), size
+
+
+def decode_image(encoded: bytes, name: str) -> np.ndarray:
+    """Decode an image of the records as it lies there, whatever its EXIF orientation.
+
+    Args:
+      encoded: content of an image file.
+      name: for the message.
+
+    Returns:
+      RGB uint8 `[H, W, 3]`.
+
+    Raises:
+      UserError: it is too large.
+      Exception: whatever the decoders raise on bad bytes.
+    """
+    with open_image(io.BytesIO(encoded), name) as image:
+        if not (_plain(image) and _chunks_end(encoded)):
+            return np.array(_rgb(image))
+    # OpenCV takes half of Pillow's time, but memory for whatever the header claims.
+    mode = cv2.IMREAD_COLOR | cv2.IMREAD_IGNORE_ORIENTATION
+    pixels = cv2.imdecode(np.frombuffer(encoded, np.uint8), mode)
+    if pixels is None:
+        raise ValueError("not decoded")
+    return cv2.cvtColor(pixels, cv2.COLOR_BGR2RGB)
+
+
+def image_size(path: str | Path) -> tuple[int, int]:
+    """Read height and width of the upright image; pixels are not decoded.
+
+    Raises:
+      UserError: as `load_image`, as far as the header shows it.
+    """
+    with _opened(Path(path)) as image:
+        turned = _orientation(image) in (5, 6, 7, 8)
+        width, height = image.size
+        if isinstance(image, TiffImageFile):  # Pillow 11.1 and later turn its size
+            width, height = int(image.tag_v2[256]), int(image.tag_v2[257])
+        return (width, height) if turned else (height, width)
+
+
+@contextlib.contextmanager
+def decoded(path: Path) -> Iterator[ImageFile]:
+    """Open a file of any bits and bands, such as a mask, and decode its pixels.
+
+    Raises:
+      UserError: it cannot be read, or is too large.
+    """
+    with _readable(path), open_image(path, str(path)) as image:
+        image.load()
+        yield image
+
+
+def open_image(source: Path | io.BytesIO, name: str) -> ImageFile:
     """Open an image of which only the header is read, so that its size is known.
 
     Args:
@@ -56,7 +158,7 @@ def open_image(source: Path | io.BytesIO, name: str) -> Image.Image:
 
     Raises:
       UserError: the header claims more than `LARGEST` pixels or a side of more than
-        `SIDE`, or it is a pipe, a folder, ...
+        `SIDE`, it is a pipe, a folder, ..., or a TIFF whose channels are not supported.
       Exception: whatever Pillow raises where it is no image.
     """
     if isinstance(source, Path) and source.exists() and not source.is_file():
@@ -67,6 +169,9 @@ def open_image(source: Path | io.BytesIO, name: str) -> Image.Image:
             image = Image.open(source, formats=FORMATS)
     except Image.DecompressionBombError as error:
         raise too_large(name) from error
+    except UnidentifiedImageError:
+        _check_tiff(source, name)
+        raise
     if image.width * image.height > LARGEST or max(image.size) > SIDE:
         image.close()
         raise too_large(name)
@@ -82,164 +187,113 @@ def too_large(name: str) -> UserError:
     )
 
 
-def read_image(path: Path) -> tuple[bytes, tuple[int, int]]:
-    """Check an image and return it encoded and upright, with its (height, width).
-
-    An upright JPEG or PNG is returned byte for byte, anything else as RGB in PNG.
+def read_bytes(path: Path) -> bytes:
+    """Read a file whole.
 
     Raises:
-      UserError: unreadable, truncated, too large, of several pages, or of more than 8
-        bits.
+      UserError: it cannot be read.
     """
-    with decoded(path) as image:
-        if image.format == "TIFF" and getattr(image, "n_frames", 1) > 1:
-            raise UserError(f"{path}: a TIFF of several pages; save one image a file")
-        if image.mode[0] in "IF":
-            raise UserError(f"{path}: more than 8 bits a channel; convert it to 8 bits")
-        upright = image.getexif().get(_ORIENTATION, 1) == 1
-        plain = image.mode in ("1", "L", "LA", "P", "RGB", "RGBA")
-        if image.format in ("JPEG", "MPO", "PNG") and upright and plain:
-            return read_bytes(path), (image.height, image.width)
-        turned = ImageOps.exif_transpose(image).convert("RGB")
-        encoded = io.BytesIO()
-        turned.save(encoded, "PNG")
-        return encoded.getvalue(), (turned.height, turned.width)
+    try:
+        return path.read_bytes()
+    except OSError as error:
+        raise UserError(f"{path}: cannot be read ({error.strerror})") from error
 
 
 @contextlib.contextmanager
-def decoded(path: Path) -> Iterator[Image.Image]:
-    """Open an image and decode its pixels.
+def _opened(path: Path) -> Iterator[ImageFile]:
+    """Open an image whose header is one that is read."""
+    with _readable(path), open_image(path, str(path)) as image:
+        check_header(image, str(path))
+        yield image
 
-    Raises:
-      UserError: it cannot be read, or is too large.
-    """
+
+@contextlib.contextmanager
+def _readable(path: Path) -> Iterator[None]:
+    """Turn whatever the decoders raise into one line."""
     try:
-        with open_image(path, str(path)) as image, warnings.catch_warnings():
+        with warnings.catch_warnings():
             warnings.simplefilter("ignore")  # odd metadata
-            image.load()
-            yield image
+            yield
     except UserError:
         raise
+    except FileNotFoundError as error:
+        raise UserError(f"{path}: no such image") from error
     except Image.DecompressionBombError as error:  # of a later frame or tile
         raise too_large(str(path)) from error
+    except UnidentifiedImageError as error:
+        raise UserError(
+            f"{path}: cannot be read as an image: damaged, or none of"
+            f" {', '.join(FORMATS)}; convert it to PNG, mend or remove it"
+        ) from error
     except Exception as error:  # Pillow raises many kinds on bad bytes
         raise UserError(
             f"{path}: cannot be read as an image ({error}); mend or remove the file"
         ) from error
 
 
-IMAGE_SUFFIXES = (".jpg", ".jpeg", ".png", ".bmp", ".tif", ".tiff", ".webp")
-"""Names of the image files that `find_images` takes from a folder."""
+def _check_tiff(source: Path | io.BytesIO, name: str) -> None:
+    """Say what is wrong with a sound TIFF that Pillow does not know."""
+    with open(source, "rb") if isinstance(source, Path) else source as file:
+        channels = tiff_channels(file)
+    if channels:
+        check_channels(channels, name)
+        raise UserError(
+            f"{name}: cannot be read as an image: a TIFF of a compression or of colours"
+            " that are not known; save it as an RGB or grey PNG"
+        )
 
 
-def load_image(path: str | Path) -> np.ndarray:
-    """Read an image file upright, whatever its mode.
+def _plain(image: ImageFile) -> bool:
+    """Whether OpenCV decodes it to the same pixels, but for the orientation."""
+    modes = ("1", "L", "P", "RGB")
+    known = image.format in ("JPEG", "MPO", "PNG") and image.mode in modes
+    return known and not image.has_transparency_data
 
-    Transparent pixels lie on white; 16-bit values are scaled by 255 / 65535, floating
-    ones in 0..1 by 255; of an animation the first picture is taken.
 
-    Returns:
-      RGB uint8 `[H, W, 3]`.
+def _chunks_end(encoded: bytes) -> bool:
+    """Whether no chunk of a PNG claims to go on after its end.
 
-    Raises:
-      UserError: the file is missing, no image, broken, or of more than
-        `files.LARGEST` pixels.
+    OpenCV takes as much memory as a chunk claims; Pillow reads what is there.
     """
-    return _read(path, lambda file: _rgb(_upright(file)))
+    place = 8 if encoded.startswith(b"\x89PNG") else len(encoded)
+    while place < len(encoded) and encoded[place + 4 : place + 8] != b"IEND":
+        place += 12 + int.from_bytes(encoded[place : place + 4])
+    return place <= len(encoded)
 
 
-def image_size(path: str | Path) -> tuple[int, int]:
-    """Read height and width of the upright image; pixels are not decoded.
-
-    Raises:
-      UserError: as `load_image`.
-    """
-
-    def read(file: Image.Image) -> tuple[int, int]:
-        try:
-            turned = file.getexif().get(_ORIENTATION, 1) in (5, 6, 7, 8)
-        except (SyntaxError, ValueError, TypeError, KeyError):
-            turned = False
-        width, height = file.size
-        if isinstance(file, TiffImageFile):  # Pillow 11.1 and later turn its size
-            width, height = int(file.tag_v2[256]), int(file.tag_v2[257])
-        return (width, height) if turned else (height, width)
-
-    return _read(path, read)
-
-
-def _read(path: str | Path, read: Callable[[Image.Image], Value]) -> Value:
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")  # odd metadata, large but allowed sizes
-        try:
-            with open_image(Path(path), str(path)) as file:
-                return read(file)
-        except UserError:
-            raise
-        except FileNotFoundError as error:
-            raise UserError(f"{path}: no such image") from error
-        except Image.DecompressionBombError as error:  # of a later frame or tile
-            raise too_large(str(path)) from error
-        except Exception as error:  # a broken file breaks its decoder in any way
-            raise UserError(f"{path}: cannot be read as an image: {error}") from error
-
-
-def find_images(paths: Iterable[str | Path]) -> list[Path]:
-    """List image files.
-
-    Args:
-      paths: files, taken whatever their ending, and folders, searched at all depths for
-        `IMAGE_SUFFIXES`; hidden files are passed over.
-
-    Returns:
-      The files in the order of `paths`, sorted within a folder, each once.
-
-    Raises:
-      UserError: a path does not exist, or there is no image in all of them.
-    """
-    paths = [paths] if isinstance(paths, str) else list(paths)
-    found: dict[Path, None] = {}
-    for path in map(Path, paths):
-        try:
-            there, is_folder = path.exists(), path.is_dir()
-        except OSError as error:  # too long for a name, ...
-            raise UserError(f"{path}: {error.strerror}") from error
-        if is_folder:
-            found |= dict.fromkeys(
-                file for file in sorted(path.rglob("*")) if _is_image(file)
-            )
-        elif there:
-            found[path] = None
-        else:
-            raise UserError(f"{path}: no such file or folder")
-    if not found:
-        where = ", ".join(map(str, paths)) or "nothing"
-        raise UserError(f"{where}: no image ({' '.join(IMAGE_SUFFIXES)}) found")
-    return list(found)
-
-
-def _is_image(path: Path) -> bool:
-    hidden = path.name.startswith(".")
-    return path.suffix.lower() in IMAGE_SUFFIXES and not hidden and path.is_file()
-
-
-def _upright(file: Image.Image) -> Image.Image:
+def _decodes_to(encoded: bytes, pixels: np.ndarray) -> bool:
     try:
-        return ImageOps.exif_transpose(file)
-    except (SyntaxError, ValueError, TypeError, KeyError):  # broken EXIF, sound image
-        return file
+        return np.array_equal(decode_image(encoded, "image"), pixels)
+    except Exception:  # the records' decoder does not read all that Pillow does
+        return False
 
 
-def _rgb(image: Image.Image) -> np.ndarray:
-    if image.mode == "F" or image.mode.startswith("I"):
-        values = np.asarray(image).astype(np.float64)
-        unit = image.mode == "F" and values.max() <= 1
-        values = values * 255 if unit else values
-        values = values / 257 if image.mode != "F" else values
-        grey = np.rint(np.clip(values, 0, 255)).astype(np.uint8)
-        return np.repeat(grey[..., None], 3, axis=2)
+def _orientation(image: ImageFile) -> int:
+    try:
+        return image.getexif().get(_ORIENTATION, 1)
+    except Exception:  # broken EXIF, sound image
+        return 1
+
+
+def _upright(image: ImageFile) -> Image.Image:
+    """Decode an image to RGB and undo its orientation; `load` itself turns a TIFF."""
+    rgb, orientation = _rgb(image), _orientation(image)
+    return rgb.transpose(_UPRIGHT[orientation]) if orientation in _UPRIGHT else rgb
+
+
+def _rgb(image: ImageFile) -> Image.Image:
+    _mend_transparency(image)
+    image.load()
     if image.has_transparency_data:
-        image = image.convert("RGBA")
         white = Image.new("RGBA", image.size, "white")
-        image = Image.alpha_composite(white, image)
-    return np.array(image.convert("RGB"))
+        return Image.alpha_composite(white, image.convert("RGBA")).convert("RGB")
+    return image if image.mode == "RGB" else image.convert("RGB")
+
+
+def _mend_transparency(image: ImageFile) -> None:
+    """Scale the transparent grey of a PNG of 2 or 4 bits, as Pillow does its pixels."""
+    packing = image.tile[0][3] if image.format == "PNG" and image.tile else ""
+    for bits, factor in ((2, 85), (4, 17)):
+        value = image.info.get("transparency")
+        if packing == f"L;{bits}" and isinstance(value, int) and value < 2**bits:
+            image.info["transparency"] = value * factor

@@ -20,7 +20,7 @@ from PIL import Image
 from jaxseg.config import DataConfig
 from jaxseg.data.contents import Content, check_contents
 from jaxseg.data.fingerprints import fingerprint, record_digest
-from jaxseg.data.images import open_image
+from jaxseg.data.images import decode_image, open_image
 from jaxseg.data.labels import LabelSet
 from jaxseg.errors import UserError, choose
 
@@ -190,14 +190,12 @@ class Samples:
         _, _, labels, fields = self._arguments
         record = self._record(index)
         name = record[fields.name].decode(errors="replace")
-        label = self._decode(record[fields.label], cv2.IMREAD_UNCHANGED, name)
+        label = self._label(record[fields.label], name)
         if label.ndim == 3:  # OpenCV gives a palette's colours, Pillow its indices
             label = self._indices(record[fields.label], name)
         if labels.raw_values or labels.unknown_is_ignored:
             label = labels.encode(label, name)
-        mode = cv2.IMREAD_COLOR | cv2.IMREAD_IGNORE_ORIENTATION
-        image = self._decode(record[fields.image], mode, name)
-        image = cv2.cvtColor(image, cv2.COLOR_BGR2RGB)
+        image = self._image(record[fields.image], name)
         if image.shape[:2] != label.shape or label.dtype != np.uint8:
             raise _damaged(self._arguments[0], name)
         return {"image": image, "label": label, "name": name}
@@ -243,10 +241,19 @@ class Samples:
         except Exception as error:  # Pillow raises many kinds on bad bytes
             raise _damaged(self._arguments[0], name) from error
 
-    def _decode(self, encoded: bytes, mode: int, name: str) -> np.ndarray:
+    def _image(self, encoded: bytes, name: str) -> np.ndarray:
+        try:
+            return decode_image(encoded, name)
+        except UserError:
+            raise
+        except Exception as error:  # the decoders raise many kinds on bad bytes
+            raise _damaged(self._arguments[0], name) from error
+
+    def _label(self, encoded: bytes, name: str) -> np.ndarray:
         self._open(encoded, name)  # OpenCV would take memory for whatever it claims
         try:
-            pixels = cv2.imdecode(np.frombuffer(encoded, np.uint8), mode)
+            content = np.frombuffer(encoded, np.uint8)
+            pixels = cv2.imdecode(content, cv2.IMREAD_UNCHANGED)
         except cv2.error:
             pixels = None
         if pixels is None:

@@ -6,12 +6,14 @@ A mask is written so that it can be read back exactly.  What is drawn into a pic
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 
 import numpy as np
 from PIL import Image
+from PIL.PngImagePlugin import PngInfo
 
+from jaxseg.data.image_search import WRITER
 from jaxseg.data.labels import LabelSet
 from jaxseg.errors import UserError
 
@@ -44,13 +46,33 @@ def save_mask(path: str | Path, mask: np.ndarray, labels: LabelSet) -> None:
     Raises:
       UserError: another ending, values outside 0..255, or the file cannot be written.
     """
-    if Path(path).suffix.lower() != ".png":
-        raise UserError(f"{path}: a mask is written as .png, which keeps it exact")
-    if mask.ndim != 2 or (mask.size and not 0 <= mask.min() <= mask.max() <= 255):
-        raise UserError(f"{path}: a mask is [H, W] with values 0..255")
+    _check_mask(path, mask, 255)
     image = Image.fromarray(mask.astype(np.uint8))
     image.putpalette(labels.colour_table().tobytes())
     _save(Path(path), image)
+
+
+def save_values(path: str | Path, mask: np.ndarray, values: Sequence[int]) -> None:
+    """Write a mask as a grey PNG in values of the user's own.
+
+    Args:
+      path: ends in `.png`; missing folders are made.
+      mask: int `[H, W]`, the class.
+      values: grey value of each class, 0..65535; beyond 255 the PNG has 16 bits.
+
+    Raises:
+      UserError: another ending, a class without a value, or the file cannot be written.
+    """
+    _check_mask(path, mask, len(values) - 1)
+    table = np.array(values, np.uint8 if max(values) < 256 else np.uint16)
+    _save(Path(path), Image.fromarray(table[mask]))
+
+
+def _check_mask(path: str | Path, mask: np.ndarray, last: int) -> None:
+    if Path(path).suffix.lower() != ".png":
+        raise UserError(f"{path}: a mask is written as .png, which keeps it exact")
+    if mask.ndim != 2 or (mask.size and not 0 <= mask.min() <= mask.max() <= last):
+        raise UserError(f"{path}: a mask is [H, W] with values 0..{last}")
 
 
 def save_picture(path: str | Path, picture: np.ndarray) -> None:
@@ -63,8 +85,11 @@ def save_picture(path: str | Path, picture: np.ndarray) -> None:
 
 
 def _save(path: Path, image: Image.Image) -> None:
+    told = PngInfo()
+    told.add_text("Software", WRITER)  # so that a result is not taken for an image
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
-        image.save(path, quality=92)  # of JPEG and WebP; other formats pass it over
+        # The quality is of JPEG and WebP; each format passes over what is not its own.
+        image.save(path, quality=92, pnginfo=told)
     except (OSError, ValueError) as error:
         raise UserError(f"{path}: cannot be written: {error}") from error

@@ -1,8 +1,7 @@
-"""Images and masks as pictures: painted over; the door to all of it.
+"""Images with masks painted over them.
 
 Arrays in and out, RGB uint8 `[H, W, 3]`.  Colours and names come from the `LabelSet`.
-`image_files.py` reads and writes the files; its functions are offered here as well.
-Pictures beside each other are `sheets.py`'s business.
+`image_files.py` writes the files; pictures beside each other are `sheets.py`'s.
 """
 
 from __future__ import annotations
@@ -10,19 +9,9 @@ from __future__ import annotations
 import cv2
 import numpy as np
 
-from jaxseg.data.images import find_images, load_image
 from jaxseg.data.labels import IGNORE, Colour, LabelSet
 from jaxseg.errors import UserError
 from jaxseg.report import lettering
-from jaxseg.report.image_files import save_mask, save_picture
-
-__all__ = [
-    "find_images",
-    "load_image",
-    "overlay",
-    "save_mask",
-    "save_picture",
-]
 
 SMALLEST = 256
 """Longer side, pixels, to which a smaller picture with a legend is enlarged."""

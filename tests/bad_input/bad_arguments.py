@@ -99,6 +99,13 @@ def _out_is_a_file(place: Place) -> list[str]:
     return ["predict", "--run", run, str(place.image()), "--out", "results"]
 
 
+def _masks_by_hand(place: Place) -> list[str]:
+    """Results that would replace a mask which no prediction wrote."""
+    place.image("results/masks/image.png")
+    run = str(place.sound_run)
+    return ["predict", "--run", run, str(place.image()), "--out", "results"]
+
+
 def _escaping_name(place: Place) -> list[str]:
     """A run called so that its folder would lie elsewhere."""
     return ["--config", place.experiment(), "--name", "../elsewhere"]
@@ -131,6 +138,10 @@ ARGUMENTS = [
     words("predict", "--run", "RUN", "x.png", said="--out"),
     words("predict", "--run", "gone", "x.png", "--out", "o", said="gone: not a run"),
     words("predict", "--run", "RUN", "x.png", "--out", "o", "--best", said="--best"),
+    words(
+        *("predict", "--run", "RUN", "x.png", "--out", "o", "--values", "mask"),
+        said="--values.*'mask'.*'masks'",
+    ),
     *options("--scales", "0", said="scales"),
     *options("--scales", "-1", said="scales"),
     *options("--scales", "nan", said="scales"),
@@ -150,7 +161,14 @@ ARGUMENTS = [
     images("an empty name", lambda place: "", "no image"),
     images("an empty folder", _folder, "folder: no image"),
     images("a folder of words", lambda place: _folder(place, "a.txt"), "no image"),
-    images("only hidden ones", lambda place: _folder(place, ".a.png"), "no image"),
+    images(
+        "only hidden ones", lambda place: _folder(place, ".a.png"), "1 hidden image"
+    ),
+    images(
+        "only another kind",
+        lambda place: _folder(place, "a.heic"),
+        r"no image.*1 \.heic",
+    ),
     images(
         "words called so", lambda place: _folder(place, "a.png"), "cannot be read as"
     ),
@@ -166,6 +184,11 @@ ARGUMENTS = [
     *out("below a device", lambda place: "/dev/null/x", "/dev/null"),
     *out("5000 letters", lambda place: "x" * 5000, "xxx"),
     Case("predict --out a file", _out_is_a_file, "results/masks"),
+    Case(
+        "predict over a mask by hand",
+        _masks_by_hand,
+        "results/masks/image.png: exists, and was not written by predict; choose",
+    ),
     Case("predict --out whose masks are a file", _masks_are_a_file, "results/masks"),
     words("evaluate", "--run", "RUN", "--out", "/", said="/: cannot write"),
     words("evaluate", "--run", "RUN", "--out", "no/x.json", said="no/x.json: cannot"),

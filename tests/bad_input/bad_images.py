@@ -148,19 +148,47 @@ FOREIGN_BOMBS = {
 
 SIXTEEN = pixels()[..., 0].astype(np.uint16) * 257
 
+DEEP = "images are read at 8 bits: convert all of them to 8 bits"
+
+REFUSED = {
+    "16 bits": ("png", encoded_array("PNG", SIXTEEN), f"16 bits a channel; {DEEP}"),
+    "16 bits in colour": ("png", png(header(56, 48, 16), data(), END), "16 bits"),
+    "32 bits": ("tif", encoded_array("TIFF", SIXTEEN.astype(np.int32)), DEEP),
+    "fractions": (
+        "tif",
+        encoded_array("TIFF", np.zeros(SIZE, np.float32)),
+        "floating-point numbers of 32 bits a channel",
+    ),
+    "colours of fractions": (
+        "tif",
+        tiff_of(56, 48, tag258=32, tag277=3, tag262=2, tag339=3),
+        "floating-point numbers of 32 bits a channel",
+    ),
+    "four bands": ("tif", encoded("TIFF", "RGBA"), "4 bands, one marked as transp"),
+    "seven bands": ("tif", tiff_of(56, 48, tag277=7, tag262=2), "7 bands; channels"),
+    "several pages": ("tif", pages(3, "TIFF"), r"several pages or frames \(3\)"),
+    "a moving GIF": ("gif", pages(3, "GIF"), r"several pages or frames \(3\)"),
+    "a moving WebP": ("webp", pages(2, "WEBP"), r"several pages or frames \(2\)"),
+    "a photograph in HEIC": (
+        "png",
+        b"\0\0\0\x18ftypheic" + bytes(100),
+        "none of BMP, GIF, .*convert it to PNG",
+    ),
+    "an unknown compression": (
+        "tif",
+        tiff_of(56, 48, tag277=3, tag262=2, tag259=34887),
+        "a TIFF of a compression or of colours that are not known",
+    ),
+}
+
 IMAGES = [
     *(in_data(name, *file) for name, file in BROKEN.items()),
     *(to_predict(name, *file) for name, file in BROKEN.items()),
     *(in_data(name, *file, LARGE) for name, file in BOMBS.items()),
     *(to_predict(name, *file, LARGE) for name, file in BOMBS.items()),
+    *(in_data(name, *file, LARGE) for name, file in FOREIGN_BOMBS.items()),
     *(to_predict(name, *file, LARGE) for name, file in FOREIGN_BOMBS.items()),
-    in_data("16 bits", "png", encoded_array("PNG", SIXTEEN), "more than 8 bits"),
-    in_data(
-        "32 bits", "tif", encoded_array("TIFF", SIXTEEN.astype(np.int32)), "8 bits"
-    ),
-    in_data(
-        "fractions", "tif", encoded_array("TIFF", np.zeros(SIZE, np.float32)), "8 bits"
-    ),
-    in_data("several pages", "tif", pages(3, "TIFF"), "several pages"),
+    *(in_data(name, *file) for name, file in REFUSED.items()),
+    *(to_predict(name, *file) for name, file in REFUSED.items()),
     in_data("pages in a circle", "tif", tiff_of(56, 48)[:-4] + b"\x08\0\0\0", ""),
 ]

@@ -72,7 +72,7 @@ class _Records(base.RecordBuilder, skip_registration=True):
 def _copy(place: Place) -> Path:
     """Copy the sound records, which are found again by their signature."""
     shutil.copytree(place.cache / "folder", place.folder / "cache" / "folder")
-    (directory,) = (place.folder / "cache" / "folder").glob("*/1.0.0")
+    (directory,) = (place.folder / "cache" / "folder").glob("*/*.*.*")
     return directory
 
 

@@ -318,6 +318,12 @@ def test_deleted_records_are_made_again(config):
     assert len(opened(config).samples("val")) == 1
 
 
+def test_records_of_an_older_version_are_prepared_anew(config):
+    first = Path(opened(config).directory)
+    first.rename(first.with_name("1.0.0"))
+    assert Path(opened(config).directory) == first and first.is_dir()
+
+
 def test_nothing_is_written_into_the_folder(root, config):
     before = {path: path.stat().st_mtime_ns for path in root.rglob("*")}
     opened(config)

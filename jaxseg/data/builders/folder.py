@@ -17,6 +17,8 @@ from functools import partial
 from pathlib import Path
 from typing import Any, NamedTuple
 
+import tensorflow_datasets as tfds
+
 from jaxseg.config import DataConfig
 from jaxseg.data import images, layout, leakage, records
 from jaxseg.data.builders import base
@@ -57,7 +59,9 @@ class Prepared(NamedTuple):
 
 
 class Folder(base.RecordBuilder, skip_registration=True):
-    """Writes pairs of files: images as they are, masks as labels."""
+    """Writes pairs of files: images as they are read, masks as labels."""
+
+    VERSION = tfds.core.Version("1.1.0")  # 1.0.0 dropped transparency
 
     def __init__(
         self,

@@ -1,0 +1,173 @@
+"""Files segmented by `predict`: which are taken, what is fed, and what is written."""
+
+from __future__ import annotations
+
+import dataclasses
+from pathlib import Path
+
+import numpy as np
+import pytest
+from image_kinds import KINDS
+from PIL import Image
+
+import jaxseg
+from jaxseg import cli
+from jaxseg.data.labels import LabelSet
+from jaxseg.data.masks import read_mask
+
+COLOURS = ((10, 20, 30), (200, 0, 0), (0, 100, 250))
+
+
+@pytest.fixture
+def trained(tiny_config, with_train, tmp_path):
+    """Train for a step on data with options of its own; return the run folder."""
+
+    def make(**options) -> Path:
+        data = dataclasses.replace(tiny_config.data, **options)
+        config = dataclasses.replace(tiny_config, data=data)
+        config = with_train(config, steps=2, eval_every=2, checkpoint_every=2)
+        jaxseg.train(config, tmp_path / "run")
+        return tmp_path / "run"
+
+    return make
+
+
+@pytest.fixture
+def photographs(shapes_folder, tmp_path):
+    """A folder of three images."""
+    (tmp_path / "photographs").mkdir()
+    for index in range(3):
+        image = (shapes_folder / "val" / "images" / f"{index}.png").read_bytes()
+        (tmp_path / "photographs" / f"{index}.png").write_bytes(image)
+    return tmp_path / "photographs"
+
+
+def predict(run, *words) -> int:
+    return cli.main(["predict", "--run", str(run), *map(str, words)])
+
+
+def written(folder: Path) -> list[str]:
+    return sorted(path.name for path in (folder / "masks").iterdir())
+
+
+def test_every_kind_of_image_is_fed_as_it_is_read_elsewhere(trained, tmp_path):
+    run = trained()
+    readable = {
+        f"{index}.{ending}": (content, expected)
+        for index, (ending, content, expected) in enumerate(KINDS.values())
+        if isinstance(expected, np.ndarray)
+    }
+    (tmp_path / "kinds").mkdir()
+    for name, (content, _) in readable.items():
+        (tmp_path / "kinds" / name).write_bytes(content)
+    assert predict(run, tmp_path / "kinds", "--out", tmp_path / "out") == 0
+    labels = jaxseg.Predictor.from_run(run).labels
+    assert len(written(tmp_path / "out")) == len(readable) > 50
+    for name, (_, expected) in readable.items():
+        png = f"{Path(name).stem}.png"
+        mask = np.asarray(Image.open(tmp_path / "out" / "masks" / png))
+        overlay = np.asarray(Image.open(tmp_path / "out" / "overlays" / png))
+        painted = jaxseg.overlay(expected, mask.astype(int), labels, legend=True)
+        np.testing.assert_array_equal(overlay, painted)
+
+
+def test_hidden_files_and_its_own_results_are_left_out_and_said(
+    trained, photographs, capsys
+):
+    run = trained()
+    image = (photographs / "0.png").read_bytes()
+    for name in (".ipynb_checkpoints/0-checkpoint.png", "__MACOSX/._1.png"):
+        (photographs / name).parent.mkdir()
+        (photographs / name).write_bytes(image)
+    (photographs / "photo.heic").write_bytes(b"")
+    capsys.readouterr()
+    unknown = "files of kinds that are not read (1 .heic)"
+    for results, said in (
+        ("first", f"2 hidden images, {unknown}"),
+        ("first", f"2 hidden images, 6 results of earlier predictions, {unknown}"),
+        ("second", f"2 hidden images, 6 results of earlier predictions, {unknown}"),
+    ):
+        assert predict(run, photographs, "--out", photographs / results) == 0
+        printed = capsys.readouterr()
+        assert f"left out: {said}" in printed.err.splitlines()
+        assert "3 masks in" in printed.out
+        assert written(photographs / results) == ["0.png", "1.png", "2.png"]
+
+
+def test_masks_that_no_prediction_wrote_are_not_replaced(trained, photographs, capsys):
+    run = trained()
+    drawn = photographs / "masks" / "1.png"
+    drawn.parent.mkdir()
+    Image.fromarray(np.ones((48, 56), np.uint8)).save(drawn)
+    before = drawn.read_bytes()
+    images = [photographs / f"{index}.png" for index in range(3)]
+    assert predict(run, *images, "--out", photographs) == 2
+    assert f"{drawn}: exists, and was not written by" in capsys.readouterr().err
+    assert drawn.read_bytes() == before
+    assert not (photographs / "overlays").exists()
+    assert predict(run, *images, "--out", photographs / "other") == 0
+
+
+def check_values(run, photographs, tmp_path, mode: str, labels: LabelSet) -> None:
+    """The user's own values, read as their masks are, are the classes predicted."""
+    assert predict(run, photographs, "--out", tmp_path / "plain") == 0
+    words = ("--out", tmp_path / "own", "--values", "masks")
+    assert predict(run, photographs, *words) == 0
+    classes = set()
+    for index in range(3):
+        path = tmp_path / "own" / "masks" / f"{index}.png"
+        with Image.open(path) as file:
+            assert file.mode == mode
+        plain = np.asarray(Image.open(tmp_path / "plain" / "masks" / f"{index}.png"))
+        own = labels.encode(read_mask(path, colours=mode == "RGB"))
+        np.testing.assert_array_equal(own, plain)
+        classes |= set(np.unique(plain))
+    assert len(classes) > 1
+
+
+@pytest.fixture
+def other_values(shapes_folder, tmp_path):
+    """Copy the data set, with other values in its masks; return its place."""
+
+    def make(values: np.ndarray) -> str:
+        for path in sorted(shapes_folder.rglob("*.png")):
+            target = tmp_path / "data" / path.relative_to(shapes_folder)
+            target.parent.mkdir(parents=True, exist_ok=True)
+            if path.parent.name == "masks":
+                Image.fromarray(values[np.asarray(Image.open(path))]).save(target)
+            else:
+                target.write_bytes(path.read_bytes())
+        return str(tmp_path / "data")
+
+    return make
+
+
+@pytest.mark.parametrize(
+    ("values", "mode"), [((0, 128, 255), "L"), ((7, 1000, 60000), "I;16")]
+)
+def test_grey_values_of_the_users_own_masks_are_written(
+    trained, photographs, other_values, tmp_path, values, mode
+):
+    root = other_values(np.array(values, np.uint8 if mode == "L" else np.uint16))
+    run = trained(root=root, mask_values=values)
+    labels = LabelSet(("a", "b", "c"), raw_values=values, raw_ignore=())
+    check_values(run, photographs, tmp_path, mode, labels)
+
+
+def test_colours_of_the_users_own_masks_are_written(
+    trained, photographs, other_values, tmp_path
+):
+    run = trained(root=other_values(np.array(COLOURS, np.uint8)), palette=COLOURS)
+    labels = LabelSet(("a", "b", "c"), palette=COLOURS)
+    check_values(run, photographs, tmp_path, "RGB", labels)
+
+
+def test_masks_of_class_numbers_are_written_in_grey(trained, photographs, tmp_path):
+    check_values(trained(), photographs, tmp_path, "L", LabelSet(("a", "b", "c")))
+
+
+def test_an_unknown_kind_of_values_is_refused(trained, photographs, tmp_path):
+    from jaxseg.commands.predict import predict_files
+
+    with pytest.raises(jaxseg.UserError, match="'mask'. Did you mean 'masks'"):
+        predict_files(trained(), [photographs], tmp_path / "out", values="mask")
