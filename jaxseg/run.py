@@ -21,9 +21,16 @@ import optax
 from jaxseg import checks
 from jaxseg.backbones import BACKBONES
 from jaxseg.checks import check_class_weights
-from jaxseg.config import Config, EvaluationConfig, from_file, to_json
+from jaxseg.config import (
+    Config,
+    DataConfig,
+    EvaluationConfig,
+    from_file,
+    to_json,
+)
 from jaxseg.data.identity import Identity
-from jaxseg.data.labels import LabelSet
+from jaxseg.data.labels import PLAIN, LabelSet, MaskForm
+from jaxseg.data.stock import STOCK
 from jaxseg.errors import UserError, choose
 from jaxseg.evaluation.inference import Scores, create_scores
 from jaxseg.models import (
@@ -61,11 +68,13 @@ class Run:
       workdir: the folder.
       config: what the run is.
       labels: names and colours of its classes.
+      form: how the masks of its data say the classes.
     """
 
     workdir: Path
     config: Config
     labels: LabelSet
+    form: MaskForm = PLAIN
 
     @classmethod
     def open(cls, workdir: str | Path) -> Run:
@@ -76,7 +85,8 @@ class Run:
         """
         workdir = require_run(workdir)
         config = from_file(workdir / CONFIG)
-        return cls(workdir, config, read_labels(workdir / LABELS))
+        labels, form = read_labels(workdir / LABELS)
+        return cls(workdir, config, labels, form or _form_of(config.data))
 
     def data(self) -> Identity | None:
         """Read which data the run is of; None if it was begun before that was noted.
@@ -93,7 +103,12 @@ class Run:
         Raises:
           OSError: the folder cannot be written.
         """
-        labels = {"names": self.labels.names, "palette": self.labels.palette}
+        labels = {
+            "names": self.labels.names,
+            "palette": self.labels.palette,
+            "mask_values": self.form.values,
+            "mask_colours": self.form.colours,
+        }
         write_text(self.workdir / DATA, data.write())
         write_text(self.workdir / LABELS, json.dumps(labels) + "\n")
         write_text(self.workdir / CONFIG, to_json(self.config))
@@ -297,8 +312,12 @@ def write_text(path: Path, text: str) -> None:
     os.replace(temporary, path)
 
 
-def read_labels(path: Path) -> LabelSet:
+def read_labels(path: Path) -> tuple[LabelSet, MaskForm | None]:
     """Read the classes of a run.
+
+    Returns:
+      The classes, and how the masks of its data say them; None if the run was begun
+      before that was noted.
 
     Raises:
       UserError: the file holds anything else.
@@ -306,6 +325,19 @@ def read_labels(path: Path) -> LabelSet:
     try:
         content = json.loads(path.read_text(encoding="utf-8"))
         palette = tuple((r, g, b) for r, g, b in content["palette"])
-        return LabelSet(tuple(content["names"]), palette)
+        labels = LabelSet(tuple(content["names"]), palette)
+        if "mask_values" not in content:
+            return labels, None
+        values = tuple(map(int, content["mask_values"]))
+        if len(values) not in (0, labels.num_classes):
+            raise ValueError(f"{len(values)} values of masks")
+        return labels, MaskForm(values, bool(content["mask_colours"]))
     except (UserError, OSError, ValueError, TypeError, KeyError, RecursionError) as e:
         raise UserError(f"{path}: not a label set: {e}") from e
+
+
+def _form_of(data: DataConfig) -> MaskForm:
+    """Tell from its options how the masks of an older run said the classes."""
+    if data.name in STOCK:
+        return MaskForm(STOCK[data.name].labels.raw_values)
+    return MaskForm(data.mask_values, bool(data.palette and not data.mask_values))

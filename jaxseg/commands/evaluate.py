@@ -13,6 +13,7 @@ import jax
 from jaxseg.commands.options import changed_options
 from jaxseg.config import DataConfig
 from jaxseg.data.catalog import Dataset, open_dataset
+from jaxseg.data.labels import LabelSet
 from jaxseg.errors import UserError
 from jaxseg.evaluation.evaluate import create_evaluation_step, evaluate
 from jaxseg.paths import no_folder, user_path
@@ -52,7 +53,9 @@ def evaluate_run(
     data = run.config.data
     if root is not None:
         data = dataclasses.replace(data, root=root)
-    dataset = _open(data)
+    dataset = _open(data, run.labels)
+    for text in dataset.notes:
+        note(text)
     if dataset.labels.names != run.labels.names:
         raise UserError(
             f"{workdir} was trained on classes {', '.join(run.labels.names)};"
@@ -87,14 +90,34 @@ def evaluate_run(
     }
 
 
-def _open(data: DataConfig) -> Dataset:
-    """Open the data set; where its folder has moved say how the new one is named."""
+def _open(data: DataConfig, labels: LabelSet) -> Dataset:
+    """Open the data set that is to be scored.
+
+    Images that lie in two splits are noted, not refused.  Where the classes are read
+    off the masks, they are those of the run, whatever these masks may lack.
+    """
+    data = dataclasses.replace(data, allow_leakage=True)
+    inferred = data.name == "folder" and not any(
+        (
+            data.num_classes,
+            data.class_names,
+            data.palette,
+            data.mask_values,
+            data.mask_map,
+        )
+    )
+    counted = dataclasses.replace(data, num_classes=labels.num_classes)
     try:
-        return open_dataset(data)
+        dataset = open_dataset(data)
     except UserError as error:
-        if not data.root or user_path(data.root).exists():
+        if data.root and not user_path(data.root).exists():
+            raise UserError(
+                f"{no_folder(user_path(data.root))}; if the data has moved, --root"
+                " FOLDER says where it lies now"
+            ) from error
+        if not inferred:
             raise
-        raise UserError(
-            f"{no_folder(user_path(data.root))}; if the data has moved, --root FOLDER"
-            " says where it lies now"
-        ) from error
+        return open_dataset(counted)
+    if inferred and dataset.labels.num_classes < labels.num_classes:
+        return open_dataset(counted)
+    return dataset

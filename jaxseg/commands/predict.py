@@ -11,7 +11,6 @@ import numpy as np
 from jaxseg.commands.options import changed_options
 from jaxseg.data.image_search import find_images, is_result
 from jaxseg.data.images import image_size, load_image
-from jaxseg.data.stock import STOCK
 from jaxseg.errors import UserError, choose
 from jaxseg.predictor import Predictor
 from jaxseg.report.console import Progress, note
@@ -21,7 +20,7 @@ from jaxseg.run import Run
 
 VALUES = {
     "classes": "the number of the class, 0, 1, ..., which shows in its colour",
-    "masks": "what the data set's own masks hold: data.mask_values, or RGB colours",
+    "masks": "what the data set's own masks hold: grey values, or RGB colours",
 }
 """What the masks that are written may hold."""
 
@@ -52,8 +51,8 @@ def predict_files(
       window: side of a sliding window; None is the run's.
       crf: iterations of a dense CRF; None is the run's.
       values: "classes" writes palette PNGs of the class numbers; "masks" writes what
-        the masks of the run's data hold: grey values, or RGB where it has a palette and
-        no `mask_values`.
+        the masks of the run's data hold: grey values, or RGB where they are in colours;
+        of several values of a class, the first.
 
     Returns:
       The number of images.
@@ -103,16 +102,12 @@ def _check_free(out: Path, names: Sequence[str]) -> None:
 
 def _save(path: Path, mask: np.ndarray, run: Run, values: str) -> None:
     """Write a mask of classes in the values that were asked for."""
-    data = run.config.data
-    stock = STOCK.get(data.name)
-    own = data.mask_values if data.name == "folder" else ()
-    own = stock.labels.raw_values if stock else own
     if values == "classes":
         save_mask(path, mask, run.labels)
-    elif data.name == "folder" and data.palette and not own:
+    elif run.form.colours:
         save_picture(path, run.labels.colours(mask))
     else:
-        save_values(path, mask, own or range(run.labels.num_classes))
+        save_values(path, mask, run.form.values or range(run.labels.num_classes))
 
 
 def _names(paths: Sequence[Path]) -> list[str]:

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from jaxseg.data.contents import Content
-from jaxseg.data.labels import IGNORE, LabelSet, colour_codes
+from jaxseg.data.labels import IGNORE, LabelSet, MaskForm, colour_codes
 from jaxseg.data.masks import Mask, read_mask
 from jaxseg.data.survey import FileSurvey, Survey, Tally, colour_text, grey_codes
 from jaxseg.errors import UserError
@@ -83,6 +83,12 @@ class Coding:
             counted = tuple(pixels[: self.labels.num_classes].tolist())
             found[split] = Content(counted, int(pixels[IGNORE]), self._text(files))
         return found
+
+    def form(self, survey: Survey) -> MaskForm:
+        """Return how the masks say the classes."""
+        if self.by_colour or any(file.kind == "colour" for file in survey.files):
+            return MaskForm(colours=True)
+        return MaskForm(self.labels.raw_values)
 
     def _text(self, files: Sequence[FileSurvey]) -> str:
         colours = self.by_colour or any(file.kind == "colour" for file in files)

@@ -49,6 +49,23 @@ def runs(values: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
 
 
 @dataclass(frozen=True)
+class MaskForm:
+    """How the mask files of a data set say which class a pixel has.
+
+    Attributes:
+      values: grey value or index of each class; empty if it is the class' number.
+      colours: whether it is said by the colours of the label set's palette.
+    """
+
+    values: tuple[int, ...] = ()
+    colours: bool = False
+
+
+PLAIN = MaskForm()
+"""Masks of class numbers."""
+
+
+@dataclass(frozen=True)
 class LabelSet:
     """The classes of a data set.
 

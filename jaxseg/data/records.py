@@ -21,7 +21,7 @@ from jaxseg.config import DataConfig
 from jaxseg.data.contents import Content, check_contents
 from jaxseg.data.fingerprints import fingerprint, record_digest
 from jaxseg.data.images import decode_image, open_image
-from jaxseg.data.labels import LabelSet
+from jaxseg.data.labels import PLAIN, LabelSet, MaskForm
 from jaxseg.errors import UserError, choose
 
 FINGERPRINTS = "fingerprints"
@@ -58,6 +58,7 @@ class Dataset:
       notes: what a user should know of how the set was read.
       whole_options: the options that split the only split by a hash, or empty.
       contents: how much of each class the splits hold, where it was counted.
+      form: how the mask files that the records were made from say the classes.
     """
 
     name: str
@@ -67,6 +68,7 @@ class Dataset:
     notes: tuple[str, ...] = ()
     whole_options: str = ""
     contents: dict[str, Content] = field(default_factory=dict)
+    form: MaskForm = PLAIN
     _fields: Fields = OUR_FIELDS
     _sources: dict[str, str] = field(default_factory=dict)
     _fingerprints: dict[str, str] = field(default_factory=dict)
@@ -286,6 +288,7 @@ def open_records(
     """
     info = _reopen(directory).info
     contents: dict[str, Content] = {}
+    form = MaskForm(labels.raw_values) if labels else PLAIN
     if labels is None:
         try:
             stored: Any = info.metadata
@@ -296,6 +299,8 @@ def open_records(
                 if len(pixels) != labels.num_classes:
                     raise ValueError(split)
                 contents[split] = Content(tuple(map(int, pixels)), ignored, found)
+            values = tuple(map(int, stored.get("mask_values", ())))
+            form = MaskForm(values, bool(stored.get("mask_colours", False)))
         except Exception as error:  # whatever the file holds
             raise _damaged(directory, "metadata.json") from error
     sources = dict(sources or {split: split for split in info.splits})
@@ -306,6 +311,7 @@ def open_records(
         splits,
         directory,
         contents=contents,
+        form=form,
         _fields=fields,
         _sources=sources,
         _fingerprints=_known(directory),

@@ -21,6 +21,10 @@ from jaxseg.run import CONFIG, LABELS, Run, read_labels, warmup_steps
 CHANGEABLE = (
     "name",
     "data.root",
+    "data.images",
+    "data.masks",
+    "data.allow_leakage",
+    "data.num_classes",
     "data.cache",
     "data.threads",
     "data.memory",
@@ -31,7 +35,10 @@ CHANGEABLE = (
     "train.checkpoint_every",
     "evaluation.",
 )
-"""What a resumed run may change: nothing that its parameters depend on up to here."""
+"""What a resumed run may change: nothing that its parameters depend on up to here.
+
+Which files are read, and how many classes they have, is told by the data itself.
+"""
 
 WARMUP = "optimizer.warmup_steps"
 
@@ -116,7 +123,7 @@ def _changed_settings(old: Config, new: Config) -> str | None:
 
 
 def _changed_classes(run: Run) -> str | None:
-    old, new = read_labels(run.workdir / LABELS).names, run.labels.names
+    old, new = read_labels(run.workdir / LABELS)[0].names, run.labels.names
     if old == new:
         return None
     return f"{len(old)} classes ({_list(old)}), not {len(new)} ({_list(new)})"

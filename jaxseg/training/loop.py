@@ -122,9 +122,10 @@ def _train(config: Config, workdir: str | Path | None) -> Result:
     if not from_first(lambda: os.path.exists(Path(workdir) / "checkpoints")):
         state = training.initial_state(True)  # its errors come before the folder
         training.compile(state)
-    run = Run(Path(workdir), config, training.dataset.labels)
+    dataset = training.dataset
+    run = Run(Path(workdir), config, dataset.labels, dataset.form)
     with ExitStack() as held:
-        from_first(lambda: held.enter_context(claimed(run, training.dataset)))
+        from_first(lambda: held.enter_context(claimed(run, dataset)))
         checkpoints = held.enter_context(Checkpoints(run.checkpoints, warn))
         latest, steps = checkpoints.latest_step(), config.train.steps
         if latest is not None and latest > steps:
@@ -137,7 +138,7 @@ def _train(config: Config, workdir: str | Path | None) -> Result:
         place = None
         if latest is not None:
             state, place = checkpoints.restore(state, latest)
-        from_first(lambda: describe(run, training.dataset))  # all is checked: write
+        from_first(lambda: describe(run, dataset))  # all is checked: write
         checkpoints.begin()
         if latest is not None:
             note(f"{run.workdir}: going on at step {latest} of {steps}")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import json
 from pathlib import Path
 
 import numpy as np
@@ -119,7 +120,7 @@ def check_values(run, photographs, tmp_path, mode: str, labels: LabelSet) -> Non
         with Image.open(path) as file:
             assert file.mode == mode
         plain = np.asarray(Image.open(tmp_path / "plain" / "masks" / f"{index}.png"))
-        own = labels.encode(read_mask(path, colours=mode == "RGB"))
+        own = labels.encode(read_mask(path).pixels)
         np.testing.assert_array_equal(own, plain)
         classes |= set(np.unique(plain))
     assert len(classes) > 1
@@ -160,6 +161,38 @@ def test_colours_of_the_users_own_masks_are_written(
     run = trained(root=other_values(np.array(COLOURS, np.uint8)), palette=COLOURS)
     labels = LabelSet(("a", "b", "c"), palette=COLOURS)
     check_values(run, photographs, tmp_path, "RGB", labels)
+
+
+def test_the_first_value_of_a_class_of_several_stands_for_it(
+    trained, photographs, other_values, tmp_path
+):
+    root = other_values(np.array((9, 5, 255), np.uint8))
+    run = trained(root=root, mask_map=("9:0", "0:0", "5:1", "255:2"))
+    labels = LabelSet(("a", "b", "c"), raw_values=(9, 5, 255), raw_ignore=())
+    check_values(run, photographs, tmp_path, "L", labels)
+
+
+def test_values_that_a_table_beside_the_masks_gives_are_written(
+    trained, photographs, other_values, tmp_path
+):
+    root = other_values(np.array((3, 6, 9), np.uint8))
+    table = "Pixel Value, Class\n3, ground\n6, square\n9, disc\n"
+    (Path(root) / "_classes.csv").write_text(table)
+    labels = LabelSet(("a", "b", "c"), raw_values=(3, 6, 9))
+    check_values(trained(root=root), photographs, tmp_path, "L", labels)
+
+
+def test_an_older_run_tells_the_values_by_its_options(
+    trained, photographs, other_values, tmp_path
+):
+    values = (0, 128, 255)
+    root = other_values(np.array(values, np.uint8))
+    run = trained(root=root, mask_values=values)
+    labels = json.loads((run / "labels.json").read_text())
+    older = {name: labels[name] for name in ("names", "palette")}
+    (run / "labels.json").write_text(json.dumps(older))
+    labels = LabelSet(("a", "b", "c"), raw_values=values, raw_ignore=())
+    check_values(run, photographs, tmp_path, "L", labels)
 
 
 def test_masks_of_class_numbers_are_written_in_grey(trained, photographs, tmp_path):

@@ -21,7 +21,7 @@ from absl import logging
 from jaxseg.data import records
 from jaxseg.data.contents import Content
 from jaxseg.data.fingerprints import fingerprint, record_digest
-from jaxseg.data.labels import LabelSet
+from jaxseg.data.labels import PLAIN, LabelSet, MaskForm
 from jaxseg.errors import UserError
 from jaxseg.locks import locked
 
@@ -45,6 +45,7 @@ class RecordBuilder(tfds.core.GeneratorBasedBuilder, skip_registration=True):
         labels: LabelSet,
         splits: Collection[str],
         contents: Mapping[str, Content] | None = None,
+        form: MaskForm = PLAIN,
     ) -> None:
         """Describe what is to be written.
 
@@ -55,7 +56,9 @@ class RecordBuilder(tfds.core.GeneratorBasedBuilder, skip_registration=True):
           splits: names of the splits.
           contents: how much of each class the splits hold, if it was counted; stored
             with the records.
+          form: how the mask files that are read say the classes; stored as well.
         """
+        self._form = form
         self._labels, self._split_names = labels, splits
         self._contents = contents or {}
         builder_config = tfds.core.BuilderConfig(name=config, version=self.VERSION)
@@ -73,6 +76,8 @@ class RecordBuilder(tfds.core.GeneratorBasedBuilder, skip_registration=True):
         metadata = {
             "names": self._labels.names,
             "palette": self._labels.palette,
+            "mask_values": self._form.values,
+            "mask_colours": self._form.colours,
             "contents": {split: list(held) for split, held in self._contents.items()},
         }
         return _LocalInfo(

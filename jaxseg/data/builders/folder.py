@@ -25,7 +25,6 @@ from jaxseg.data.builders import base
 from jaxseg.data.class_tables import with_class_table
 from jaxseg.data.classes import find_classes
 from jaxseg.data.coding import Coding
-from jaxseg.data.contents import Content
 from jaxseg.data.masks import read_mask
 from jaxseg.data.splits import Splits
 from jaxseg.data.survey import Survey, survey_masks
@@ -69,10 +68,11 @@ class Folder(base.RecordBuilder, skip_registration=True):
         fingerprint: str,
         splits: Splits,
         coding: Coding,
-        contents: dict[str, Content],
+        survey: Survey,
     ) -> None:
         self._splits, self._coding = splits, coding
-        super().__init__(cache, fingerprint, coding.labels, splits, contents)
+        contents, form = coding.contents(survey), coding.form(survey)
+        super().__init__(cache, fingerprint, coding.labels, splits, contents, form)
 
     def _generate_examples(self, split: str) -> Iterator[tuple[str, dict[str, Any]]]:
         for pair in self._splits[split]:
@@ -148,9 +148,7 @@ def prepare_splits(
         masks = {split: [pair.mask for pair in splits[split]] for split in splits}
         lossy = bool(options.get("mask_map") or options.get("nearest_colour"))
         survey = survey_masks(masks, lossy)
-        code = coding(survey)
-        contents = code.contents(survey)
-        base.prepare(builder(cache, fingerprint, splits, code, contents))
+        base.prepare(builder(cache, fingerprint, splits, coding(survey), survey))
     if signature not in _load(known):
         _save(known, _load(known) | {signature: fingerprint})
     return directory

@@ -1,0 +1,61 @@
+"""A run scored on data that differs from what it was trained on."""
+
+import dataclasses
+import shutil
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from jaxseg.commands.evaluate import evaluate_run
+from jaxseg.errors import UserError
+from jaxseg.training.loop import train
+
+
+@pytest.fixture
+def run(tiny_config, with_train, tmp_path):
+    short = with_train(tiny_config, steps=2, eval_every=2, checkpoint_every=2)
+    train(short, tmp_path / "run")
+    return tmp_path / "run"
+
+
+@pytest.fixture
+def data(shapes_folder, tmp_path):
+    """A copy of the data that the run is of, to change."""
+    return shutil.copytree(shapes_folder, tmp_path / "data")
+
+
+def test_masks_that_lack_a_class_are_scored_with_the_classes_of_the_run(run, data):
+    for path in data.glob("*/masks/*.png"):
+        mask = np.asarray(Image.open(path)).copy()
+        mask[mask == 2] = 0
+        Image.fromarray(mask).save(path)
+    results = evaluate_run(run, root=str(data))
+    counted = np.array(results["confusion"])
+    assert counted.shape == (3, 3)
+    assert counted[:2].sum(1).all() and not counted[2].any()
+
+
+def test_masks_of_one_class_more_are_refused(run, data):
+    path = data / "val" / "masks" / "0.png"
+    mask = np.asarray(Image.open(path)).copy()
+    mask[:9] = 3
+    Image.fromarray(mask).save(path)
+    with pytest.raises(UserError, match="was trained on classes class 0, class 1, class 2"):
+        evaluate_run(run, root=str(data))
+
+
+def test_images_that_lie_in_two_splits_are_noted(run, data, capsys):
+    for kind in ("images", "masks"):
+        shutil.copy(data / "train" / kind / "0.png", data / "val" / kind / "0.png")
+    assert evaluate_run(run, root=str(data))["images"] == 5
+    assert "an image lies in two splits" in capsys.readouterr().err
+
+
+def test_a_run_goes_on_where_the_number_of_classes_is_given_now(
+    run, tiny_config, with_train
+):
+    longer = with_train(tiny_config, steps=4, eval_every=2, checkpoint_every=2)
+    data = dataclasses.replace(longer.data, num_classes=3, allow_leakage=True)
+    result = train(dataclasses.replace(longer, data=data), run)
+    assert result.results["trained_steps"] == 4
