@@ -3,6 +3,10 @@
 XLA's own leave half of a CPU unused.  `cpu_kernels.cc` is built once by the machine's
 C++ compiler (a few seconds), kept beside the prepared data and loaded at the first
 convolution.  Without a compiler, or with $JAXSEG_KERNELS=0, XLA's convolutions do.
+
+$JAXSEG_KERNEL_FLAGS holds options that the compiler is given after this module's own,
+for example `-mno-avx512f` to build for a processor without AVX-512.  Each set of options
+has a build of its own, so several can be in use at once.
 """
 
 from __future__ import annotations
@@ -149,10 +153,12 @@ def _compiler() -> list[str] | None:
 
 
 def _flags() -> list[str]:
+    """Return the compiler's options: ours, then those of $JAXSEG_KERNEL_FLAGS."""
     tuned = (
         "-march=native" if platform.machine() in ("x86_64", "AMD64") else "-mcpu=native"
     )
-    return [tuned, "-O3", "-std=c++17", "-fPIC", "-shared", "-w"]
+    ours = [tuned, "-O3", "-std=c++17", "-fPIC", "-shared", "-w"]
+    return ours + shlex.split(os.environ.get("JAXSEG_KERNEL_FLAGS", ""))
 
 
 def _processor() -> bytes:
