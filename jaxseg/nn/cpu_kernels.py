@@ -5,8 +5,8 @@ C++ compiler (a few seconds), kept beside the prepared data and loaded at the fi
 convolution.  Without a compiler, or with $JAXSEG_KERNELS=0, XLA's convolutions do.
 
 $JAXSEG_KERNEL_FLAGS holds options that the compiler is given after this module's own,
-for example `-mno-avx512f` to build for a processor without AVX-512.  Each set of options
-has a build of its own, so several can be in use at once.
+for example `-mno-avx512f` to build for a processor without AVX-512.  Each set of
+options has a build of its own, so several can be in use at once.
 """
 
 from __future__ import annotations
