@@ -1163,7 +1163,10 @@ auto TwoImages() {
 
 }  // namespace
 
+// Scratch memory is sized by these.
 extern "C" int jaxseg_columns() { return kColumns; }
+extern "C" int jaxseg_lines() { return kLines; }
+extern "C" int jaxseg_pixels() { return kPixels; }
 
 XLA_FFI_DEFINE_HANDLER_SYMBOL(
     jaxseg_convolve, Convolve,

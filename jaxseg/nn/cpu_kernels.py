@@ -3,6 +3,10 @@
 XLA's own leave half of a CPU unused.  `cpu_kernels.cc` is built once by the machine's
 C++ compiler (a few seconds), kept beside the prepared data and loaded at the first
 convolution.  Without a compiler, or with $JAXSEG_KERNELS=0, XLA's convolutions do.
+
+$JAXSEG_KERNEL_FLAGS holds options that the compiler is given after this module's own,
+for example `-mno-avx512f` to build for a processor without AVX-512.  Each set of
+options has a build of its own, so several can be in use at once.
 """
 
 from __future__ import annotations
@@ -61,12 +65,16 @@ class Library:
 
     Attributes:
       columns: output channels that a product computes at once.
+      lines: of an output, that a task of a depthwise weight gradient sums.
+      pixels: that a task of the moments or of their gradient sums.
       mark: tells these kernels from those of another source or CPU, in their names.
     """
 
     def __init__(self, path: Path, mark: str) -> None:
         library = ctypes.CDLL(str(path))
         self.columns: int = library.jaxseg_columns()
+        self.lines: int = library.jaxseg_lines()
+        self.pixels: int = library.jaxseg_pixels()
         self.mark = mark
         for name in KERNELS:
             capsule = jax.ffi.pycapsule(getattr(library, f"jaxseg_{name}"))
@@ -109,6 +117,13 @@ def library() -> Library | None:
     return loaded if isinstance(loaded, Library) else None
 
 
+def _built() -> Library:
+    """Return the kernels where they are `usable`."""
+    found = library()
+    assert found is not None
+    return found
+
+
 def reason() -> str:
     """Say why there are no kernels; empty if there are."""
     loaded = _load()
@@ -149,10 +164,12 @@ def _compiler() -> list[str] | None:
 
 
 def _flags() -> list[str]:
+    """Return the compiler's options: ours, then those of $JAXSEG_KERNEL_FLAGS."""
     tuned = (
         "-march=native" if platform.machine() in ("x86_64", "AMD64") else "-mcpu=native"
     )
-    return [tuned, "-O3", "-std=c++17", "-fPIC", "-shared", "-w"]
+    ours = [tuned, "-O3", "-std=c++17", "-fPIC", "-shared", "-w"]
+    return ours + shlex.split(os.environ.get("JAXSEG_KERNEL_FLAGS", ""))
 
 
 def _processor() -> bytes:
@@ -309,10 +326,6 @@ def _convolve_backward(
 convolve.defvjp(_saving(convolve), _convolve_backward)
 
 
-LINES = 16
-"""Of an output, that a task of a depthwise weight gradient sums, as in the source."""
-
-
 @functools.partial(jax.custom_vjp, nondiff_argnums=(2,))
 def convolve_channels(
     image: jax.Array, kernel: jax.Array, geometry: Geometry
@@ -338,7 +351,7 @@ def _channels_backward(
     operands = (geometry, gradient, kernel)
     for_image = _call("channels_input_gradient", image.shape, 0, *operands)
     lines = gradient.shape[0] * gradient.shape[1]
-    scratch = -(-lines // LINES) * kernel.size
+    scratch = -(-lines // _built().lines) * kernel.size
     operands = (geometry, image, gradient)
     for_kernel = _call("channels_weight_gradient", kernel.shape, scratch, *operands)
     return for_image, for_kernel
@@ -366,9 +379,8 @@ def _taps(kernel: Sequence[int]) -> int:
 
 def _panels(kernel: Sequence[int], channels: int, outputs: int) -> int:
     """Return the floats of the packed weights."""
-    found = library()
-    assert found is not None
-    return _taps(kernel) * channels * -(-outputs // found.columns) * found.columns
+    columns = _built().columns
+    return _taps(kernel) * channels * -(-outputs // columns) * columns
 
 
 def _call(
@@ -390,14 +402,8 @@ def _call(
 
 def _ffi(name: str, *shapes: Sequence[int]) -> Callable[..., Any]:
     """Return a kernel as a function to arrays of these shapes."""
-    found = library()
-    assert found is not None
     types = [jax.ShapeDtypeStruct(tuple(shape), jnp.float32) for shape in shapes]
-    return jax.ffi.ffi_call(found.target(name), types, vmap_method="sequential")
-
-
-PIXELS = 2048
-"""That a task sums, as the source has it."""
+    return jax.ffi.ffi_call(_built().target(name), types, vmap_method="sequential")
 
 
 @functools.partial(jax.custom_vjp, nondiff_argnums=(3, 4))
@@ -455,4 +461,5 @@ normalize.defvjp(_normalize_forward, _normalize_backward)
 def _channel_sums(pixels: jax.Array) -> list[tuple[int, ...]]:
     """Return the shapes of two sums over the pixels, and of what they need."""
     count, channels = pixels.shape
-    return [(channels,), (channels,), (-(-count // PIXELS) * 2 * channels,)]
+    parts = -(-count // _built().pixels)
+    return [(channels,), (channels,), (parts * 2 * channels,)]

@@ -3,6 +3,7 @@
 import jax
 import jax.numpy as jnp
 import numpy as np
+from closeness import assert_close
 
 from jaxseg.weights.naming import write_by_table
 
@@ -36,9 +37,7 @@ def assert_dilation_changes_no_value(build, variables, image):
 
     for dense, strided in zip(features(8), features(32), strict=True):
         step = dense.shape[2] // strided.shape[2]
-        np.testing.assert_allclose(
-            dense[:, ::step, ::step], strided, rtol=1e-4, atol=1e-4
-        )
+        assert_close(dense[:, ::step, ::step], strided)
 
 
 def assert_a_batch_of_one_trains(module, size):
@@ -83,7 +82,7 @@ def assert_the_top_slides(build):
     dense = build(num_classes=5, window=(2, 3)).apply(variables, features)
     assert dense.shape == (1, 2, 2, 5)
     part = top.apply(variables, [features[0][:, 1:3, :3]])
-    np.testing.assert_allclose(dense[:, 1, 0], part[:, 0, 0], rtol=1e-4, atol=1e-6)
+    assert_close(dense[:, 1, 0], part[:, 0, 0], epsilons=8)
 
 
 def named_tensors(shapes, table):

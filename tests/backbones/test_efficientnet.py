@@ -10,6 +10,7 @@ from backbone_checks import (
     assert_the_top_slides,
     named_tensors,
 )
+from closeness import assert_close
 
 from jaxseg.backbones.efficientnet import (
     EFFICIENTNETS,
@@ -137,9 +138,7 @@ def test_dilation_computes_the_strided_features_and_those_between():
     dilated = jax.jit(short(output_stride=8).apply)(variables, image)
     for stride, ours, theirs in zip((1, 1, 1, 2, 4), dilated, strided, strict=True):
         assert theirs.std() > 0.1
-        np.testing.assert_allclose(
-            ours[:, ::stride, ::stride], theirs, rtol=1e-4, atol=1e-4
-        )
+        assert_close(ours[:, ::stride, ::stride], theirs)
 
 
 def test_frozen_padding_is_tensorflows_at_its_size():
@@ -151,10 +150,10 @@ def test_frozen_padding_is_tensorflows_at_its_size():
         return jax.jit(short(padding).apply)(variables, image)
 
     for ours, theirs in zip(features(50, 50), features("same", 50), strict=True):
-        np.testing.assert_allclose(ours, theirs, rtol=1e-4, atol=1e-4)
+        assert_close(ours, theirs)
     # At another size it is not: 32 is even where 25 is odd.
     ours, theirs = features(50, 64), features("same", 64)
-    np.testing.assert_allclose(ours[0], theirs[0], rtol=1e-4, atol=1e-4)
+    assert_close(ours[0], theirs[0])
     assert not np.allclose(ours[1], theirs[1], atol=0.1)
 
 

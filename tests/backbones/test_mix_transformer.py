@@ -7,6 +7,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
+from closeness import assert_close
 
 from jaxseg.backbones.mix_transformer import (
     MIX_TRANSFORMERS,
@@ -70,7 +71,7 @@ def test_dilated_features_contain_the_strided_ones(variables, output_stride):
     dilated = jax.jit(SMALL(output_stride=output_stride).apply)(variables, image)
     for sparse, dense in zip(strided, dilated, strict=True):
         step = dense.shape[1] // sparse.shape[1]
-        np.testing.assert_allclose(dense[:, ::step, ::step], sparse, atol=1e-5)
+        assert_close(dense[:, ::step, ::step], sparse)
 
 
 @pytest.mark.parametrize(("step", "same"), [(2, True), (1, False)])
@@ -124,7 +125,7 @@ def test_sequence_reduction_leaves_out_what_fills_no_window():
     y = module.apply(variables, x)
     assert y.shape == x.shape
     other = module.apply(variables, x.at[0, 8].set(7.0).at[0, :, 4:].set(7.0))
-    np.testing.assert_allclose(other[:, :8, :4], y[:, :8, :4], atol=1e-6)
+    assert_close(other[:, :8, :4], y[:, :8, :4], epsilons=8)
 
 
 @pytest.mark.parametrize("width", [0.125, 0.3, 0.75])

@@ -5,6 +5,7 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 from backbone_checks import shapes_of, variables_of
+from closeness import assert_close
 
 from jaxseg.backbones.vgg import VGGS, VGGTop
 from jaxseg.errors import UserError
@@ -87,7 +88,7 @@ def test_the_sliding_classifier_equals_the_classifier_at_every_place(rate):
     crop = x[:, row : row + 6 * rate + 1 : rate, column : column + 6 * rate + 1 : rate]
     single = top.apply(variables, [crop])
     assert float(single.std()) > 0.01
-    np.testing.assert_allclose(dense[:, row, column], single[:, 0, 0], atol=1e-5)
+    assert_close(dense[:, row, column], single[:, 0, 0])
 
 
 def test_the_dense_layers_narrow_with_the_features():

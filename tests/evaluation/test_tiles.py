@@ -4,6 +4,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
+from closeness import assert_close
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -90,7 +91,7 @@ def test_tiles_of_a_unet_equal_the_whole_image(tile, upsampling):
     expected = jax.jit(model.apply, compiler_options=QUICK)(variables, whole)[0]
     found = tiled_unet(model, tile, mean=MEAN, std=STD, batch_size=3)(variables, image)
     assert found.shape == (53, 70, 3)
-    np.testing.assert_allclose(found, expected, atol=1e-5)
+    assert_close(found, expected)
 
 
 def test_tiles_of_a_volume_equal_the_whole_volume():
@@ -109,7 +110,7 @@ def test_tiles_of_a_volume_equal_the_whole_volume():
     expected = jax.jit(model.apply, compiler_options=QUICK)(
         variables, jnp.asarray(volume)[None]
     )[0]
-    np.testing.assert_allclose(scores(variables, volume), expected, atol=1e-5)
+    assert_close(scores(variables, volume), expected)
 
 
 def test_another_model_is_refused():

@@ -6,6 +6,7 @@ import jax.numpy as jnp
 import numpy as np
 import optax
 import pytest
+from closeness import assert_close
 from jax.test_util import check_grads
 
 from jaxseg.backbones.resnet import BasicBlock, ResNet
@@ -59,7 +60,7 @@ def test_summed_scores_are_the_classifier_on_the_concatenated_column():
     joined = jnp.concatenate([kernel(variables, level) for level in range(5)], 2)
     bias = variables["params"]["score0"]["bias"]
     expected = column @ joined[0, 0] + bias
-    np.testing.assert_allclose(run(head, variables, features), expected, atol=1e-5)
+    assert_close(run(head, variables, features), expected)
 
 
 def test_the_linear_classifier_has_one_weight_a_channel_and_class_and_one_bias():
@@ -101,14 +102,14 @@ def test_the_grids_weights_sum_to_one(size, grid):
     tents = grid_tents(size, grid)
     assert tents.shape == (size, grid)
     assert float(tents.min()) >= 0
-    np.testing.assert_allclose(tents.sum(1), 1, atol=1e-6)
+    assert_close(tents.sum(1), 1, epsilons=8)
 
 
 def test_at_a_grid_centre_exactly_one_classifier_answers():
     tents = np.asarray(grid_tents(50, 10))
     # A cell is 5 pixels: its centre is the third.
-    np.testing.assert_allclose(tents[2::5], np.eye(10), atol=1e-5)
-    np.testing.assert_allclose(tents[3, :2], (0.8, 0.2), atol=1e-5)
+    assert_close(tents[2::5], np.eye(10))
+    assert_close(tents[3, :2], (0.8, 0.2))
 
 
 def test_each_classifier_answers_at_its_own_centre():
@@ -121,8 +122,8 @@ def test_each_classifier_answers_at_its_own_centre():
     score = variables["params"]["score1"]
     score.update(kernel=jnp.zeros_like(score["kernel"]), bias=numbers)
     mask = run(head, variables, features, boxes)
-    np.testing.assert_allclose(mask[0, 0, 1::3, 1::3], numbers.reshape(3, 3), atol=1e-5)
-    np.testing.assert_allclose(mask[0, 0, 2, 1], 10 / 3, atol=1e-5)
+    assert_close(mask[0, 0, 1::3, 1::3], numbers.reshape(3, 3))
+    assert_close(mask[0, 0, 2, 1], 10 / 3)
 
 
 def test_a_grid_of_one_is_a_plain_classifier():
@@ -131,9 +132,7 @@ def test_a_grid_of_one_is_a_plain_classifier():
     head = BoxHypercolumns(grid=1, size=16)
     variables = start(head, features, boxes)
     plain = run(Hypercolumns(1), variables, features)
-    np.testing.assert_allclose(
-        run(head, variables, features, boxes)[:, 0], plain[..., 0], atol=1e-5
-    )
+    assert_close(run(head, variables, features, boxes)[:, 0], plain[..., 0])
 
 
 def test_scores_of_crops_are_crops_of_scores():
@@ -149,25 +148,25 @@ def test_scores_of_crops_are_crops_of_scores():
     weights = jnp.einsum("ik,jl->ijkl", tents, tents).reshape(6, 6, 4)
     expected = (scores * weights).sum(-1)
     found = run(head, variables, features, boxes)
-    np.testing.assert_allclose(found, expected, atol=1e-5)
+    assert_close(found, expected)
 
 
 def test_the_whole_map_is_resized():
     x = normal(2, 5, 8, 3)
     crop = crop_boxes(x, jnp.asarray([[WHOLE]] * 2), 10)[:, 0]
-    np.testing.assert_allclose(crop, resize_bilinear(x, (10, 10)), atol=1e-5)
+    assert_close(crop, resize_bilinear(x, (10, 10)))
 
 
 def test_a_box_on_pixel_edges_is_a_slice():
     x = normal(1, 8, 10, 3)
     box = jnp.asarray([[(2 / 8, 3 / 10, 6 / 8, 7 / 10)]])
-    np.testing.assert_allclose(crop_boxes(x, box, 4)[0, 0], x[0, 2:6, 3:7], atol=1e-5)
+    assert_close(crop_boxes(x, box, 4)[0, 0], x[0, 2:6, 3:7])
 
 
 def test_a_box_beyond_the_map_repeats_its_edge():
     x = jnp.arange(4.0).reshape(1, 4, 1, 1)
     rows = crop_boxes(x, jnp.asarray([[(-0.5, 0.0, 1.5, 1.0)]]), 8)[0, 0, :, 0, 0]
-    np.testing.assert_allclose(rows, [0, 0, 0, 1, 2, 3, 3, 3], atol=1e-6)
+    assert_close(rows, [0, 0, 0, 1, 2, 3, 3, 3], epsilons=8)
 
 
 def test_gradients_are_those_of_finite_differences():

@@ -2,8 +2,8 @@
 
 import jax
 import jax.numpy as jnp
-import numpy as np
 import pytest
+from closeness import assert_close
 
 from jaxseg.heads.lraspp import LRASPP
 from jaxseg.nn.upsampling import UPSAMPLINGS
@@ -55,7 +55,7 @@ def test_a_closed_gate_leaves_the_shallow_score():
     logits = head.apply({**variables, "params": params}, given)
     low, high = params["classifier_low"], params["classifier_high"]
     expected = given[2] @ low["kernel"][0, 0] + low["bias"] + high["bias"]
-    np.testing.assert_allclose(logits, expected, atol=1e-5)
+    assert_close(logits, expected)
 
 
 def test_batch_of_one_trains():

@@ -4,6 +4,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
+from closeness import assert_close
 
 from jaxseg.heads.unet import UNet
 from jaxseg.nn.upsampling import UPSAMPLINGS
@@ -67,5 +68,5 @@ def test_a_transposed_convolution_starts_as_linear_interpolation():
     first = jax.jit(learned.apply)(variables, given)
     second = jax.jit(fixed.apply)({**variables, "params": params}, given)
     inside = np.s_[0, 4:-4, 4:-4]
-    np.testing.assert_allclose(first[inside], second[inside], atol=1e-5)
+    assert_close(first[inside], second[inside])
     assert float(jnp.abs(second[inside]).max()) > 0

@@ -8,6 +8,7 @@ import jax.numpy as jnp
 import numpy as np
 import optax
 import pytest
+from closeness import assert_close
 
 from jaxseg.errors import UserError
 from jaxseg.heads.unet_original import (
@@ -169,7 +170,7 @@ def test_an_up_convolution_is_the_transposed_convolution_of_kernel_2():
     variables = start(up, x)
     variables["params"]["bias"] += jnp.arange(6.0)
     expected = run(TransposedConv(6, 2, kernel=2), variables, x)
-    np.testing.assert_allclose(run(up, variables, x), expected, rtol=1e-5, atol=1e-5)
+    assert_close(run(up, variables, x), expected)
 
 
 def test_an_up_convolution_of_a_volume_places_its_taps():
@@ -210,7 +211,7 @@ def test_the_whole_image_is_the_tile_of_its_mirrored_surroundings():
     bare = model.clone(backbone=encoder.clone(mirror=False))
     tile, _ = run(bare, variables, padded, method="low_resolution")
     whole = run(model, variables, image)
-    np.testing.assert_allclose(whole, tile[:, :40, :33], atol=1e-5)
+    assert_close(whole, tile[:, :40, :33])
 
 
 def test_logits_without_padding_align_with_their_pixels():

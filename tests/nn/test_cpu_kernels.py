@@ -8,6 +8,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
+from closeness import assert_close
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from jax import lax
@@ -29,8 +30,11 @@ def assert_twins(shape, kernel_shape, strides, padding, rates, groups=1):
     kernel = rng.normal(size=kernel_shape)
 
     def reference(image, kernel):
+        # Padded first: where every output lies in the padding, XLA's own gradient for
+        # the kernel is wrong (jax 0.10.2).
+        padded = jnp.pad(image, ((0, 0), *padding, (0, 0)))
         return lax.conv_general_dilated(
-            image, kernel, strides, padding, (1, 1), rates, NHWC, groups
+            padded, kernel, strides, "VALID", (1, 1), rates, NHWC, groups
         )
 
     def ours(image, kernel):
@@ -47,8 +51,7 @@ def assert_twins(shape, kernel_shape, strides, padding, rates, groups=1):
     )
     found = (value, *pull(jnp.asarray(gradient, jnp.float32)))
     for got, want in zip(found, expected, strict=True):
-        scale = max(1.0, float(np.abs(want).max()))
-        np.testing.assert_allclose(got / scale, np.asarray(want) / scale, atol=5e-6)
+        assert_close(got, want, epsilons=32, magnitude=1)
 
 
 @settings(max_examples=60, deadline=None)
@@ -163,8 +166,7 @@ def test_what_follows_a_convolution_equals_the_steps(
         value, pull = jax.vjp(jax.jit(function), *operands)
         results.append(jax.tree.leaves((value, pull(gradient))))
     for want, got in zip(*results, strict=True):
-        scale = float(jnp.abs(want).max())
-        np.testing.assert_allclose(got / scale, want / scale, atol=1e-5)
+        assert_close(got, want)
 
 
 def test_an_update_needs_no_copy_of_the_weights():
@@ -231,11 +233,12 @@ def test_blocks_equal_themselves_without_kernels(module, train, monkeypatch):
     found = jax.jit(compute)()
     with cpu_kernels.without():
         expected = jax.jit(lambda: compute())()
-    jax.tree.map(
-        lambda got, want: np.testing.assert_allclose(got, want, rtol=1e-5, atol=2e-5),
-        found,
-        expected,
-    )
+    assert jax.tree.structure(found) == jax.tree.structure(expected)
+    for got, want in zip(
+        jax.tree.leaves(found), jax.tree.leaves(expected), strict=True
+    ):
+        # Three normalised layers in a row pass on, and enlarge, each other's rounding.
+        assert_close(got, want, epsilons=128)
 
 
 @pytest.mark.parametrize("relu", [False, True])
@@ -270,8 +273,7 @@ def test_batch_norm_equals_linens(shape, relu, monkeypatch):
     for got, want in zip(
         jax.tree.leaves(found), jax.tree.leaves(expected), strict=True
     ):
-        scale = float(jnp.abs(want).max())
-        np.testing.assert_allclose(got / scale, want / scale, atol=2e-6)
+        assert_close(got, want, epsilons=16)
 
 
 def test_moments_keep_their_digits_far_from_zero():
@@ -366,6 +368,7 @@ print("jaxseg_convolve" in jax.jit(conv.apply).lower(params, image).as_text())
         ({"CXX": "no-such-compiler"}, "float32", "False"),
         ({"CXX": "false"}, "float32", "False"),
         ({"CXX": 'g++ "'}, "float32", "False"),
+        ({"JAXSEG_KERNEL_FLAGS": "--no-such-option"}, "float32", "False"),
         ({"JAXSEG_CACHE": "/dev/null/nowhere"}, "float32", "False"),
         (
             {"XLA_FLAGS": "--xla_force_host_platform_device_count=2"},
@@ -379,6 +382,17 @@ def test_used_for_float32_on_one_cpu_where_they_can_be_built(
     environment, dtype, expected
 ):
     assert run(USED.format(dtype=dtype), **environment) == expected
+
+
+BUILT = """
+from jaxseg.nn import cpu_kernels
+print(cpu_kernels.library().target("convolve"))
+"""
+
+
+def test_each_set_of_compiler_options_has_a_build_of_its_own():
+    names = {run(BUILT, JAXSEG_KERNEL_FLAGS=options) for options in ("", "-g0")}
+    assert len(names) == 2
 
 
 def test_a_damaged_library_is_built_again(tmp_path):

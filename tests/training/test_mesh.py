@@ -4,6 +4,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
+from closeness import assert_close
 
 from jaxseg.errors import UserError
 from jaxseg.training.mesh import (
@@ -52,7 +53,7 @@ def test_what_the_devices_do_not_divide_is_spread_as_evenly_as_it_goes(rows):
     total, each = variance(shard_batch({"image": image}, mesh))
     assert float(total) == pytest.approx(np.tanh(image).var(), rel=1e-5)
     expected = np.tanh(np.tanh(image)).sum((1, 2))
-    np.testing.assert_allclose(each, expected, rtol=1e-4, atol=1e-5)
+    assert_close(each, expected)
 
 
 def test_a_state_is_whole_on_every_device():

@@ -5,6 +5,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
+from closeness import assert_close
 
 from jaxseg.backbones.entry import plan_stages
 from jaxseg.backbones.top import PooledClassifier, pool_window
@@ -59,7 +60,7 @@ def test_without_padding_it_is_the_classifier_slid(unpadded, output_stride):
             top, left = row * output_stride, column * output_stride
             cut = image[:, top : top + 64, left : left + 96]
             expected = classifier.apply(variables, cut)
-            np.testing.assert_allclose(dense[:, row, column], expected, atol=1e-5)
+            assert_close(dense[:, row, column], expected)
 
 
 @pytest.mark.parametrize(
@@ -74,9 +75,7 @@ def test_at_the_crop_size_it_gives_the_classifiers_logits(backbone):
     variables = jax.jit(classifier.init)(jax.random.key(0), image)
     dense = dense_logits(classifier, variables, image, size)
     assert dense.shape == (2, 1, 1, 5)
-    np.testing.assert_allclose(
-        dense[:, 0, 0], classifier.apply(variables, image), atol=1e-5
-    )
+    assert_close(dense[:, 0, 0], classifier.apply(variables, image))
 
 
 @pytest.mark.parametrize("output_stride", [16, 8])
@@ -87,18 +86,16 @@ def test_a_smaller_output_stride_fills_in_between(output_stride):
     coarse = dense_logits(classifier, variables, image, (64, 64))
     fine = dense_logits(classifier, variables, image, (64, 64), output_stride)
     step = 32 // output_stride
-    np.testing.assert_allclose(fine[:, ::step, ::step], coarse, atol=1e-5)
+    assert_close(fine[:, ::step, ::step], coarse)
 
 
 def test_a_window_pools_what_a_cut_out_would():
     x = normal(5, 1, 6, 7, 2)
     pooled = pool_window(x, (2, 3))
     assert pooled.shape == (1, 5, 5, 2)
-    np.testing.assert_allclose(pooled[0, 1, 2], x[0, 1:3, 2:5].mean((0, 1)), atol=1e-6)
+    assert_close(pooled[0, 1, 2], x[0, 1:3, 2:5].mean((0, 1)), epsilons=8)
     dilated = pool_window(x, (2, 2), rate=3)
-    np.testing.assert_allclose(
-        dilated[0, 1, 2], x[0, 1:5:3, 2:6:3].mean((0, 1)), atol=1e-6
-    )
+    assert_close(dilated[0, 1, 2], x[0, 1:5:3, 2:6:3].mean((0, 1)), epsilons=8)
 
 
 def test_a_crop_smaller_than_the_stride_is_refused(unpadded):
@@ -126,7 +123,7 @@ def test_a_transplant_carries_backbone_and_scores():
     logits, _ = model.apply(variables, image, method="low_resolution")
     classifier = create_classifier("resnet18", 5, width=0.125)
     dense = dense_logits(classifier, source, image, (32, 32))
-    np.testing.assert_allclose(logits, dense, atol=1e-5)
+    assert_close(logits, dense)
 
 
 def test_other_classes_keep_the_new_scores():
