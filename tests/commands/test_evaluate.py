@@ -41,7 +41,9 @@ def test_masks_of_one_class_more_are_refused(run, data):
     mask = np.asarray(Image.open(path)).copy()
     mask[:9] = 3
     Image.fromarray(mask).save(path)
-    with pytest.raises(UserError, match="was trained on classes class 0, class 1, class 2"):
+    with pytest.raises(
+        UserError, match="was trained on classes class 0, class 1, class 2"
+    ):
         evaluate_run(run, root=str(data))
 
 

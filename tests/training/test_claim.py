@@ -214,6 +214,8 @@ def test_moved_and_touched_data_is_the_same_data(short, run, data):
 
 def test_a_test_split_may_be_added_to_the_data_of_a_run(short, run, data):
     shutil.copytree(data / "val", data / "test")
+    for path in (data / "test" / "images").iterdir():  # others than those of val
+        Image.fromarray(np.asarray(Image.open(path))[::-1]).save(path)
     train(replaced(short, "data", root=str(data)), run)
     noted = json.loads((run / "data.json").read_text())
     assert noted["name"] == "folder" and set(noted["splits"]) == {
