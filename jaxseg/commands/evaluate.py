@@ -14,7 +14,8 @@ from jaxseg.commands.options import changed_options
 from jaxseg.data.catalog import open_dataset
 from jaxseg.errors import UserError
 from jaxseg.evaluation.evaluate import create_evaluation_step, evaluate
-from jaxseg.run import Run, scores
+from jaxseg.report.console import Progress
+from jaxseg.run import Run, scores, size_multiple
 from jaxseg.training.mesh import create_mesh, replicated
 
 
@@ -63,17 +64,19 @@ def evaluate_run(
     mesh = create_mesh(spatial=math.gcd(run.config.mesh.spatial, jax.device_count()))
     model, variables, step = run.best_variables(replicated(mesh))
     classes = run.labels.num_classes
-    evaluation = evaluate(
-        create_evaluation_step(scores(run.config, model, options), classes, mesh),
-        variables,
-        samples,
-        samples.sizes(),
-        classes,
-        mesh,
-        batch_size=options.batch_size,
-        multiple=options.size_multiple,
-        threads=data.threads,
-    )
+    with Progress(len(samples), name="image") as progress:
+        evaluation = evaluate(
+            create_evaluation_step(scores(run.config, model, options), classes, mesh),
+            variables,
+            samples,
+            samples.sizes(),
+            classes,
+            mesh,
+            batch_size=options.batch_size,
+            multiple=size_multiple(model, options),
+            threads=data.threads,
+            done=progress.update,
+        )
     return {
         "name": run.config.name,
         "step": step,
