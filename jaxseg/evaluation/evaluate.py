@@ -195,7 +195,7 @@ def evaluate(
             total += np.asarray(pending)
             done(finished)
         pending = counts
-        finished = min(len(sizes), finished + len(batch.arrays["valid"]) * processes)
+        finished = min(len(sizes), finished + len(batch.indices) * processes)
     if pending is not None:
         total += np.asarray(pending)
         done(len(sizes))
