@@ -40,7 +40,7 @@ from jaxseg.training.optimizer import SCHEDULES, create_optimizer
 from jaxseg.training.state import create_state
 from jaxseg.training.step import create_train_step
 
-SIZES = (64, 65, 80, 97, 127, 129, 160, 200, 225, 256, 257, 320, 321, 333, 400)
+SIZES = (64, 65, 97, 127, 160, 200, 257, 320, 321, 400)
 CROP = 128
 IMAGES = 12
 SCALE = 0.75

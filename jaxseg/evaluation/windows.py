@@ -9,10 +9,7 @@ same rows side by side.
 
 from __future__ import annotations
 
-import functools
-import math
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
 from typing import Any
 
 import flax.linen as nn
@@ -22,15 +19,13 @@ import numpy as np
 from jax.sharding import Mesh, NamedSharding, PartitionSpec
 
 from jaxseg.data.padding import Size
-from jaxseg.evaluation.inference import View, fitted, mean_of_views, model_scores, views
+from jaxseg.evaluation.inference import mean_of_views, model_scores, views
+from jaxseg.evaluation.window_plan import Plan, plan_view, positions
 from jaxseg.heads.unet_parts import mirrored
 from jaxseg.nn.crf import DenseCRF, dense_crf
 from jaxseg.nn.normalization import normalize_image
 from jaxseg.nn.upsampling import resize_bilinear
 from jaxseg.training.mesh import BATCH_AXIS, ROW_AXIS, shard_batch
-
-PIXELS_AT_ONCE = 512 * 512
-"""Of windows that are scored together, where a window is not larger."""
 
 Block = tuple[int, jax.Array]
 """A first row, and float32 scores `[B, rows, W, classes]` from there on."""
@@ -68,8 +63,8 @@ class WindowedScores:
           crf: a dense CRF over the scores, which then are its marginals; it needs the
             scores of the whole image in memory.
           multiple: sides are padded to multiples of this; 0 is the model's.
-          batch_size: most windows of an image at a time; fewer if they hold more than
-            `PIXELS_AT_ONCE`.
+          batch_size: most windows of an image at a time; fewer where they have more
+            than `window_plan.PIXELS_AT_ONCE`.
         """
         self._multiple = multiple or getattr(model, "size_multiple", 1)
         self._window = -(-window // self._multiple) * self._multiple
@@ -146,29 +141,19 @@ class WindowedScores:
             block.block_until_ready()  # else windows pile up before the device
             yield top, block[:, : height - top] if height - top < rows else block
 
-    def _plans(self, size: Size, mesh: Mesh | None) -> tuple[_Plan, ...]:
-        bands = mesh.shape[ROW_AXIS] if mesh else 1
-        made = []
-        for view in self._views:
-            inner = view.size(size)
-            outer = fitted(inner, self._multiple)
-            window = (min(outer[0], self._window), min(outer[1], self._window))
-            together = min(self._most, PIXELS_AT_ONCE // math.prod(window))
-            lefts = _starts(outer[1], window[1])
-            together = bands * max(1, min(together, -(-len(lefts) // bands)))
-            tops = _starts(outer[0], window[0])
-            block = min(size[0], max(1, self._window * 2 // 3))
-            made.append(
-                _Plan(view, size, inner, outer, window, tops, lefts, together, block)
-            )
-        return tuple(made)
+    def _plans(self, size: Size, mesh: Mesh | None) -> tuple[Plan, ...]:
+        parts = mesh.shape[ROW_AXIS] if mesh else 1
+        return tuple(
+            plan_view(view, size, self._window, self._multiple, self._most, parts)
+            for view in self._views
+        )
 
     def _finished(
         self,
         sums: Sequence[jax.Array],
         counts: Sequence[jax.Array],
         weights: Sequence[jax.Array | None],
-        plans: Sequence[_Plan],
+        plans: Sequence[Plan],
         rows: int,
     ) -> jax.Array:
         """Turn the sums of each view into the scores of `rows` rows of the image."""
@@ -186,77 +171,13 @@ class WindowedScores:
         return mean_of_views(found, logarithm=self._crf is not None)
 
 
-@dataclass(frozen=True)
-class _Plan:
-    """Where the windows of one view lie.
-
-    Attributes:
-      view: scale, mirrored or not.
-      image: height and width of the image.
-      inner: of the view of it.
-      outer: of the view padded.
-      window: of a window.
-      tops: first rows of the windows.
-      lefts: first columns.
-      together: windows at a time.
-      block: rows of the image that are finished at a time.
-    """
-
-    view: View
-    image: Size
-    inner: Size
-    outer: Size
-    window: Size
-    tops: tuple[int, ...]
-    lefts: tuple[int, ...]
-    together: int
-    block: int
-
-    @property
-    def needed(self) -> int:
-        """Rows of the view that a block needs."""
-        if self.inner[0] == self.image[0]:
-            return self.block
-        return math.ceil(self.block * self.inner[0] / self.image[0]) + 2
-
-    def groups(self) -> list[tuple[int, ...]]:
-        """Return the first columns of the windows that are scored together."""
-        starts = range(0, len(self.lefts), self.together)
-        return [self.lefts[start : start + self.together] for start in starts]
-
-    def first_row(self, top: int) -> int:
-        """Return the first row of the view that the block at `top` needs."""
-        return int(_positions(top, self.inner[0], self.image[0]))
-
-    def row_weights(self, top: int) -> np.ndarray | None:
-        """Return what interpolates a block from the rows it needs; None: nothing."""
-        if self.inner[0] == self.image[0]:
-            return None
-        index = np.arange(top, top + self.block)
-        position = _positions(index, self.inner[0], self.image[0])
-        row = self.first_row(top) + np.arange(self.needed)
-        weights = np.maximum(0, 1 - abs(position[:, None] - row))
-        return weights.astype(np.float32)
-
-    def row_counts(self, top: int) -> np.ndarray:
-        """Return in how many windows each row lies that a block needs."""
-        row = self.first_row(top) + np.arange(self.needed)
-        return _counts(row, self.tops, self.window[0])
-
-    @property
-    def column_counts(self) -> np.ndarray:
-        """In how many windows each column of the padded view lies; `[columns, 1]`."""
-        column = np.arange(self.outer[1])
-        return _counts(column, self.lefts, self.window[1])[:, None]
-
-
 class _Band:
     """The sums of a view's scores in the rows that are being worked on."""
 
     def __init__(
         self,
         owner: WindowedScores,
-        plan: _Plan,
+        plan: Plan,
         images: np.ndarray,
         mesh: Mesh | None,
     ):
@@ -305,32 +226,13 @@ def _lines(images: np.ndarray, index: np.ndarray, size: int, axis: int) -> np.nd
     source = images.shape[axis]
     if source == size:
         return images.take(index, axis)
-    position = _positions(index, source, size)
+    position = positions(index, source, size)
     low = position.astype(int)
     shape = [1] * images.ndim
     shape[axis] = len(index)
     share = (position - low).astype(np.float32).reshape(shape)
     high = np.minimum(low + 1, source - 1)
     return images.take(low, axis) * (1 - share) + images.take(high, axis) * share
-
-
-def _positions(index: Any, source: int, target: int) -> Any:
-    """Return where lines of an axis resized to `target` lie among the source's."""
-    return np.clip((index + 0.5) * (source / target) - 0.5, 0, source - 1)
-
-
-def _counts(index: np.ndarray, starts: Sequence[int], window: int) -> np.ndarray:
-    start = np.array(starts)
-    inside = (index[:, None] >= start) & (index[:, None] < start + window)
-    return np.maximum(1, inside.sum(1)).astype(np.float32)
-
-
-@functools.cache
-def _starts(size: int, window: int) -> tuple[int, ...]:
-    """Return one axis' windows: a stride of two thirds, the last flush at the end."""
-    if size <= window:
-        return (0,)
-    return (*range(0, size - window, max(1, window * 2 // 3)), size - window)
 
 
 def _put(array: np.ndarray, mesh: Mesh | None) -> jax.Array:
