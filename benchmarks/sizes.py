@@ -15,7 +15,7 @@ from __future__ import annotations
 
 import argparse
 import json
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -173,50 +173,49 @@ def measure(
     found: dict[str, list[float]] = {name: [] for name in RULES}
     for size in SIZES:
         images, labels = crops(dataset, size)
+        known: dict[Rule, float] = {}
         for name, rule in RULES.items():
             rule = rule._replace(multiple=rule.multiple or stride)
-            batch, start = padded(images, rule, mean)
-            mask = np.asarray(predict(variables, batch))
-            mask = mask[:, start : start + size, start : start + size]
-            right = (mask == labels)[labels != IGNORE].mean()
-            found[name].append(round(100 * float(right), 2))
+            if size % rule.multiple == 0:
+                rule = RULES["exact"]
+            if rule not in known:
+                batch, start = padded(images, rule, mean)
+                mask = np.asarray(predict(variables, batch))
+                mask = mask[:, start : start + size, start : start + size]
+                right = (mask == labels)[labels != IGNORE].mean()
+                known[rule] = round(100 * float(right), 2)
+            found[name].append(known[rule])
         note(f"{size}: {[row[-1] for row in found.values()]}")
     return found
 
 
 def tables(figures: Mapping[str, Mapping[str, list[float]]]) -> list[str]:
     """Return the mean over sizes by rule, and each size by head."""
+    others = [i for i, size in enumerate(SIZES) if size % LARGEST_STRIDE]
 
-    def means(keep: Callable[[int], bool]) -> list[str]:
-        chosen = [index for index, size in enumerate(SIZES) if keep(size)]
-        rows = [
-            (head, *(f"{np.mean([row[i] for i in chosen]):.1f}" for row in rules))
-            for head, rules in (
-                (head, [found[name] for name in RULES])
-                for head, found in figures.items()
-            )
-        ]
-        return markdown(("head", *RULES), rows)
+    def mean(values: list[float]) -> str:
+        return f"{np.mean([values[index] for index in others]):.1f}"
 
+    means = [
+        (head, *(mean(found[name]) for name in RULES))
+        for head, found in figures.items()
+    ]
     every = [
         (head, name, *(f"{value:.1f}" for value in found[name]))
         for head, found in figures.items()
         for name in ("exact", "32, reflected", "64, reflected")
     ]
-    off = ", ".join(str(size) for size in SIZES if size % LARGEST_STRIDE)
-    fits = ", ".join(str(size) for size in SIZES if not size % LARGEST_STRIDE)
+    off = ", ".join(str(SIZES[index]) for index in others)
     return [
+        "",
         f"Mean over the sizes that are no multiple of 32 ({off}):",
         "",
-        *means(lambda size: size % LARGEST_STRIDE > 0),
-        "",
-        f"Mean over the sizes that are ({fits}):",
-        "",
-        *means(lambda size: size % LARGEST_STRIDE == 0),
+        *markdown(("head", *RULES), means),
         "",
         "By size:",
         "",
         *markdown(("head", "padded", *map(str, SIZES)), every),
+        "",
     ]
 
 
