@@ -205,6 +205,7 @@ class EvaluationConfig:
     """How an image is turned into a prediction when it counts."""
 
     batch_size: int = 8
+    """Images at a time; of a sliding window, at most as many windows of an image."""
     scales: tuple[float, ...] = (1.0,)
     """Factors of multi-scale evaluation."""
     flip: bool = False
@@ -216,7 +217,8 @@ class EvaluationConfig:
     window: int = 0
     """Side of the sliding window, pixels; 0 takes the image whole."""
     size_multiple: int = 0
-    """Pad images to multiples of this; 0: exact, or 64 if there are many sizes."""
+    """Pad an image's sides to multiples of this by reflection; 0 is 32 (of a classifier
+    1), 1 pads none.  A window's side is rounded up to it."""
 
 
 @dataclass(frozen=True)

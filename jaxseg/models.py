@@ -29,6 +29,10 @@ DTYPES = {"float32": jnp.float32, "bfloat16": jnp.bfloat16}
 DEFAULT_BACKBONE = "resnet50"
 """Taken where none is named."""
 
+SIZE_MULTIPLE = 32
+"""Of a segmenter's image sides, pixels: its deepest stride.  At other sizes features of
+different strides do not lie on each other as they did in training."""
+
 SMALLEST_VOLUME = 9
 """Smallest side of a volume, voxels."""
 
@@ -58,6 +62,11 @@ class Segmenter(nn.Module):
     example: tuple[int, ...] = (64, 64, 3)
     mean: tuple[float, ...] = IMAGENET_MEAN
     std: tuple[float, ...] = IMAGENET_STD
+
+    @property
+    def size_multiple(self) -> int:
+        """What an image's sides are padded to multiples of before it is segmented."""
+        return SIZE_MULTIPLE
 
     def __call__(self, image: jax.Array, train: bool = False) -> jax.Array:
         """Return float32 logits at the image's size.
@@ -108,6 +117,11 @@ class Classifier(Segmenter):
 
     Auxiliary classifiers, which only GoogLeNet has, answer in training only.
     """
+
+    @property
+    def size_multiple(self) -> int:
+        """One: what pads an image would count in the mean over its features."""
+        return 1
 
     def __call__(self, image: jax.Array, train: bool = False) -> jax.Array:
         """Map float `[B, H, W, 3]`, normalised, to float32 logits `[B, classes]`."""

@@ -12,15 +12,20 @@ import numpy as np
 
 from jaxseg.config import EvaluationConfig
 from jaxseg.data.labels import LabelSet
-from jaxseg.data.padding import group_by_size, pad_image, size_multiple
+from jaxseg.data.padding import Size, group_by_size, pad_image, padded_size
 from jaxseg.errors import UserError
 from jaxseg.evaluation.inference import Scores, create_scores
-from jaxseg.models import SMALLEST, Segmenter
-from jaxseg.run import Run, scores
+from jaxseg.evaluation.windows import WindowedScores
+from jaxseg.models import SIZE_MULTIPLE, SMALLEST, Segmenter
+from jaxseg.run import Run, scores, size_multiple
 
 
 class Predictor:
     """A trained segmenter, called with images.  It holds no state between calls.
+
+    An image's mask does not depend on the images that are given with it: its sides are
+    padded to multiples of 32 by reflection, at the bottom and right, and the mask is
+    cut back.
 
     Attributes:
       labels: names and colours of the classes.
@@ -28,31 +33,32 @@ class Predictor:
 
     def __init__(
         self,
-        scores: Scores,
+        scores: Scores | WindowedScores,
         variables: Any,
         labels: LabelSet,
         *,
         batch_size: int = 8,
-        multiple: int = 0,
+        multiple: int = SIZE_MULTIPLE,
     ):
         """Wrap a scoring function and its weights.
 
         Args:
-          scores: `(variables, uint8 [B, H, W, 3]) -> float32 [B, H, W, classes]`.
+          scores: `(variables, uint8 [B, H, W, 3]) -> float32 [B, H, W, classes]`, or
+            by a sliding window, image by image.
           variables: of the model.
           labels: the classes.
           batch_size: images of equal size that are predicted together.
-          multiple: sizes are padded to a multiple of this; 0 keeps them exact unless a
-            list has many different ones.
+          multiple: sides are padded to multiples of this; 1 pads none.
         """
         self.labels = labels
         self._variables = variables
         self._batch_size, self._multiple = batch_size, multiple
-
-        def predict(variables: Any, image: jax.Array) -> jax.Array:
-            return jnp.argmax(scores(variables, image), axis=-1).astype(jnp.int32)
-
-        self._predict = jax.jit(predict)
+        self._windows: WindowedScores | None = None
+        if isinstance(scores, WindowedScores):
+            self._windows, self._batch_size = scores, 1
+            self._masks = _by_window(scores)
+        else:
+            self._masks = _whole(scores)
 
     @classmethod
     def from_run(
@@ -93,7 +99,7 @@ class Predictor:
             variables,
             run.labels,
             batch_size=options.batch_size,
-            multiple=options.size_multiple,
+            multiple=size_multiple(model, options),
         )
 
     @classmethod
@@ -116,7 +122,7 @@ class Predictor:
           std: likewise.
         """
         scores_of = create_scores(model, mean=mean or model.mean, std=std or model.std)
-        return cls(scores_of, variables, labels)
+        return cls(scores_of, variables, labels, multiple=model.size_multiple)
 
     @overload
     def __call__(self, images: np.ndarray) -> np.ndarray: ...
@@ -151,14 +157,30 @@ class Predictor:
             masks[index] = mask
         return masks
 
+    def work(self, sizes: Sequence[Size]) -> tuple[str, int]:
+        """Return what `predict_lazily` counts, and how many of it images of sizes are.
+
+        Args:
+          sizes: height and width of every image.
+        """
+        windows = self._windows
+        if windows is None:
+            return "image", len(sizes)
+        fitted = (padded_size(size, self._multiple, SMALLEST) for size in sizes)
+        return "window", sum(windows.count(size) for size in fitted)
+
     def predict_lazily(
-        self, sizes: Sequence[tuple[int, int]], load: Callable[[int], np.ndarray]
+        self,
+        sizes: Sequence[Size],
+        load: Callable[[int], np.ndarray],
+        done: Callable[[int], None] = lambda count: None,
     ) -> Iterator[tuple[int, np.ndarray, np.ndarray]]:
         """Predict images that are read when their turn comes, equal sizes together.
 
         Args:
           sizes: height and width of every image.
           load: index -> uint8 `[H, W, 3]`.
+          done: called with how many more are done of what `work` counts.
 
         Yields:
           Index, image and int32 mask, in an order of their own.
@@ -166,8 +188,8 @@ class Predictor:
         Raises:
           UserError: an image of another size than was said.
         """
-        multiple = size_multiple(sizes, self._multiple)
-        for padded, indices in group_by_size(sizes, multiple, SMALLEST).items():
+        groups = group_by_size(sizes, self._multiple, SMALLEST)
+        for padded, indices in groups.items():
             for start in range(0, len(indices), self._batch_size):
                 chunk = indices[start : start + self._batch_size]
                 images = [load(index) for index in chunk]
@@ -179,10 +201,39 @@ class Predictor:
                     # The last chunk borrows the full chunks' compiled program.
                     extra = self._batch_size - len(chunk)
                     batch = np.concatenate([batch, np.repeat(batch[-1:], extra, 0)])
-                predicted = np.asarray(self._predict(self._variables, batch))
+                predicted = self._masks(self._variables, batch, done)
                 for row, (index, image) in enumerate(zip(chunk, images, strict=True)):
                     height, width = sizes[index]
                     yield index, image, predicted[row, :height, :width]
+                    if self._windows is None:
+                        done(1)
+
+
+Masks = Callable[[Any, np.ndarray, Callable[[int], None]], np.ndarray]
+"""`(variables, uint8 [B, H, W, 3], called as windows are done) -> int32 [B, H, W]`."""
+
+
+def _classes(scores: jax.Array) -> jax.Array:
+    return jnp.argmax(scores, axis=-1).astype(jnp.int32)
+
+
+def _whole(scores: Scores) -> Masks:
+    predict = jax.jit(lambda variables, images: _classes(scores(variables, images)))
+    return lambda variables, images, done: np.asarray(predict(variables, images))
+
+
+def _by_window(scores: WindowedScores) -> Masks:
+    classes = jax.jit(_classes)
+
+    def masks(
+        variables: Any, images: np.ndarray, done: Callable[[int], None]
+    ) -> np.ndarray:
+        found = np.empty(images.shape[:3], np.int32)
+        for top, block in scores.blocks(variables, images, done=done):
+            found[:, top : top + block.shape[1]] = classes(block)
+        return found
+
+    return masks
 
 
 def _check(image: np.ndarray) -> None:

@@ -33,6 +33,7 @@ from jaxseg.data.labels import PLAIN, LabelSet, MaskForm
 from jaxseg.data.stock import STOCK
 from jaxseg.errors import UserError, choose
 from jaxseg.evaluation.inference import Scores, create_scores
+from jaxseg.evaluation.windows import WindowedScores
 from jaxseg.models import (
     DEFAULT_BACKBONE,
     Segmenter,
@@ -232,8 +233,8 @@ def normalization(config: Config) -> tuple[Triple, Triple]:
 
 def scores(
     config: Config, model: Segmenter, evaluation: EvaluationConfig | None = None
-) -> Scores:
-    """Build the function from images to class scores of a config.
+) -> Scores | WindowedScores:
+    """Build what gives an image its class scores, whole or by window.
 
     Args:
       config: of the run.
@@ -242,17 +243,25 @@ def scores(
     """
     options = evaluation or config.evaluation
     mean, std = normalization(config)
-    return create_scores(
-        model,
+    crf = DenseCRF(iterations=options.crf, stride=options.crf_stride)
+    given: dict[str, Any] = dict(
         mean=mean,
         std=std,
         scales=options.scales,
         flip=options.flip,
-        window=options.window,
-        crf=DenseCRF(iterations=options.crf, stride=options.crf_stride)
-        if options.crf
-        else None,
+        crf=crf if options.crf else None,
+        multiple=size_multiple(model, options),
     )
+    if not options.window:
+        return create_scores(model, **given)
+    return WindowedScores(
+        model, **given, window=options.window, batch_size=options.batch_size
+    )
+
+
+def size_multiple(model: Segmenter, evaluation: EvaluationConfig) -> int:
+    """Return what image sides are padded to multiples of: as asked, or the model's."""
+    return evaluation.size_multiple or model.size_multiple
 
 
 def learning_rate(config: Config) -> optax.Schedule:

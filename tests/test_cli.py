@@ -56,7 +56,9 @@ def test_train_evaluate_predict(experiment, shapes_folder, tmp_path, capsys):
     words = ["evaluate", "--run", str(run), "--split", "train", "--flip"]
     words += ["--scales", "1", "1.5", "--window", "40"]
     assert cli.main(words) == 0
-    assert "12 train images" in capsys.readouterr().out
+    printed = capsys.readouterr()
+    assert "12 train images" in printed.out
+    assert "image 12/12" in printed.err
 
     images, result = shapes_folder / "val" / "images", tmp_path / "out"
     words = ["predict", "--run", str(run), str(images), "--out", str(result)]

@@ -1,12 +1,20 @@
 """Image in, mask out: sizes, lists, order, refusals."""
 
+import flax.linen as nn
+import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from jaxseg.data.labels import LabelSet
 from jaxseg.errors import UserError
+from jaxseg.evaluation.evaluate import create_evaluation_step, evaluate
+from jaxseg.evaluation.windows import WindowedScores
+from jaxseg.models import create_model
 from jaxseg.predictor import Predictor
+from jaxseg.training.mesh import create_mesh
 
 LABELS = LabelSet(("red", "green", "blue"))
 
@@ -76,6 +84,89 @@ def test_an_empty_list_gives_an_empty_list(predictor):
 def test_small_images_are_padded_and_cut_back(predictor, size):
     image = noise(*size)
     np.testing.assert_array_equal(predictor(image), image.argmax(-1))
+
+
+def above_the_mean(variables, image):
+    """Scores that depend on all of an image, padding included."""
+    image = image.astype(jnp.float32)
+    mean = image.mean((1, 2), keepdims=True)
+    return (image - mean) * variables
+
+
+sizes_of_a_list = st.lists(
+    st.tuples(st.integers(1, 70), st.integers(1, 70)), min_size=1, max_size=24
+)
+
+
+@settings(max_examples=20, deadline=None)
+@given(sizes_of_a_list)
+def test_a_mask_does_not_depend_on_the_images_beside_it(sizes):
+    predictor = Predictor(above_the_mean, jnp.ones(3), LABELS, batch_size=4)
+    images = [noise(*size, seed=i) for i, size in enumerate(sizes)]
+    together = predictor(images)
+    for index in (0, len(images) // 2, -1):
+        np.testing.assert_array_equal(predictor(images[index]), together[index])
+
+
+def test_a_networks_mask_does_not_depend_on_the_images_beside_it():
+    model = create_model("fcn8s", "resnet18", 3, width=0.125, max_channels=16)
+    variables = jax.jit(model.init)(jax.random.key(1), jnp.zeros((1, 64, 64, 3)))
+    predictor = Predictor.from_model(model, variables, LABELS)
+    images = [noise(40 + i, 50, seed=i) for i in range(20)]
+    together = predictor(images)
+    for index in (0, 19):
+        np.testing.assert_array_equal(predictor(images[index]), together[index])
+
+
+@pytest.mark.parametrize("multiple", [1, 32])
+def test_evaluation_and_prediction_pad_alike(multiple):
+    sizes = [(40, 50), (64, 64), (33, 71), (7, 90)]
+    images = [noise(*size, seed=i) for i, size in enumerate(sizes)]
+    labels = [image[..., 0] % 3 for image in images]
+    samples = [
+        {"image": image, "label": label, "name": ""}
+        for image, label in zip(images, labels, strict=True)
+    ]
+    mesh = create_mesh(jax.devices()[:1])
+    step = create_evaluation_step(above_the_mean, 3, mesh)
+    weights = jnp.array([1.0, 1.5, 0.7])
+    found = evaluate(step, weights, samples, sizes, 3, mesh, multiple=multiple)
+    predictor = Predictor(above_the_mean, weights, LABELS, multiple=multiple)
+    counts = np.zeros((3, 3), int)
+    for label, mask in zip(labels, predictor(images), strict=True):
+        np.add.at(counts, (label, mask), 1)
+    np.testing.assert_array_equal(found.confusion.counts, counts)
+
+
+def test_windows_give_the_masks_of_the_whole():
+    class Colour(nn.Module):
+        def low_resolution(self, image, train=False):
+            return image, None
+
+    mean, std = (0.5, 0.5, 0.5), (0.25, 0.25, 0.25)
+    scores = WindowedScores(Colour(), mean=mean, std=std, window=40)
+    predictor = Predictor(scores, {}, LABELS)
+    sizes = [(100, 90), (20, 50), (100, 90)]
+    images = [noise(*size, seed=i) for i, size in enumerate(sizes)]
+    counted, seen = [], {}
+    for index, image, mask in predictor.predict_lazily(
+        sizes, images.__getitem__, counted.append
+    ):
+        np.testing.assert_array_equal(mask, image.argmax(-1))
+        seen[index] = image
+    assert sorted(seen) == [0, 1, 2]
+    assert predictor.work(sizes) == ("window", sum(counted))
+
+
+def test_images_are_counted_one_by_one(predictor):
+    sizes, counted = [(40, 50)] * 5 + [(50, 40)], []
+    images = [noise(*size) for size in sizes]
+    assert predictor.work(sizes) == ("image", 6)
+    for done, _ in enumerate(
+        predictor.predict_lazily(sizes, images.__getitem__, counted.append)
+    ):
+        assert sum(counted) == done
+    assert sum(counted) == 6
 
 
 def test_many_sizes_compile_few_programs():

@@ -17,8 +17,8 @@ from jaxseg.data.labels import LabelSet
 from jaxseg.errors import UserError
 from jaxseg.evaluation.evaluate import create_evaluation_step, evaluate
 from jaxseg.paths import no_folder, user_path
-from jaxseg.report.console import note
-from jaxseg.run import Run, scores
+from jaxseg.report.console import Progress, note
+from jaxseg.run import Run, scores, size_multiple
 from jaxseg.training.mesh import create_mesh, replicated
 
 
@@ -70,17 +70,19 @@ def evaluate_run(
     mesh = create_mesh(spatial=math.gcd(run.config.mesh.spatial, jax.device_count()))
     model, variables, step = run.best_variables(replicated(mesh))
     classes = run.labels.num_classes
-    evaluation = evaluate(
-        create_evaluation_step(scores(run.config, model, options), classes, mesh),
-        variables,
-        samples,
-        samples.sizes(),
-        classes,
-        mesh,
-        batch_size=options.batch_size,
-        multiple=options.size_multiple,
-        threads=data.threads,
-    )
+    with Progress(len(samples), name="image") as progress:
+        evaluation = evaluate(
+            create_evaluation_step(scores(run.config, model, options), classes, mesh),
+            variables,
+            samples,
+            samples.sizes(),
+            classes,
+            mesh,
+            batch_size=options.batch_size,
+            multiple=size_multiple(model, options),
+            threads=data.threads,
+            done=progress.update,
+        )
     return {
         "name": run.config.name,
         "step": step,

@@ -78,13 +78,15 @@ def predict_files(
             folder.mkdir(parents=True, exist_ok=True)
         except OSError as error:
             raise UserError(f"{folder}: cannot make it ({error.strerror})") from error
-    predictions = predictor.predict_lazily(sizes, lambda i: load_image(paths[i]))
-    with Progress(len(paths), name="image") as progress:
-        for done, (index, picture, mask) in enumerate(predictions, start=1):
+    counted, total = predictor.work(sizes)
+    with Progress(total, name=counted) as progress:
+        predictions = predictor.predict_lazily(
+            sizes, lambda i: load_image(paths[i]), progress.advance
+        )
+        for index, picture, mask in predictions:
             _save(out / "masks" / f"{names[index]}.png", mask, run, values)
             painted = overlay(picture, mask, run.labels, legend=True)
             save_picture(out / "overlays" / f"{names[index]}.png", painted)
-            progress.update(done)
     return len(paths)
 
 

@@ -1,7 +1,7 @@
-"""Image sizes for whole-image inference: exact, or padded to be fewer.
+"""The sizes that whole images are padded to, and the padding.
 
-Each distinct size is a program of its own to compile, so where sizes are many they are
-rounded up.  What an image is padded to depends on its own size alone.
+What an image is padded to depends on its own size alone, never on the images that are
+read with it.
 """
 
 from __future__ import annotations
@@ -11,33 +11,8 @@ from collections.abc import Sequence
 import cv2
 import numpy as np
 
-from jaxseg.errors import UserError
-
 Size = tuple[int, int]
 """Height and width, pixels."""
-
-MANY_SIZES = 16
-"""More distinct sizes than this are padded to be fewer."""
-
-MANY_SIZES_MULTIPLE = 64
-"""What they are then padded to a multiple of, pixels."""
-
-
-def size_multiple(sizes: Sequence[Size], asked: int = 0) -> int:
-    """Return the multiple that image sizes are padded to.
-
-    Args:
-      sizes: of all images.
-      asked: what the user set; 0 keeps sizes exact unless they are many.
-
-    Raises:
-      UserError: `asked` is negative.
-    """
-    if asked < 0:
-        raise UserError(f"evaluation.size_multiple {asked}: it must not be negative")
-    if asked:
-        return asked
-    return MANY_SIZES_MULTIPLE if len(set(sizes)) > MANY_SIZES else 1
 
 
 def padded_size(size: Size, multiple: int, smallest: int) -> Size:

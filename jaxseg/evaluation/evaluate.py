@@ -13,11 +13,11 @@ import numpy as np
 from jax.sharding import Mesh
 
 from jaxseg.data.labels import IGNORE
-from jaxseg.data.padding import size_multiple
 from jaxseg.data.pipeline import Samples, evaluation_batches
 from jaxseg.evaluation.inference import Scores
 from jaxseg.evaluation.metrics import Confusion, confusion_matrix
-from jaxseg.models import SMALLEST
+from jaxseg.evaluation.windows import WindowedScores
+from jaxseg.models import SIZE_MULTIPLE, SMALLEST
 from jaxseg.training.mesh import (
     batch_devices,
     replicated,
@@ -26,7 +26,21 @@ from jaxseg.training.mesh import (
     spread,
 )
 
-EvaluationStep = Callable[[Any, Mapping[str, jax.Array]], jax.Array]
+Counts = jax.Array | np.ndarray
+"""Of pixels by label and prediction, int `[classes, classes]`."""
+
+
+@dataclass(frozen=True)
+class EvaluationStep:
+    """What counts the pixels of a batch of images.
+
+    Attributes:
+      count: `(variables, this process' part of a batch) -> counts over the batch`.
+      one_each: a device takes one image at a time.
+    """
+
+    count: Callable[[Any, Mapping[str, np.ndarray]], Counts]
+    one_each: bool = False
 
 
 @dataclass(frozen=True)
@@ -37,7 +51,7 @@ class Evaluation:
       confusion: over all counted pixels.
       images: number of images.
       seconds: wall time, compilation included.
-      size_multiple: what image sizes were padded to a multiple of.
+      size_multiple: what image sides were padded to multiples of.
     """
 
     confusion: Confusion
@@ -77,28 +91,59 @@ def _by_name(names: Sequence[str], values: np.ndarray) -> dict[str, float | None
 
 
 def create_evaluation_step(
-    scores: Scores, num_classes: int, mesh: Mesh
+    scores: Scores | WindowedScores, num_classes: int, mesh: Mesh
 ) -> EvaluationStep:
-    """Return `eval_step(variables, batch) -> int32 confusion counts`, jitted.
+    """Return what counts the pixels of batches of images.
 
     Images that `valid` marks False do not count.
 
     Args:
-      scores: images -> class scores.
+      scores: images -> class scores; by a sliding window a device has one image at a
+        time.
       num_classes: number of classes.
       mesh: the devices.
     """
+    if isinstance(scores, WindowedScores):
+        return _windowed_step(scores, num_classes, mesh)
 
     def step(variables: Any, batch: Mapping[str, jax.Array]) -> jax.Array:
         batch = spread(batch, mesh)
         with split_rows(mesh):
             found = scores(variables, batch["image"])
-        prediction = jnp.argmax(found, axis=-1)
-        label = batch["label"].astype(jnp.int32)
-        label = jnp.where(batch["valid"][:, None, None], label, IGNORE)
-        return confusion_matrix(label, prediction, num_classes)
+        return _count(found, batch, num_classes)
 
-    return jax.jit(step, out_shardings=replicated(mesh))
+    compiled = jax.jit(step, out_shardings=replicated(mesh))
+    return EvaluationStep(
+        lambda variables, batch: compiled(variables, shard_batch(batch, mesh))
+    )
+
+
+def _windowed_step(
+    scores: WindowedScores, num_classes: int, mesh: Mesh
+) -> EvaluationStep:
+    count = jax.jit(
+        lambda found, batch: _count(found, batch, num_classes),
+        out_shardings=replicated(mesh),
+    )
+
+    def step(variables: Any, batch: Mapping[str, np.ndarray]) -> np.ndarray:
+        total = np.zeros((num_classes, num_classes), np.int64)
+        for top, block in scores.blocks(variables, batch["image"], mesh):
+            label = batch["label"][:, top : top + block.shape[1]]
+            rows = shard_batch({"label": label, "valid": batch["valid"]}, mesh)
+            total += np.asarray(count(block, rows))
+        return total
+
+    return EvaluationStep(step, one_each=True)
+
+
+def _count(
+    scores: jax.Array, batch: Mapping[str, jax.Array], num_classes: int
+) -> jax.Array:
+    prediction = jnp.argmax(scores, axis=-1)
+    label = batch["label"].astype(jnp.int32)
+    label = jnp.where(batch["valid"][:, None, None], label, IGNORE)
+    return confusion_matrix(label, prediction, num_classes)
 
 
 def evaluate(
@@ -110,9 +155,10 @@ def evaluate(
     mesh: Mesh,
     *,
     batch_size: int = 8,
-    multiple: int = 0,
+    multiple: int = SIZE_MULTIPLE,
     threads: int = 0,
     between: Callable[[], None] = lambda: None,
+    done: Callable[[int], None] = lambda images: None,
 ) -> Evaluation:
     """Count every image of a split once.
 
@@ -123,32 +169,35 @@ def evaluate(
       sizes: height and width of each sample.
       num_classes: number of classes.
       mesh: the devices.
-      batch_size: global.
-      multiple: pads sizes to a multiple; 0 decides by the number of distinct sizes.
+      batch_size: global; of a step that takes one each, the number of devices.
+      multiple: sides are padded to multiples of this by reflection; 1 pads none.
       threads: that read; 0 is one a core, up to some.
       between: called before each batch; what it raises ends the evaluation.
+      done: called with the number of images that are done, of all processes.
     """
-    start = time.perf_counter()
-    multiple = size_multiple(sizes, multiple)
-    total, pending = Confusion.zero(num_classes), None
+    start, processes = time.perf_counter(), jax.process_count()
+    total, pending, finished = Confusion.zero(num_classes), None, 0
     batches = evaluation_batches(
         samples,
         sizes,
-        batch_size=batch_size,
+        batch_size=1 if step.one_each else batch_size,
         multiple=multiple,
         smallest=SMALLEST,
         threads=threads,
         process_index=jax.process_index(),
-        process_count=jax.process_count(),
+        process_count=processes,
         unit=batch_devices(mesh),
     )
     for batch in batches:
         between()
-        counts = step(variables, shard_batch(batch.arrays, mesh))
+        counts = step.count(variables, batch.arrays)
         if pending is not None:  # one behind, so that the device never waits
             total += np.asarray(pending)
+            done(finished)
         pending = counts
+        finished = min(len(sizes), finished + len(batch.indices) * processes)
     if pending is not None:
         total += np.asarray(pending)
+        done(len(sizes))
     seconds = time.perf_counter() - start
     return Evaluation(total, len(sizes), seconds, multiple)

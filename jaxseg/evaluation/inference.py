@@ -1,15 +1,22 @@
-"""From an image to class scores: whole, by window, at several scales, mirrored, CRF."""
+"""From whole images to class scores: at several scales, mirrored, with a CRF.
+
+A network of stride 32 sees an image whose sides are multiples of 32: others are padded
+at the bottom and right by reflection, and what the network says of the padding is cut
+off.  `windows.py` does the same by a sliding window.
+"""
 
 from __future__ import annotations
 
 import functools
 from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from typing import Any
 
 import flax.linen as nn
 import jax
 import jax.numpy as jnp
 
+from jaxseg.data.padding import Size, padded_size
 from jaxseg.models import SMALLEST
 from jaxseg.nn.crf import DenseCRF, dense_crf
 from jaxseg.nn.normalization import normalize_image
@@ -19,6 +26,30 @@ Scores = Callable[[Any, jax.Array], jax.Array]
 """`(variables, image uint8 [B, H, W, 3]) -> float32 [B, H, W, classes]`."""
 
 
+@dataclass(frozen=True)
+class View:
+    """One way to look at an image: at a scale, and mirrored or not."""
+
+    scale: float
+    mirror: bool
+
+    def size(self, size: Size) -> Size:
+        """Return height and width of an image of `size` at this scale."""
+        height, width = (max(SMALLEST, round(side * self.scale)) for side in size)
+        return size if self.scale == 1.0 else (height, width)
+
+
+def views(scales: Sequence[float], flip: bool) -> tuple[View, ...]:
+    """Return the views whose scores are averaged."""
+    mirrors = (False, True) if flip else (False,)
+    return tuple(View(scale, mirror) for scale in scales for mirror in mirrors)
+
+
+def fitted(size: Size, multiple: int) -> Size:
+    """Return the size that the network sees of an image of `size`."""
+    return padded_size(size, multiple, 1)
+
+
 def create_scores(
     model: nn.Module,
     *,
@@ -26,8 +57,8 @@ def create_scores(
     std: Sequence[float],
     scales: Sequence[float] = (1.0,),
     flip: bool = False,
-    window: int = 0,
     crf: DenseCRF | None = None,
+    multiple: int = 0,
 ) -> Scores:
     """Return a pure function from images to class scores at the image's size.
 
@@ -40,64 +71,54 @@ def create_scores(
       std: normalisation, on the scale 0..1.
       scales: factors of the image's size.
       flip: add the mirrored image at each scale.
-      window: side of a sliding window, pixels, with a third of overlap; 0 takes the
-        image whole.
       crf: a dense CRF over the scores, which then are its marginals (DeepLab v1, v2).
+      multiple: sides are padded to multiples of this; 0 is the model's, 1 is none.
     """
-
-    def whole(variables: Any, image: jax.Array) -> jax.Array:
-        logits, _ = model.apply(variables, image, method="low_resolution")
-        align = getattr(model, "align_corners", False)
-        return resize_bilinear(logits, (image.shape[1], image.shape[2]), align)
-
-    def windowed(variables: Any, image: jax.Array) -> jax.Array:
-        batch, height, width, _ = image.shape
-        rows, columns = _windows(height, window), _windows(width, window)
-        parts = [image[:, row, column] for row in rows for column in columns]
-        logits = whole(variables, jnp.concatenate(parts))
-        total = jnp.zeros((batch, height, width, logits.shape[-1]), jnp.float32)
-        count = jnp.zeros((height, width, 1), jnp.float32)
-        for index, part in enumerate(jnp.split(logits, len(parts))):
-            place = rows[index // len(columns)], columns[index % len(columns)]
-            total = total.at[:, *place].add(part)
-            count = count.at[*place].add(1.0)
-        return total / count
+    multiple = multiple or getattr(model, "size_multiple", 1)
 
     def scores(variables: Any, image: jax.Array) -> jax.Array:
-        result = viewed(variables, image)
-        if crf is None:
-            return result
-        views = len(scales) * (1 + flip)  # the mean of several is of probabilities
-        logits = jnp.log(result + 1e-20) if views > 1 else result
-        return dense_crf(logits, image, crf)
-
-    def viewed(variables: Any, image: jax.Array) -> jax.Array:
-        image = normalize_image(image, mean, std)
+        normalized = normalize_image(image, mean, std)
         size = (image.shape[1], image.shape[2])
-        run = windowed if window else whole
-        views = []
-        for scale in scales:
-            target = (
-                max(SMALLEST, round(size[0] * scale)),
-                max(SMALLEST, round(size[1] * scale)),
-            )
-            view = image if scale == 1.0 else resize_bilinear(image, target)
-            views.append(resize_bilinear(run(variables, view), size))
-            if flip:
-                mirrored = run(variables, view[:, :, ::-1])[:, :, ::-1]
-                views.append(resize_bilinear(mirrored, size))
-        if len(views) == 1:
-            return views[0]
-        probabilities = [jax.nn.softmax(view) for view in views]
-        return functools.reduce(jnp.add, probabilities) / len(views)
+        found = []
+        for view in views(scales, flip):
+            inner = view.size(size)
+            seen = normalized if inner == size else resize_bilinear(normalized, inner)
+            seen = seen[:, :, ::-1] if view.mirror else seen
+            part = model_scores(model, variables, _padded(seen, multiple))
+            part = part[:, : inner[0], : inner[1]]
+            part = part[:, :, ::-1] if view.mirror else part
+            found.append(resize_bilinear(part, size))
+        result = mean_of_views(found, logarithm=crf is not None)
+        return result if crf is None else dense_crf(result, image, crf)
 
     return scores
 
 
-def _windows(size: int, window: int) -> list[slice]:
-    """Return one axis' windows: a stride of two thirds, the last flush at the end."""
-    if size <= window:
-        return [slice(0, size)]
-    stride = max(1, window * 2 // 3)
-    starts = [*range(0, size - window, stride), size - window]
-    return [slice(start, start + window) for start in starts]
+def model_scores(model: nn.Module, variables: Any, image: jax.Array) -> jax.Array:
+    """Map a normalised image to logits at its size."""
+    logits, _ = model.apply(variables, image, method="low_resolution")
+    align = getattr(model, "align_corners", False)
+    return resize_bilinear(logits, (image.shape[1], image.shape[2]), align)
+
+
+def mean_of_views(found: Sequence[jax.Array], logarithm: bool) -> jax.Array:
+    """Return one view's logits, or the mean of the probabilities of several.
+
+    Args:
+      found: logits of each view.
+      logarithm: take that of the mean, which is what a CRF begins with.
+    """
+    if len(found) == 1:
+        return found[0]
+    total = functools.reduce(jnp.add, (jax.nn.softmax(part) for part in found))
+    mean = total / len(found)
+    return jnp.log(mean + 1e-20) if logarithm else mean
+
+
+def _padded(image: jax.Array, multiple: int) -> jax.Array:
+    size = (image.shape[1], image.shape[2])
+    outer = fitted(size, multiple)
+    if outer == size:
+        return image
+    bottom, right = outer[0] - size[0], outer[1] - size[1]
+    return jnp.pad(image, ((0, 0), (0, bottom), (0, right), (0, 0)), "reflect")

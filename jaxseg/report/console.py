@@ -150,6 +150,10 @@ class Progress:
         if step >= self._total or self._clock() - self._printed_at >= PLAIN_INTERVAL:
             self._print()
 
+    def advance(self, steps: int = 1) -> None:
+        """Show that so many more steps are done."""
+        self.update(self._step + steps)
+
     def note(self, text: str) -> None:
         """Print a line above the bar, and measure the speed anew from here."""
         note(text)
@@ -177,7 +181,8 @@ class Progress:
             left = tqdm.format_interval(max(self._total - self._step, 0) / rate)
             images = rate * self._images
             digits = ".0f" if images >= 100 else ".3g"
-            parts += [f"{images:{digits}} images/s", f"{left} left"]
+            unit = "windows" if self._name == "window" else "images"
+            parts += [f"{images:{digits}} {unit}/s", f"{left} left"]
         if values and values.get("loss") is not None:
             parts.append(f"loss {float(values['loss']):.4g}")
         return ", ".join(parts)

@@ -39,6 +39,7 @@ from jaxseg.run import (
     optimizer,
     scores,
     segmenter,
+    size_multiple,
     starting_variables,
 )
 from jaxseg.training.border_weights import BorderWeights
@@ -396,7 +397,7 @@ class _Training:
                 self.num_classes,
                 self.mesh,
                 batch_size=options.batch_size,
-                multiple=options.size_multiple,
+                multiple=size_multiple(self.model, options),
                 threads=self.config.data.threads,
                 between=between,
             )

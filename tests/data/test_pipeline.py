@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from jaxseg.data import pipeline
 from jaxseg.data.labels import IGNORE
-from jaxseg.data.padding import pad_image, padded_size, size_multiple
+from jaxseg.data.padding import group_by_size, pad_image, padded_size
 from jaxseg.data.pipeline import KeptSamples, TrainingStream, evaluation_batches
 from jaxseg.errors import UserError
 
@@ -250,13 +250,16 @@ def test_a_padded_size_is_the_next_multiple(size, multiple):
         assert after % multiple == 0 and before <= after < before + multiple
 
 
-def test_few_sizes_stay_exact_and_many_are_rounded():
-    many = [(100 + i, 100) for i in range(17)]
-    assert size_multiple(many[:16]) == 1
-    assert size_multiple(many) == 64
-    assert size_multiple(many, asked=1) == 1
-    with pytest.raises(UserError, match="size_multiple -1"):
-        size_multiple(many, asked=-1)
+any_sizes = st.lists(st.tuples(st.integers(1, 99), st.integers(1, 99)), min_size=1)
+
+
+@settings(max_examples=50, deadline=None)
+@given(any_sizes, st.sampled_from([1, 32]))
+def test_what_an_image_is_padded_to_does_not_depend_on_the_others(sizes, multiple):
+    together = group_by_size(sizes, multiple, 33)
+    for padded, indices in together.items():
+        for index in indices:
+            assert group_by_size([sizes[index]], multiple, 33) == {padded: [0]}
 
 
 @pytest.mark.parametrize("shape", [(1, 1), (1, 5), (3, 2)])

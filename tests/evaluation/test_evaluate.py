@@ -1,5 +1,6 @@
 """Evaluation counts every image once, whatever the batch, the padding, the devices."""
 
+import flax.linen as nn
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -8,6 +9,7 @@ import pytest
 from jaxseg.data.labels import IGNORE
 from jaxseg.evaluation.evaluate import create_evaluation_step, evaluate
 from jaxseg.evaluation.metrics import Confusion
+from jaxseg.evaluation.windows import WindowedScores
 from jaxseg.training.mesh import create_mesh
 
 CLASSES = 3
@@ -69,6 +71,49 @@ def test_counts_are_exact(batch_size, devices, multiple):
     )
     np.testing.assert_array_equal(result.confusion.counts, expected(samples))
     assert result.images == len(SIZES)
+
+
+class Colour(nn.Module):
+    """A model whose logits are the image's channels at stride 1."""
+
+    def low_resolution(self, image, train=False):
+        return image, None
+
+
+@pytest.mark.parametrize("devices, spatial", [(1, 1), (2, 1), (8, 1), (8, 2), (4, 4)])
+@pytest.mark.parametrize("flip", [False, True])
+def test_counts_by_window_are_exact(devices, spatial, flip):
+    sizes = [(70, 90)] * 3 + [(100, 40)]
+    samples, mesh = Memory(sizes), create_mesh(jax.devices()[:devices], spatial)
+    mean, std = (0.5, 0.5, 0.5), (0.25, 0.25, 0.25)
+    scores = WindowedScores(
+        Colour(), mean=mean, std=std, window=40, flip=flip, batch_size=4
+    )
+    step = create_evaluation_step(scores, CLASSES, mesh)
+    finished = []
+    result = evaluate(
+        step, {}, samples, sizes, CLASSES, mesh, threads=2, done=finished.append
+    )
+    np.testing.assert_array_equal(result.confusion.counts, expected(samples))
+    assert finished == sorted(finished)
+    assert finished[-1] == 4
+
+
+def test_images_that_are_done_are_told_after_each_batch():
+    samples, mesh = Memory(SIZES), create_mesh(jax.devices()[:1])
+    step, finished = create_evaluation_step(brightest_channel, CLASSES, mesh), []
+    evaluate(
+        step,
+        jnp.ones(3),
+        samples,
+        SIZES,
+        CLASSES,
+        mesh,
+        batch_size=2,
+        multiple=1,
+        done=finished.append,
+    )
+    assert finished == [2, 4, 5, 7, 8]
 
 
 def test_images_smaller_than_the_network_takes_are_padded():

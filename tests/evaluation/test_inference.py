@@ -40,23 +40,16 @@ def network():
 def test_whole_equals_the_models_own_answer(network):
     model, variables, image = network
     expected = jax.jit(model.apply)(variables, (image / 255.0 - 0.5) / 0.25)
-    scores = network_scores(model)(variables, image)
+    scores = network_scores(model, multiple=1)(variables, image)
     assert_close(scores, expected)
 
 
-def test_a_window_that_holds_the_image_equals_the_whole(network):
+def test_an_image_is_padded_to_a_multiple_of_the_models_by_reflection(network):
     model, variables, image = network
-    whole = network_scores(model)(variables, image)
-    window = network_scores(model, window=64)(variables, image)
-    assert_close(window, whole)
-
-
-@pytest.mark.parametrize("window", [33, 40, 47])
-def test_windows_cover_every_pixel_and_are_averaged(window):
-    image = jax.random.randint(jax.random.key(0), (2, 50, 77, 3), 0, 255, jnp.uint8)
-    assert_close(
-        colour_scores(window=window)({}, image), colour_scores()({}, image), epsilons=8
-    )
+    padded = jnp.pad(image, ((0, 0), (0, 16), (0, 8), (0, 0)), "reflect")
+    exact = network_scores(model, multiple=1)(variables, padded)
+    scores = network_scores(model)(variables, image)
+    np.testing.assert_array_equal(scores, exact[:, :48, :56])
 
 
 def test_a_flip_averages_probabilities_of_both_views():

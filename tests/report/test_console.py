@@ -125,6 +125,16 @@ def test_a_resumed_run_counts_from_its_first_step(capsys):
     assert capsys.readouterr().err == "step 10/12, 4 images/s, 00:01 left\n"
 
 
+def test_windows_are_counted_as_windows(capsys):
+    clock = Clock()
+    with console.Progress(12, name="window", clock=clock) as progress:
+        clock.now += 1
+        progress.advance(4)
+        clock.now += 1
+        progress.advance(4)
+    assert capsys.readouterr().err == "window 8/12, 4 windows/s, 00:01 left\n"
+
+
 def test_a_run_with_nothing_to_do_says_nothing(capsys):
     with console.Progress(5, start=5):
         pass

@@ -121,6 +121,20 @@ def test_several_processes_give_what_one_gives(start, tmp_path, count):
     assert not any("mean IoU" in out for out in outs[1:]), "only the first one speaks"
 
 
+def test_several_processes_evaluate_by_window_as_one_does(start, tmp_path):
+    words = "--train.steps 1 --train.eval_every 1 --evaluation.flip True".split()
+    words += "--evaluation.window 33 --evaluation.size_multiple 1".split()
+    counts = []
+    for count in (1, 2):
+        workdir = tmp_path / str(count)
+        codes, _, errors = ended(start(count, workdir, *words))
+        assert codes == [0] * count, errors
+        results = json.loads((workdir / "results.json").read_text())
+        counts.append(np.array(results["confusion"]))
+    assert (counts[0].sum(1) == counts[1].sum(1)).all(), "every image once"
+    assert abs(counts[0] - counts[1]).sum() <= 0.01 * counts[0].sum()
+
+
 def test_a_process_that_is_stopped_or_dies_takes_the_others_along(start, tmp_path):
     # A net without batch norm: the processes meet once a step, not for every layer.
     words = "--model.backbone vgg11 --train.steps 100 --train.eval_every 100".split()

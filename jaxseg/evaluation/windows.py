@@ -1,0 +1,266 @@
+"""Class scores by a sliding window, in the memory of a few windows and a band of rows.
+
+The host cuts the windows and one compiled program scores a fixed number of them at a
+time, whatever the image's size.  Their scores are summed in a band of rows on the
+device; rows that no later window touches leave it, so that the scores of a large image
+are never in memory all at once.  Several scales and the mirrored image go through the
+same rows side by side.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from typing import Any
+
+import flax.linen as nn
+import jax
+import jax.numpy as jnp
+import numpy as np
+from jax.sharding import Mesh, NamedSharding, PartitionSpec
+
+from jaxseg.data.padding import Size
+from jaxseg.evaluation.inference import mean_of_views, model_scores, views
+from jaxseg.evaluation.window_plan import Plan, plan_view, positions
+from jaxseg.heads.unet_parts import mirrored
+from jaxseg.nn.crf import DenseCRF, dense_crf
+from jaxseg.nn.normalization import normalize_image
+from jaxseg.nn.upsampling import resize_bilinear
+from jaxseg.training.mesh import BATCH_AXIS, ROW_AXIS, shard_batch
+
+Block = tuple[int, jax.Array]
+"""A first row, and float32 scores `[B, rows, W, classes]` from there on."""
+
+
+class WindowedScores:
+    """Images to class scores by overlapping windows, whose scores are averaged.
+
+    The stride is two thirds of a window, and the last one is flush with the image's
+    end.  An image that one window holds is scored as a whole.
+    """
+
+    def __init__(
+        self,
+        model: nn.Module,
+        *,
+        mean: Sequence[float],
+        std: Sequence[float],
+        window: int,
+        scales: Sequence[float] = (1.0,),
+        flip: bool = False,
+        crf: DenseCRF | None = None,
+        multiple: int = 0,
+        batch_size: int = 8,
+    ):
+        """Compile nothing yet.
+
+        Args:
+          model: with `low_resolution(image, train) -> logits, auxiliary logits`.
+          mean: normalisation, on the scale 0..1.
+          std: normalisation, on the scale 0..1.
+          window: side of a window, pixels; rounded up to `multiple`.
+          scales: factors of the image's size.
+          flip: add the mirrored image at each scale.
+          crf: a dense CRF over the scores, which then are its marginals; it needs the
+            scores of the whole image in memory.
+          multiple: sides are padded to multiples of this; 0 is the model's.
+          batch_size: most windows of an image at a time; fewer where they have more
+            than `window_plan.PIXELS_AT_ONCE`.
+        """
+        self._multiple = multiple or getattr(model, "size_multiple", 1)
+        self._window = -(-window // self._multiple) * self._multiple
+        self._views = views(scales, flip)
+        self._type = np.uint8 if tuple(scales) == (1.0,) else np.float32
+        self._crf, self._most = crf, batch_size
+
+        def score(variables: Any, windows: jax.Array) -> jax.Array:
+            images = windows.reshape(-1, *windows.shape[2:])
+            images = normalize_image(images, mean, std)
+            logits = model_scores(model, variables, images)
+            return logits.reshape(*windows.shape[:2], *logits.shape[1:])
+
+        self._score = jax.jit(score)
+        self._add = jax.jit(_add, donate_argnums=0)
+        self._shift = jax.jit(_shift, donate_argnums=0)
+        self._finish = jax.jit(self._finished, static_argnames=("plans", "rows"))
+
+    def count(self, size: Size) -> int:
+        """Return the number of windows of an image, in all its views.
+
+        Args:
+          size: height and width of the image.
+        """
+        plans = self._plans(size, None)
+        return sum(len(plan.tops) * len(plan.lefts) for plan in plans)
+
+    def scores(self, variables: Any, images: np.ndarray) -> np.ndarray:
+        """Map uint8 `[B, H, W, 3]` to float32 `[B, H, W, classes]`, all at once."""
+        parts = [np.asarray(part) for _, part in self.blocks(variables, images)]
+        return np.concatenate(parts, axis=1)
+
+    def blocks(
+        self,
+        variables: Any,
+        images: np.ndarray,
+        mesh: Mesh | None = None,
+        done: Callable[[int], None] = lambda windows: None,
+    ) -> Iterator[Block]:
+        """Yield the scores of images of one size, from the top down.
+
+        Args:
+          variables: of the model.
+          images: uint8 `[B, H, W, 3]` on the host; of several processes, this one's.
+          mesh: the devices, which divide the images; None is the default device.
+          done: called with the number of windows that are on their way, again and
+            again, so that all of `count` are named once.
+        """
+        found = self._logit_blocks(variables, images, mesh, done)
+        if self._crf is None:
+            yield from found
+            return
+        logits = jnp.concatenate([part for _, part in found], axis=1)
+        yield 0, dense_crf(logits, _put(images, mesh), self._crf)
+
+    def _logit_blocks(
+        self,
+        variables: Any,
+        images: np.ndarray,
+        mesh: Mesh | None,
+        done: Callable[[int], None],
+    ) -> Iterator[Block]:
+        height = images.shape[1]
+        plans = self._plans((height, images.shape[2]), mesh)
+        bands = [_Band(self, plan, images, mesh) for plan in plans]
+        rows = plans[0].block
+        for top in range(0, height, rows):
+            for band in bands:
+                band.reach(top, variables, done)
+            weights = [plan.row_weights(top) for plan in plans]
+            counts = [plan.row_counts(top) for plan in plans]
+            sums = [band.sums for band in bands]
+            block = self._finish(sums, counts, weights, plans=plans, rows=rows)
+            block.block_until_ready()  # else windows pile up before the device
+            yield top, block[:, : height - top] if height - top < rows else block
+
+    def _plans(self, size: Size, mesh: Mesh | None) -> tuple[Plan, ...]:
+        parts = mesh.shape[ROW_AXIS] if mesh else 1
+        return tuple(
+            plan_view(view, size, self._window, self._multiple, self._most, parts)
+            for view in self._views
+        )
+
+    def _finished(
+        self,
+        sums: Sequence[jax.Array],
+        counts: Sequence[jax.Array],
+        weights: Sequence[jax.Array | None],
+        plans: Sequence[Plan],
+        rows: int,
+    ) -> jax.Array:
+        """Turn the sums of each view into the scores of `rows` rows of the image."""
+        found = []
+        for total, count, weight, plan in zip(
+            sums, counts, weights, plans, strict=True
+        ):
+            part = total[:, : plan.needed] / (count[:, None, None] * plan.column_counts)
+            part = part[:, :, : plan.inner[1]]
+            if plan.view.mirror:
+                part = part[:, :, ::-1]
+            if weight is not None:
+                part = jnp.einsum("oi,bixc->boxc", weight, part)
+            found.append(resize_bilinear(part, (rows, plan.image[1])))
+        return mean_of_views(found, logarithm=self._crf is not None)
+
+
+class _Band:
+    """The sums of a view's scores in the rows that are being worked on."""
+
+    def __init__(
+        self,
+        owner: WindowedScores,
+        plan: Plan,
+        images: np.ndarray,
+        mesh: Mesh | None,
+    ):
+        self._owner, self._plan, self._images, self._mesh = owner, plan, images, mesh
+        self._first, self._waiting = 0, list(plan.tops)
+        self.sums: Any = None  # [B, rows from `_first` on, columns, classes]
+
+    def reach(self, top: int, variables: Any, done: Callable[[int], None]) -> None:
+        """Add every window that the image's block at `top` needs."""
+        plan = self._plan
+        first = plan.first_row(top)
+        if first > self._first:
+            self.sums = self._owner._shift(self.sums, first - self._first)
+            self._first = first
+        while self._waiting and self._waiting[0] < first + plan.needed:
+            row = self._waiting.pop(0)
+            for group in plan.groups():
+                self._score(row, group, variables)
+                done(len(group))
+
+    def _score(self, row: int, group: tuple[int, ...], variables: Any) -> None:
+        plan, owner = self._plan, self._owner
+        filled = group + group[-1:] * (plan.together - len(group))
+        windows = np.stack([self._cut(row, column) for column in filled], axis=1)
+        found = owner._score(variables, _put(windows, self._mesh))
+        if self.sums is None:
+            shape = (len(found), plan.needed + plan.window[0], plan.outer[1])
+            self.sums = _zeros((*shape, found.shape[-1]), self._mesh)
+        lefts = np.array(filled, np.int32)
+        self.sums = owner._add(self.sums, found, row - self._first, lefts, len(group))
+
+    def _cut(self, top: int, left: int) -> np.ndarray:
+        """Return a window of the view, `[B, *window, 3]`."""
+        plan = self._plan
+        (height, width), (tall, wide) = plan.inner, plan.window
+        row = mirrored(np.arange(top, top + tall), height)
+        column = mirrored(np.arange(left, left + wide), width)
+        if plan.view.mirror:
+            column = width - 1 - column
+        part = _lines(self._images, row, height, axis=1)
+        return _lines(part, column, width, axis=2).astype(self._owner._type)
+
+
+def _lines(images: np.ndarray, index: np.ndarray, size: int, axis: int) -> np.ndarray:
+    """Return lines of images that are resized to `size` along an axis."""
+    source = images.shape[axis]
+    if source == size:
+        return images.take(index, axis)
+    position = positions(index, source, size)
+    low = position.astype(int)
+    shape = [1] * images.ndim
+    shape[axis] = len(index)
+    share = (position - low).astype(np.float32).reshape(shape)
+    high = np.minimum(low + 1, source - 1)
+    return images.take(low, axis) * (1 - share) + images.take(high, axis) * share
+
+
+def _put(array: np.ndarray, mesh: Mesh | None) -> jax.Array:
+    if mesh is None:
+        return jnp.asarray(array)
+    return shard_batch({"array": array}, mesh)["array"]
+
+
+def _zeros(shape: tuple[int, ...], mesh: Mesh | None) -> jax.Array:
+    sharding = NamedSharding(mesh, PartitionSpec(BATCH_AXIS)) if mesh else None
+    return jnp.zeros(shape, jnp.float32, device=sharding)
+
+
+def _add(
+    sums: jax.Array, scores: jax.Array, row: Any, columns: jax.Array, count: Any
+) -> jax.Array:
+    """Add the scores of the first `count` windows where they belong."""
+
+    def add(index: Any, sums: jax.Array) -> jax.Array:
+        part = scores[:, index]
+        place = (0, row, columns[index], 0)
+        before = jax.lax.dynamic_slice(sums, place, part.shape)
+        return jax.lax.dynamic_update_slice(sums, before + part, place)
+
+    return jax.lax.fori_loop(0, count, add, sums)
+
+
+def _shift(sums: jax.Array, rows: Any) -> jax.Array:
+    """Drop the first rows; as many of zeros follow."""
+    index = jnp.arange(sums.shape[1]) + rows
+    return sums.at[:, index].get(mode="fill", fill_value=0)
