@@ -100,7 +100,7 @@ def test_scores_are_the_mean_of_overlapping_windows(size, window, batch_size):
 def test_windows_of_every_view_are_averaged(scales, flip, multiple):
     image, model = noise(1, 70, 101), Gradient(multiple)
     found = windowed(model, window=64, scales=scales, flip=flip).scores({}, image)
-    # Cumulated sums are resized at sizes that XLA may round in other places.
+    # Sums of up to 150 terms are resized, which rounds them twice.
     expected = reference(model, {}, image, 64, scales, flip)
     assert_close(found, expected, epsilons=256)
 
