@@ -117,10 +117,28 @@ def decode_image(encoded: bytes, name: str) -> np.ndarray:
             return np.array(_rgb(image))
     # OpenCV takes half of Pillow's time, but memory for whatever the header claims.
     mode = cv2.IMREAD_COLOR | cv2.IMREAD_IGNORE_ORIENTATION
-    pixels = cv2.imdecode(np.frombuffer(encoded, np.uint8), mode)
-    if pixels is None:
-        raise ValueError("not decoded")
-    return cv2.cvtColor(pixels, cv2.COLOR_BGR2RGB)
+    return cv2.cvtColor(_imdecode(encoded, mode), cv2.COLOR_BGR2RGB)
+
+
+def decode_stored(encoded: bytes, name: str) -> np.ndarray:
+    """Decode an image of the records to the values that it stores.
+
+    Args:
+      encoded: content of an image file.
+      name: for the message.
+
+    Returns:
+      uint8 or uint16 `[H, W]` or `[H, W, channels]`; colours are BGR, in place of the
+      indices of a palette too.
+
+    Raises:
+      UserError: it is too large.
+      Exception: whatever the decoders raise on bad bytes.
+    """
+    open_image(io.BytesIO(encoded), name)
+    if not _chunks_end(encoded):
+        raise ValueError("a chunk goes on after the end")
+    return _imdecode(encoded, cv2.IMREAD_UNCHANGED)
 
 
 def image_size(path: str | Path) -> tuple[int, int]:
@@ -259,6 +277,13 @@ def _chunks_end(encoded: bytes) -> bool:
     while place < len(encoded) and encoded[place + 4 : place + 8] != b"IEND":
         place += 12 + int.from_bytes(encoded[place : place + 4])
     return place <= len(encoded)
+
+
+def _imdecode(encoded: bytes, mode: int) -> np.ndarray:
+    pixels = cv2.imdecode(np.frombuffer(encoded, np.uint8), mode)
+    if pixels is None:
+        raise ValueError("not decoded")
+    return pixels
 
 
 def _decodes_to(encoded: bytes, pixels: np.ndarray) -> bool:
