@@ -35,6 +35,22 @@ def voc_palette(count: int) -> tuple[Colour, ...]:
     return tuple(colours)
 
 
+def check_palette(palette: Sequence[Colour]) -> None:
+    """Refuse colours that are not RGB of 8 bits.
+
+    Raises:
+      UserError: the first of them.
+    """
+    for colour in palette:
+        if len(colour) != 3 or not all(value in range(256) for value in colour):
+            raise UserError(f"palette colour {colour}: three values of 0..255")
+
+
+def numbered_names(count: int) -> tuple[str, ...]:
+    """Return the names of classes that nobody named: class 0, class 1, ..."""
+    return tuple(f"class {index}" for index in range(count))
+
+
 def colour_codes(colours: np.ndarray) -> np.ndarray:
     """Return int32 `[...]`, 0xRRGGBB, of RGB colours uint8 `[..., 3]`."""
     red, green, blue = (colours[..., channel].astype(np.int32) for channel in range(3))
@@ -93,9 +109,7 @@ class LabelSet:
         """Fill in the palette and check the counts against each other."""
         if not all(isinstance(name, str) for name in self.names):
             raise UserError(f"class names {self.names}: text, please")
-        for colour in self.palette:
-            if len(colour) != 3 or not all(value in range(256) for value in colour):
-                raise UserError(f"palette colour {colour}: three values of 0..255")
+        check_palette(self.palette)
         for value in (*self.raw_values, *self.raw_ignore):
             if not 0 <= value <= 65535:
                 raise UserError(f"raw mask value {value}: 0..65535")
