@@ -12,6 +12,7 @@ from pathlib import Path
 
 from jaxseg.data import hints
 from jaxseg.data.folders import IMAGES, MASKS, ORDER, File, Listing
+from jaxseg.data.images import is_jpeg
 from jaxseg.data.pairing import Match, Pair, match, named_as_mask
 from jaxseg.errors import UserError, listed
 
@@ -176,7 +177,7 @@ def _side_by_side(
     for split, inner in files.items():
         named = {file.path for file in inner if named_as_mask(file.key)}
         if not named:  # 1.jpg beside 1.png: a mask is no JPEG
-            jpegs = [f for f in inner if f.path.suffix.lower() in (".jpg", ".jpeg")]
+            jpegs = [file for file in inner if is_jpeg(file.path)]
             keys = {file.key for file in jpegs}
             named = {f.path for f in inner if f.key in keys and f not in jpegs}
         images[split] = [file for file in inner if file.path not in named]

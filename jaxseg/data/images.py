@@ -33,9 +33,12 @@ SIDE = 1_000_000
 FORMATS = ("BMP", "GIF", "JPEG", "JPEG2000", "PNG", "PPM", "TIFF", "WEBP")
 """What an image may be, whatever its name; for an EPS Pillow would start a program."""
 
+_JPEG_SUFFIXES = (".jpg", ".jpeg", ".jpe", ".jfif", ".mpo")
+
 IMAGE_SUFFIXES = (
-    *(".jpg", ".jpeg", ".jpe", ".jfif", ".mpo", ".png", ".bmp", ".gif", ".tif"),
-    *(".tiff", ".webp", ".jp2", ".j2k", ".ppm", ".pgm", ".pbm", ".pnm"),
+    *_JPEG_SUFFIXES,
+    *(".png", ".bmp", ".gif", ".tif", ".tiff", ".webp", ".jp2", ".j2k"),
+    *(".ppm", ".pgm", ".pbm", ".pnm"),
 )
 """Endings, in lower case, of the files in a folder that are taken for images."""
 
@@ -52,6 +55,11 @@ _UPRIGHT = {
 """What sets an image of some EXIF orientation upright."""
 
 _lock = threading.Lock()  # `catch_warnings` is not for several threads at once
+
+
+def is_jpeg(path: Path) -> bool:
+    """Whether a file is a JPEG as its ending says, which a mask rarely is."""
+    return path.suffix.lower() in _JPEG_SUFFIXES
 
 
 def load_image(path: str | Path) -> np.ndarray:

@@ -18,6 +18,9 @@ IGNORE = 255
 
 Colour = tuple[int, int, int]
 
+NO_COLOUR = 1 << 24
+"""From here on a code is a grey value of more than 8 bits, and no colour."""
+
 
 def voc_palette(count: int) -> tuple[Colour, ...]:
     """Return the first `count` colours of the PASCAL VOC colour map.
@@ -206,7 +209,7 @@ class LabelSet:
         classes = np.full(codes.shape, -1, np.int32)
         for index, code in enumerate(palette):
             classes[codes == code] = index
-        unknown = (classes < 0) & (codes < 1 << 24)
+        unknown = (classes < 0) & (codes < NO_COLOUR)
         if self.nearest_colour and unknown.any():
             classes[unknown] = _nearest(codes[unknown], self.palette)
         if self.unknown_is_ignored:

@@ -189,7 +189,8 @@ class _Training:
             self._open_data()
         for text in self.dataset.notes:
             note(text)
-        for remark in self.dataset.check_classes(config.data):
+        remarks = self.dataset.check_classes(config.data)
+        for remark in remarks if is_first() else ():
             warn(remark)
         splits = config.data
         self.train_samples = self.dataset.samples(splits.train_split)

@@ -284,6 +284,7 @@ def pairs(found):
         ("{}/a.jpg", "{}annot/a.png"),
         ("{}/a.jpg", "{}_masks/a.gif"),
         ("{}/a.jpg", "{}/a_mask.png"),
+        ("{}/a.JFIF", "{}/a.png"),
         ("{}/a.jpg", "{}/a.png"),
         ("{}/a_sat.jpg", "{}/a_mask.png"),
         ("{}/images/a.jpg", "{}/images/a_label.png"),
