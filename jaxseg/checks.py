@@ -55,8 +55,7 @@ def _known(kind: str, name: str, known: Any) -> None:
 
 def _check_model(model: Mapping[str, Any]) -> None:
     head, backbone, stride = model["head"], model["backbone"], model["output_stride"]
-    if head != choices.CLASSIFIER:
-        _known("head", head, choices.HEADS)
+    _known("head", head, (*choices.HEADS, choices.CLASSIFIER))
     if backbone is not None:
         _known("backbone", backbone, choices.BACKBONES)
     if model["preset"]:

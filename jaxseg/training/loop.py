@@ -37,6 +37,7 @@ from jaxseg.run import (
     loss,
     normalization,
     optimizer,
+    require_weights,
     scores,
     segmenter,
     size_multiple,
@@ -117,10 +118,13 @@ def train(config: Config, workdir: str | Path | None = None) -> Result:
 
 
 def _train(config: Config, workdir: str | Path | None) -> Result:
-    training = _Training(config)
     workdir = Path("runs") / (config.name or "run") if workdir is None else workdir
+    new = not from_first(lambda: os.path.exists(Path(workdir) / "checkpoints"))
+    if new:
+        require_weights(config)
+    training = _Training(config)
     state = None
-    if not from_first(lambda: os.path.exists(Path(workdir) / "checkpoints")):
+    if new:
         state = training.initial_state(True)  # its errors come before the folder
         training.compile(state)
     dataset = training.dataset
