@@ -46,10 +46,19 @@ def less_memory(options: argparse.Namespace) -> str:
     window = options.window
     if window is None:
         window = from_file(require_run(options.run) / "config.json").evaluation.window
-    smaller = (window or 1024) // 2
-    if smaller < 64:
-        return "give --crf 0 and --scales 1, or shrink the images"
-    return f"give --window {smaller}, which takes images in parts"
+    if smaller := smaller_window(window):
+        return f"give --window {smaller}, which takes images in parts"
+    return "give --crf 0 and --scales 1, or shrink the images"
+
+
+def smaller_window(window: int) -> int:
+    """Return the side of a window that takes less memory; 0 if there is none.
+
+    Args:
+      window: the one that takes too much; 0 is the whole image.
+    """
+    half = (window or 1024) // 2
+    return half if half >= 64 else 0
 
 
 def changed_options(

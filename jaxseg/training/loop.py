@@ -15,6 +15,7 @@ from jax.sharding import Mesh
 
 from jaxseg import devices, memory
 from jaxseg.checks import check, check_images
+from jaxseg.commands.options import smaller_window
 from jaxseg.config import Config, flatten
 from jaxseg.data.catalog import Dataset, open_dataset
 from jaxseg.data.pipeline import KeptSamples, TrainingStream
@@ -391,7 +392,10 @@ class _Training:
         between: Callable[[], None] = lambda: None,
     ) -> Evaluation:
         options = self.config.evaluation
-        remedy = "give --evaluation.batch_size 1 or --evaluation.window 512, and go on"
+        remedy = "give --evaluation.batch_size 1"
+        if window := smaller_window(options.window):
+            remedy += f" or --evaluation.window {window}"
+        remedy += ", and run the same command again to go on"
         with memory.remedied("evaluating", remedy, devices.left):
             return evaluate(
                 eval_step,
