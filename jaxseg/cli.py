@@ -32,6 +32,7 @@ from jaxseg.commands.options import (
 )
 from jaxseg.config import Config, DataConfig, load_config, print_overrides
 from jaxseg.errors import UserError, choose, nearest
+from jaxseg.paths import cache_folder, unwritable_file
 from jaxseg.report.console import fail, mute, note, say, table
 from jaxseg.version import __version__
 
@@ -195,6 +196,8 @@ def _evaluate(words: list[str]) -> int:
     parser.add_argument("--out", type=Path, help="write the figures as JSON")
     options = parser.parse_args(words)
     check_inference(options)
+    if options.out and (reason := unwritable_file(options.out)):
+        raise UserError(f"{options.out}: cannot write ({reason})")
     _set_up()
     from jaxseg.commands.evaluate import evaluate_run
     from jaxseg.devices import left, require_devices
@@ -380,8 +383,6 @@ def _set_up() -> None:
     """Prepare the process, before jax is imported."""
     memory.require_address_space()
     import absl.logging
-
-    from jaxseg.paths import cache_folder
 
     compiled = cache_folder(DataConfig().cache) / "compiled"
     os.environ.setdefault("JAX_COMPILATION_CACHE_DIR", str(compiled))

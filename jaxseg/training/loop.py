@@ -47,7 +47,7 @@ from jaxseg.run import (
 from jaxseg.training.border_weights import BorderWeights
 from jaxseg.training.capacity import SMALLER, compile_step, require_batch
 from jaxseg.training.checkpoint import Checkpoints
-from jaxseg.training.claim import claimed, describe
+from jaxseg.training.claim import claimed, describe, require_writable
 from jaxseg.training.distributed import from_first, is_first, several
 from jaxseg.training.mesh import (
     batch_devices,
@@ -121,7 +121,8 @@ def train(config: Config, workdir: str | Path | None = None) -> Result:
 def _train(config: Config, workdir: str | Path | None) -> Result:
     workdir = Path("runs") / (config.name or "run") if workdir is None else workdir
     new = not from_first(lambda: os.path.exists(Path(workdir) / "checkpoints"))
-    if new:
+    if new:  # what can be said before data is prepared and the step compiled
+        from_first(lambda: require_writable(Path(workdir)))
         require_weights(config)
     training = _Training(config)
     state = None
