@@ -15,6 +15,7 @@ from jax.sharding import Mesh
 
 from jaxseg import devices, memory
 from jaxseg.checks import check, check_images
+from jaxseg.commands.options import smaller_window
 from jaxseg.config import Config, flatten
 from jaxseg.data.catalog import Dataset, open_dataset
 from jaxseg.data.pipeline import KeptSamples, TrainingStream
@@ -37,6 +38,7 @@ from jaxseg.run import (
     loss,
     normalization,
     optimizer,
+    require_weights,
     scores,
     segmenter,
     size_multiple,
@@ -45,7 +47,7 @@ from jaxseg.run import (
 from jaxseg.training.border_weights import BorderWeights
 from jaxseg.training.capacity import SMALLER, compile_step, require_batch
 from jaxseg.training.checkpoint import Checkpoints
-from jaxseg.training.claim import claimed, describe
+from jaxseg.training.claim import claimed, describe, require_writable
 from jaxseg.training.distributed import from_first, is_first, several
 from jaxseg.training.mesh import (
     batch_devices,
@@ -117,10 +119,14 @@ def train(config: Config, workdir: str | Path | None = None) -> Result:
 
 
 def _train(config: Config, workdir: str | Path | None) -> Result:
-    training = _Training(config)
     workdir = Path("runs") / (config.name or "run") if workdir is None else workdir
+    new = not from_first(lambda: os.path.exists(Path(workdir) / "checkpoints"))
+    if new:  # what can be said before data is prepared and the step compiled
+        from_first(lambda: require_writable(Path(workdir)))
+        require_weights(config)
+    training = _Training(config)
     state = None
-    if not from_first(lambda: os.path.exists(Path(workdir) / "checkpoints")):
+    if new:
         state = training.initial_state(True)  # its errors come before the folder
         training.compile(state)
     dataset = training.dataset
@@ -387,7 +393,10 @@ class _Training:
         between: Callable[[], None] = lambda: None,
     ) -> Evaluation:
         options = self.config.evaluation
-        remedy = "give --evaluation.batch_size 1 or --evaluation.window 512, and go on"
+        remedy = "give --evaluation.batch_size 1"
+        if window := smaller_window(options.window):
+            remedy += f" or --evaluation.window {window}"
+        remedy += ", and run the same command again to go on"
         with memory.remedied("evaluating", remedy, devices.left):
             return evaluate(
                 eval_step,
