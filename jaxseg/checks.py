@@ -6,7 +6,7 @@ together.  What depends on the data or on the devices is checked where those are
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from jaxseg import choices
@@ -55,15 +55,14 @@ def _known(kind: str, name: str, known: Any) -> None:
 
 def _check_model(model: Mapping[str, Any]) -> None:
     head, backbone, stride = model["head"], model["backbone"], model["output_stride"]
-    if head != choices.CLASSIFIER:
-        _known("head", head, choices.HEADS)
+    _known("head", head, (*choices.HEADS, choices.CLASSIFIER))
     if backbone is not None:
         _known("backbone", backbone, choices.BACKBONES)
     if model["preset"]:
         _known("preset", model["preset"], choices.PRESETS)
         _known("head of this preset", head, choices.PRESETS[model["preset"]])
-    if stride is not None and stride not in choices.OUTPUT_STRIDES:
-        raise UserError(f"output stride {stride}: a backbone has 8, 16 or 32")
+    if stride is not None:
+        check_output_stride(stride)
     given = {name: model[name] for name in OF_HEADS if model[name] is not None}
     dilated = bool(model["uniform_dilation"] or model["multi_grid"])
     if head == choices.CLASSIFIER:
@@ -73,10 +72,33 @@ def _check_model(model: Mapping[str, Any]) -> None:
         check_head(head, given, bool(placed))
     if backbone is None:
         return
-    if model["multi_grid"] and backbone not in choices.WITH_MULTI_GRID:
+    check_multi_grid(backbone, model["multi_grid"])
+    if head == choices.CLASSIFIER and model["auxiliary"]:
+        check_auxiliary(backbone)
+
+
+def check_output_stride(stride: int) -> None:
+    """Refuse an output stride that no backbone has."""
+    if stride not in choices.OUTPUT_STRIDES:
+        raise UserError(f"output stride {stride}: a backbone has 8, 16 or 32")
+
+
+def check_multi_grid(backbone: str, factors: Sequence[int]) -> None:
+    """Refuse a multi-grid that a backbone does not have, or that is none.
+
+    Args:
+      backbone: a name in `choices.BACKBONES`.
+      factors: on the rates of its last blocks; none for no multi-grid.
+    """
+    if factors and min(factors) < 1:
+        raise UserError(f"multi_grid {tuple(factors)}: each factor is at least 1")
+    if factors and backbone not in choices.WITH_MULTI_GRID:
         raise UserError(f"backbone {backbone!r} has no multi-grid; the ResNets have")
-    classifies = head == choices.CLASSIFIER
-    if classifies and model["auxiliary"] and backbone not in choices.WITH_AUXILIARY:
+
+
+def check_auxiliary(backbone: str) -> None:
+    """Refuse auxiliary classifiers of a backbone that has none."""
+    if backbone not in choices.WITH_AUXILIARY:
         raise UserError(f"backbone {backbone!r} has no auxiliary classifiers")
 
 

@@ -20,15 +20,20 @@ import os
 import sys
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any, NoReturn
+from typing import NoReturn
 
 from jaxseg import memory
 from jaxseg.checks import check_images
+from jaxseg.commands.figures import print_figures
+from jaxseg.commands.options import (
+    add_inference_options,
+    check_inference,
+    less_memory,
+)
 from jaxseg.config import Config, DataConfig, load_config, print_overrides
 from jaxseg.errors import UserError, choose, nearest
-from jaxseg.limits import check_ranges
-from jaxseg.paths import require_run
-from jaxseg.report.console import fail, mute, note, say, table, warn
+from jaxseg.paths import cache_folder, unwritable_file
+from jaxseg.report.console import fail, mute, note, say, table
 from jaxseg.version import __version__
 
 LIGHT = ("-h", "--help", "--version", "models", "datasets", "compare", "inspect")
@@ -156,7 +161,7 @@ def _train_here(config: Config, workdir: str | None) -> int:
     except KeyboardInterrupt:
         fail("interrupted; run the same command again to go on")
         return STOPPED
-    _print_classes(result.results)
+    print_figures(result.results)
     return 0
 
 
@@ -186,17 +191,19 @@ def _evaluate(words: list[str]) -> int:
     parser = _Parser(prog="main.py evaluate", description="Score a trained run.")
     parser.add_argument("--run", required=True, help="run folder")
     parser.add_argument("--split", help="default: the run's evaluation split")
-    _add_inference_options(parser)
+    add_inference_options(parser)
     parser.add_argument("--root", help="folder of the raw data, if it has moved")
     parser.add_argument("--out", type=Path, help="write the figures as JSON")
     options = parser.parse_args(words)
-    _check_inference(options)
+    check_inference(options)
+    if options.out and (reason := unwritable_file(options.out)):
+        raise UserError(f"{options.out}: cannot write ({reason})")
     _set_up()
     from jaxseg.commands.evaluate import evaluate_run
     from jaxseg.devices import left, require_devices
 
     require_devices()
-    with memory.remedied("evaluating", _window_remedy(options), left):
+    with memory.remedied("evaluating", less_memory(options), left):
         results = evaluate_run(
             options.run,
             split=options.split,
@@ -206,7 +213,7 @@ def _evaluate(words: list[str]) -> int:
             window=options.window,
             crf=options.crf,
         )
-    _print_classes(results)
+    print_figures(results)
     if options.out:
         _write(options.out, json.dumps(results, indent=2) + "\n")
     return 0
@@ -219,7 +226,7 @@ def _predict(words: list[str]) -> int:
     parser.add_argument(
         "--out", required=True, type=Path, help="folder for the results"
     )
-    _add_inference_options(parser)
+    add_inference_options(parser)
     parser.add_argument(
         "--values",
         choices=("classes", "masks"),
@@ -228,7 +235,7 @@ def _predict(words: list[str]) -> int:
         " colours of the data set's own masks",
     )
     options = parser.parse_args(words)
-    _check_inference(options)
+    check_inference(options)
     from jaxseg.data.image_search import find_images
 
     find_images(options.images, options.out)
@@ -237,7 +244,7 @@ def _predict(words: list[str]) -> int:
     from jaxseg.devices import left, require_devices
 
     require_devices()
-    with memory.remedied("predicting", _window_remedy(options), left):
+    with memory.remedied("predicting", less_memory(options), left):
         count = predict_files(
             options.run,
             options.images,
@@ -250,27 +257,6 @@ def _predict(words: list[str]) -> int:
         )
     say(f"{count} masks in {options.out / 'masks'}, {options.out / 'overlays'}")
     return 0
-
-
-def _add_inference_options(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("--scales", nargs="+", type=float, help="default: the run's")
-    parser.add_argument("--flip", action="store_true", default=None)
-    parser.add_argument("--window", type=int, help="side of a sliding window, pixels")
-    parser.add_argument("--crf", type=int, help="iterations of a dense CRF; 0 is none")
-
-
-def _check_inference(options: argparse.Namespace) -> None:
-    """Refuse what can be seen without jax: no run folder, a value out of its range."""
-    require_run(options.run)
-    names = ("scales", "flip", "window", "crf")
-    given = {f"evaluation.{name}": getattr(options, name) for name in names}
-    check_ranges({name: value for name, value in given.items() if value is not None})
-
-
-def _window_remedy(options: argparse.Namespace) -> str:
-    """Say what takes less memory where images are segmented."""
-    window = options.window or 1024
-    return f"give --window {max(64, window // 2)}, which takes images in parts"
 
 
 def _models(words: list[str]) -> int:
@@ -375,35 +361,6 @@ def _compare(words: list[str]) -> int:
     return 0
 
 
-def _print_classes(results: dict[str, Any]) -> None:
-    rows = [
-        (name, _percent(iou), _percent(results["per_class_dice"][name]))
-        for name, iou in results["per_class_iou"].items()
-    ]
-    occurring = [
-        name for name, iou in results["per_class_iou"].items() if iou is not None
-    ]
-    mean = "mean IoU"
-    if len(occurring) == 1:
-        mean = f"IoU of class {occurring[0]}, the only one,"
-        warn(
-            f"only class {occurring[0]} occurs in the labels and predictions of split"
-            f" {results['split']}: the figures below are of it alone and say little"
-        )
-    rows.append(("mean", _percent(results["miou"]), _percent(results["mean_dice"])))
-    table(rows, ("class", "IoU %", "Dice %"))
-    say(
-        f"{results['images']} {results['split']} images, step {results['step']}:"
-        f" {mean} {_percent(results['miou'])} %,"
-        f" frequency-weighted {_percent(results['frequency_weighted_iou'])} %,"
-        f" pixel accuracy {_percent(results['pixel_accuracy'])} %"
-    )
-
-
-def _percent(share: float | None) -> str:
-    return "-" if share is None else f"{100 * share:.2f}"
-
-
 def _write(path: Path, text: str) -> None:
     try:
         path.write_text(text)
@@ -426,8 +383,6 @@ def _set_up() -> None:
     """Prepare the process, before jax is imported."""
     memory.require_address_space()
     import absl.logging
-
-    from jaxseg.paths import cache_folder
 
     compiled = cache_folder(DataConfig().cache) / "compiled"
     os.environ.setdefault("JAX_COMPILATION_CACHE_DIR", str(compiled))

@@ -35,10 +35,11 @@ def require_devices() -> None:
 
 def left() -> str:
     """Say how much memory is left, on the first device or, for a CPU, on the host."""
-    stats = _stats()
+    device = jax.local_devices()[0]
+    stats = _stats(device)
     if stats is None:
         return memory.left()
-    device, limit = jax.local_devices()[0], stats["bytes_limit"]
+    limit = stats["bytes_limit"]
     free = memory.written(limit - stats["bytes_in_use"])
     return f"{free} of {memory.written(limit)} are left on {device}"
 
@@ -53,21 +54,23 @@ def require(compiled: Any, given: int, what: str, remedy: str) -> None:
       remedy: what takes less.
 
     Raises:
-      UserError: its buffers do not fit; where the backend does not say, nothing.
+      UserError: its buffers do not fit.  Where the compiler does not say what they
+        take, or a device other than a CPU what it has, nothing is refused.
     """
     sizes = compiled.memory_analysis()
     if sizes is None:
         return
     needed = sizes.temp_size_in_bytes + given
     needed += max(0, sizes.output_size_in_bytes - sizes.alias_size_in_bytes)
-    stats = _stats()
-    if stats is None:  # devices of a CPU share the host's memory
+    device = jax.local_devices()[0]
+    if device.platform == "cpu":  # all of them share the host's memory
         memory.require(needed * jax.local_device_count(), what, remedy)
-    else:
+    elif stats := _stats(device):
         free = stats["bytes_limit"] - stats["bytes_in_use"]
         memory.require(needed, what, remedy, free)
 
 
-def _stats() -> dict[str, int] | None:
-    stats = jax.local_devices()[0].memory_stats()
+def _stats(device: Any) -> dict[str, int] | None:
+    """Return what a device says of its memory, bytes; None where it does not say."""
+    stats = device.memory_stats()
     return stats if stats and {"bytes_limit", "bytes_in_use"} <= set(stats) else None

@@ -1,6 +1,6 @@
 """What a user can mend, said in one line.
 
-Every room raises `UserError` for a mistake that lies outside the program (a wrong
+Every module raises `UserError` for a mistake that lies outside the program (a wrong
 name, file or value); `jaxseg.cli` prints it as one line.  Anything else that escapes
 is a bug and keeps its traceback.
 """

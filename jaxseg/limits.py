@@ -90,11 +90,9 @@ def check_ranges(values: Mapping[str, Any], source: str = "") -> None:
         for number in _numbers(value):
             if low <= number <= high or (name in _OR_0 and number == 0):
                 continue
-            smallest = "more than 0" if low == _ABOVE_0 else f"at least {low:g}"
-            either = ", or 0" if name in _OR_0 else ""
-            raise UserError(
-                f"{where}{name} {_short(value)}: {smallest}, at most {high:g}{either}"
-            )
+            smallest = "more than 0" if low == _ABOVE_0 else f"at least {low:.10g}"
+            largest = f"at most {high:.10g}" + (", or 0" if name in _OR_0 else "")
+            raise UserError(f"{where}{name} {_short(value)}: {smallest}, {largest}")
     name = values.get("name", "")
     path = PurePath(name)
     if path.is_absolute() or ".." in path.parts or not name.isprintable():

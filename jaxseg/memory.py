@@ -48,19 +48,58 @@ def written(count: float) -> str:
 def available() -> int | None:
     """Return the bytes that this process may still take, or None if nobody says.
 
-    The least of what the machine has free (swap too) and what `ulimit -v` leaves.
+    The least of what the machine has free (swap too), what `ulimit -v` leaves, and what
+    the process' control groups leave, by which containers and batch systems limit it.
     """
-    found = [_free(), _left_of_limit()]
+    found = [_free(), _left_of_limit(), left_of_groups()]
     return min((count for count in found if count is not None), default=None)
 
 
 def _free() -> int | None:
     try:
-        lines = Path("/proc/meminfo").read_text().splitlines()
-        values = {line.split(":")[0]: int(line.split()[1]) for line in lines}
+        values = _numbers(Path("/proc/meminfo"))
         return 1024 * (values["MemAvailable"] + values["SwapFree"])
     except (OSError, ValueError, KeyError, IndexError):
         return None
+
+
+def left_of_groups(
+    groups: Path = Path("/proc/self/cgroup"), mount: Path = Path("/sys/fs/cgroup")
+) -> int | None:
+    """Return the bytes that control groups (version 2) leave, or None without a limit.
+
+    Args:
+      groups: says in which group the process is.
+      mount: where the groups lie as folders.
+    """
+    try:
+        lines = groups.read_text().splitlines()
+        name = next(line[3:] for line in lines if line.startswith("0::"))
+    except (OSError, ValueError, StopIteration):
+        return None
+    group = mount / name.strip("/")
+    folders = [group, *group.parents][: len(group.parts) - len(mount.parts) + 1]
+    found = [_left_of_group(folder) for folder in folders]
+    return min((count for count in found if count is not None), default=None)
+
+
+def _left_of_group(folder: Path) -> int | None:
+    """Return the bytes below a group's limit; the cache of files makes room."""
+    try:
+        limit = int((folder / "memory.max").read_text())  # "max" is none
+        taken = int((folder / "memory.current").read_text())
+        parts = _numbers(folder / "memory.stat")
+        cached = parts["file"] - parts["shmem"] + parts["slab_reclaimable"]
+        swap = 1024 * _numbers(Path("/proc/meminfo"))["SwapFree"]
+    except (OSError, ValueError, KeyError, IndexError):
+        return None
+    return max(0, limit - taken + cached) + swap
+
+
+def _numbers(file: Path) -> dict[str, int]:
+    """Read a file of the system with a name and a number in each line."""
+    words = [line.split() for line in file.read_text().splitlines()]
+    return {name.removesuffix(":"): int(number) for name, number, *_ in words}
 
 
 def _limit() -> int | None:

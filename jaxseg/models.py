@@ -16,8 +16,14 @@ import jax.numpy as jnp
 
 from jaxseg.backbones import BACKBONES
 from jaxseg.backbones.entry import IMAGENET_MEAN, IMAGENET_STD
-from jaxseg.checks import check_classifier, check_head
-from jaxseg.choices import CLASSIFIER, FREEZES, OUTPUT_STRIDES, SMALLEST
+from jaxseg.checks import (
+    check_auxiliary,
+    check_classifier,
+    check_head,
+    check_multi_grid,
+    check_output_stride,
+)
+from jaxseg.choices import CLASSIFIER, FREEZES, SMALLEST
 from jaxseg.errors import UserError, choose
 from jaxseg.heads import HEADS
 from jaxseg.heads.fcn import FCN
@@ -284,8 +290,8 @@ def create_backbone(
       UserError: an unknown name, or a value out of range.
     """
     entry = choose("backbone", name, BACKBONES)
-    if output_stride not in OUTPUT_STRIDES:
-        raise UserError(f"output stride {output_stride}: a backbone has 8, 16 or 32")
+    check_output_stride(output_stride)
+    check_multi_grid(name, multi_grid)
     if width <= 0:
         raise UserError(f"model.width {width}: it must be positive")
     module = entry.build(
@@ -295,13 +301,7 @@ def create_backbone(
         uniform_dilation=uniform_dilation,
         dtype=dtype,
     )
-    if not multi_grid:
-        return module
-    if min(multi_grid) < 1:
-        raise UserError(f"multi_grid {tuple(multi_grid)}: positive factors, please")
-    if "multi_grid" not in _fields(type(module)):
-        raise UserError(f"backbone {name!r} has no multi-grid; the ResNets have")
-    return module.clone(multi_grid=tuple(multi_grid))
+    return module.clone(multi_grid=tuple(multi_grid)) if multi_grid else module
 
 
 def create_classifier(
@@ -334,8 +334,8 @@ def create_classifier(
     entry = BACKBONES[backbone]
     if entry.classifier:
         body = body.clone(**entry.classifier)
-    if auxiliary and entry.auxiliary is None:
-        raise UserError(f"backbone {backbone!r} has no auxiliary classifiers")
+    if auxiliary:
+        check_auxiliary(backbone)
     return Classifier(
         backbone=body,
         head=entry.top(num_classes=num_classes, dtype=compute),

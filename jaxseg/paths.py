@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import errno
 import os
 from pathlib import Path
 
@@ -61,3 +62,31 @@ def require_run(workdir: str | Path) -> Path:
         if not os.path.isfile(workdir / name):
             raise UserError(f"{workdir}: not a run folder, {name} is missing")
     return workdir
+
+
+def unwritable_folder(path: Path) -> str:
+    """Say why a folder cannot be made or written into; "" if that is not seen.
+
+    Nothing is written to find out.
+    """
+    place = path
+    while not os.path.lexists(place) and place != place.parent:
+        place = place.parent
+    if not os.path.isdir(place):
+        return os.strerror(errno.EEXIST if place == path else errno.ENOTDIR)
+    return _closed(place)
+
+
+def unwritable_file(path: Path) -> str:
+    """Say why a file cannot be written in a folder that is there; "" likewise."""
+    if os.path.isdir(path):
+        return os.strerror(errno.EISDIR)
+    if not os.path.isdir(path.parent):
+        there = os.path.lexists(path.parent)
+        return os.strerror(errno.ENOTDIR if there else errno.ENOENT)
+    return _closed(path if os.path.exists(path) else path.parent)
+
+
+def _closed(place: Path) -> str:
+    """Say why an entry is not to be written to, if it is not."""
+    return "" if os.access(place, os.W_OK) else os.strerror(errno.EACCES)

@@ -52,7 +52,7 @@ from jaxseg.training.losses import (
 from jaxseg.training.optimizer import SCHEDULES, create_optimizer
 from jaxseg.weights.families.heads_smp import SMP_ARGUMENTS
 from jaxseg.weights.folders import is_run
-from jaxseg.weights.load import load_weights
+from jaxseg.weights.load import find_files, load_weights
 from jaxseg.weights.surgery import transplant
 
 CONFIG, LABELS, DATA = "config.json", "labels.json", "data.json"
@@ -145,6 +145,17 @@ class Run:
                 abstract_variables(model, sharding), step, self.config.train.ema > 0
             )
         return model, variables, step
+
+
+def require_weights(config: Config) -> None:
+    """Refuse weights that are not there, before data is prepared for them.
+
+    Raises:
+      UserError: `model.weights` names no run, file, folder or package with weights.
+    """
+    weights = config.model.weights
+    if weights and not is_run(Path(weights)):
+        find_files(weights)
 
 
 def starting_variables(

@@ -15,6 +15,7 @@ FLOORS = {
     "memory": 0,
     "locks": 0,
     "paths": 0,
+    "typed_json": 0,
     "config": 0,
     "version": 0,
     "data.labels": 0,

@@ -24,6 +24,8 @@ def test_the_default_config_is_sound():
     [
         ({"data.name": "foldr"}, "unknown data set 'foldr'. Did you mean 'folder'"),
         ({"model.head": "unett"}, "unknown head 'unett'. Did you mean 'unet'"),
+        ({"model.head": "clasifier"}, "Did you mean 'classifier'"),
+        ({"train.batch_size": -4}, "-4: at least 1, at most 1048576$"),
         ({"model.backbone": "resnet5"}, "unknown backbone 'resnet5'"),
         ({"model.preset": "timm"}, "unknown preset 'timm'"),
         ({"model.head": "lraspp", "model.preset": "smp"}, "head of this preset"),

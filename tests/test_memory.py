@@ -3,6 +3,7 @@
 import errno
 import subprocess
 import sys
+from dataclasses import dataclass
 from pathlib import Path
 
 import jax
@@ -117,6 +118,53 @@ def test_an_address_space_too_small_for_jax_is_refused(command):
 def test_what_a_limit_leaves_is_what_is_free():
     done = run("assert memory.available() < 2**29", 2**19)
     assert done.returncode == 0, done.stderr
+
+
+def group(folder: Path, limit: str, taken: int, files: int):
+    folder.mkdir(exist_ok=True)
+    (folder / "memory.max").write_text(f"{limit}\n")
+    (folder / "memory.current").write_text(f"{taken}\n")
+    stat = f"anon {taken - files}\nfile {files}\nshmem 0\nslab_reclaimable 0\n"
+    (folder / "memory.stat").write_text(stat)
+
+
+def test_the_narrowest_control_group_says_what_is_left(tmp_path):
+    (tmp_path / "groups").write_text("1:cpu:/other\n0::/job/step\n")
+    asked = tmp_path / "groups", tmp_path
+    assert memory.left_of_groups(*asked) is None
+    group(tmp_path / "job", "max", 2**50, 0)
+    group(tmp_path / "job/step", f"{2**60}", 2**50, 2**40)
+    outer = memory.left_of_groups(*asked)
+    group(tmp_path / "job", f"{2**59}", 2**50, 2**40)
+    inner = memory.left_of_groups(*asked)
+    assert outer is not None and inner is not None
+    assert outer - inner == 2**60 - 2**59
+    swap = inner - (2**59 - 2**50 + 2**40)
+    assert 0 <= swap < 2**50
+
+
+@dataclass
+class Accelerator:
+    """What JAX knows of a device that is no CPU."""
+
+    stats: dict[str, int] | None
+    platform: str = "gpu"
+
+    def memory_stats(self):
+        return self.stats
+
+
+def test_an_accelerator_is_asked_for_its_own_memory_or_not_compared(monkeypatch):
+    program = jax.jit(jnp.negative)
+    program = program.lower(jax.ShapeDtypeStruct((2**44,), jnp.float32)).compile()
+    silent = Accelerator(None)
+    monkeypatch.setattr(jax, "local_devices", lambda: [silent])
+    devices.require(program, 0, "a program", "R")
+    small = jax.jit(jnp.sin).lower(jnp.float32(0)).compile()
+    full = Accelerator({"bytes_limit": 2**30, "bytes_in_use": 2**30})
+    monkeypatch.setattr(jax, "local_devices", lambda: [full])
+    with pytest.raises(UserError, match="0 bytes are free; R"):
+        devices.require(small, 1, "a program", "R")
 
 
 @pytest.mark.parametrize("platform", ["cuda", "cpuu"])

@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from jaxseg.paths import cache_folder, replace_text
+from jaxseg.paths import cache_folder, replace_text, unwritable_file, unwritable_folder
 
 
 @pytest.mark.parametrize(
@@ -20,6 +20,26 @@ def test_the_cache_is_the_option_else_the_variable_else_the_home_folder(
 ):
     monkeypatch.setenv("JAXSEG_CACHE", variable)
     assert cache_folder(cache) == expected.resolve()
+
+
+@pytest.mark.parametrize(
+    ("place", "as_folder", "as_file"),
+    [
+        ("folder", "", "Is a directory"),
+        ("folder/new", "", ""),
+        ("folder/new/deep", "", "No such file or directory"),
+        ("file", "File exists", ""),
+        ("file/new", "Not a directory", "Not a directory"),
+    ],
+)
+def test_why_a_place_cannot_be_written_is_seen_without_writing(
+    tmp_path, place, as_folder, as_file
+):
+    (tmp_path / "folder").mkdir()
+    (tmp_path / "file").touch()
+    assert unwritable_folder(tmp_path / place) == as_folder
+    assert unwritable_file(tmp_path / place) == as_file
+    assert sorted(entry.name for entry in tmp_path.rglob("*")) == ["file", "folder"]
 
 
 def test_a_text_file_is_replaced_and_nothing_is_left_beside_it(tmp_path):

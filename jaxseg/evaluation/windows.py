@@ -110,8 +110,8 @@ class WindowedScores:
           variables: of the model.
           images: uint8 `[B, H, W, 3]` on the host; of several processes, this one's.
           mesh: the devices, which divide the images; None is the default device.
-          done: called with the number of windows that are on their way, again and
-            again, so that all of `count` are named once.
+          done: called after each group of windows with their number; all numbers add
+            up to `count`.
         """
         found = self._logit_blocks(variables, images, mesh, done)
         if self._crf is None:

@@ -9,12 +9,14 @@ from __future__ import annotations
 import os
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
+from pathlib import Path
 
 from jaxseg.config import Config, flatten, from_file
 from jaxseg.data.identity import Identity
 from jaxseg.data.records import Dataset
 from jaxseg.errors import UserError
 from jaxseg.locks import locked
+from jaxseg.paths import unwritable_folder
 from jaxseg.report.console import note
 from jaxseg.run import CONFIG, LABELS, Run, read_labels, warmup_steps
 
@@ -43,6 +45,16 @@ Which files are read, and how many classes they have, is told by the data itself
 WARMUP = "optimizer.warmup_steps"
 
 
+def require_writable(workdir: Path) -> None:
+    """Refuse a run folder that cannot be made, before data is prepared for it.
+
+    Raises:
+      UserError: it, or the folder that it is to be made in, cannot be written into.
+    """
+    if reason := unwritable_folder(workdir):
+        raise _unwritable(workdir, reason)
+
+
 @contextmanager
 def claimed(run: Run, dataset: Dataset) -> Iterator[None]:
     """Lock the folder of a run, made if it is missing, and check what it holds.
@@ -64,7 +76,7 @@ def claimed(run: Run, dataset: Dataset) -> Iterator[None]:
             lock = locked(run.workdir / ".lock", wait=False, remove=True)
             free = held.enter_context(lock)
         except OSError as error:
-            raise _unwritable(run, error) from error
+            raise _unwritable(run.workdir, error.strerror) from error
         if not free:
             raise UserError(
                 f"{run.workdir}: another process is training here; wait for it, or"
@@ -84,7 +96,7 @@ def describe(run: Run, dataset: Dataset) -> None:
     try:
         run.write(Identity.of(dataset, _splits(run)))
     except OSError as error:
-        raise _unwritable(run, error) from error
+        raise _unwritable(run.workdir, error.strerror) from error
 
 
 def _require_same(run: Run, dataset: Dataset) -> None:
@@ -137,8 +149,8 @@ def _splits(run: Run) -> tuple[str, str]:
     return run.config.data.train_split, run.config.data.eval_split
 
 
-def _unwritable(run: Run, error: OSError) -> UserError:
+def _unwritable(workdir: Path, reason: str | None) -> UserError:
     return UserError(
-        f"{run.workdir}: cannot write the run folder ({error.strerror}); choose"
-        " another with --workdir"
+        f"{workdir}: cannot write the run folder ({reason}); choose another with"
+        " --workdir"
     )

@@ -11,6 +11,7 @@ import contextlib
 import itertools
 import json
 import os
+import re
 import sys
 import time
 from collections.abc import Callable
@@ -47,8 +48,11 @@ def start(
       process: which of them this is, from 0.
 
     Raises:
-      UserError: the environment does not say, or the others were not reached.
+      UserError: `coordinator` is no address, the environment does not say, or the
+        others were not reached.
     """
+    if coordinator is not None:
+        _check_address(coordinator)
     try:
         jax.distributed.initialize(
             coordinator,
@@ -65,6 +69,16 @@ def start(
     except RuntimeError as error:
         line = str(error).splitlines()[0]
         raise UserError(f"--distributed: {coordinator or 'cluster'}: {line}") from error
+
+
+def _check_address(coordinator: str) -> None:
+    """Refuse what is no HOST:PORT: jax would wait for minutes."""
+    host, _, port = coordinator.rpartition(":")
+    if not host or not re.fullmatch("[0-9]{1,5}", port) or not 0 < int(port) < 65536:
+        raise UserError(
+            f"--coordinator {coordinator!r}: HOST:PORT with a port from 1 to 65535,"
+            " such as localhost:1234"
+        )
 
 
 def several() -> bool:

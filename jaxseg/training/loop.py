@@ -14,6 +14,7 @@ import numpy as np
 
 from jaxseg import devices, memory
 from jaxseg.checks import check, check_images
+from jaxseg.commands.options import smaller_window
 from jaxseg.config import Config, TrainConfig, flatten
 from jaxseg.data.pipeline import KeptSamples, TrainingStream
 from jaxseg.errors import UserError
@@ -26,13 +27,10 @@ from jaxseg.models import abstract_variables
 from jaxseg.predictor import Predictor
 from jaxseg.report.console import Progress, note, warn
 from jaxseg.report.events import MetricLog
-from jaxseg.run import (
-    Run,
-    size_multiple,
-)
+from jaxseg.run import Run, require_weights, size_multiple
 from jaxseg.training.capacity import SMALLER
 from jaxseg.training.checkpoint import Checkpoints
-from jaxseg.training.claim import claimed, describe
+from jaxseg.training.claim import claimed, describe, require_writable
 from jaxseg.training.distributed import from_first, is_first, several
 from jaxseg.training.mesh import (
     gather,
@@ -98,10 +96,14 @@ def train(config: Config, workdir: str | Path | None = None) -> Result:
 
 
 def _train(config: Config, workdir: str | Path | None) -> Result:
-    setup = Setup(config)
     workdir = Path("runs") / (config.name or "run") if workdir is None else workdir
+    new = not from_first(lambda: os.path.exists(Path(workdir) / "checkpoints"))
+    if new:  # what can be said before data is prepared and the step compiled
+        from_first(lambda: require_writable(Path(workdir)))
+        require_weights(config)
+    setup = Setup(config)
     state = None
-    if not from_first(lambda: os.path.exists(Path(workdir) / "checkpoints")):
+    if new:
         state = setup.initial_state(True)  # its errors come before the folder
         setup.compile(state)
     dataset = setup.dataset
@@ -283,7 +285,10 @@ class _Training:
         between: Callable[[], None] = lambda: None,
     ) -> Evaluation:
         setup, options = self.setup, self.config.evaluation
-        remedy = "give --evaluation.batch_size 1 or --evaluation.window 512, and go on"
+        remedy = "give --evaluation.batch_size 1"
+        if window := smaller_window(options.window):
+            remedy += f" or --evaluation.window {window}"
+        remedy += ", and run the same command again to go on"
         with memory.remedied("evaluating", remedy, devices.left):
             return evaluate(
                 eval_step,

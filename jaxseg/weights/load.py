@@ -24,7 +24,7 @@ from jaxseg.weights.families.heads_smp import SMP_ARGUMENTS
 from jaxseg.weights.folders import files_of_weights
 from jaxseg.weights.matching import Match, Names, match_prefixed
 from jaxseg.weights.names import names_of_heads, tables, unused
-from jaxseg.weights.readers import read_weights
+from jaxseg.weights.readers import read_weights, require_file
 from jaxseg.weights.writers import write_safetensors
 
 _log = logging.getLogger("jaxseg").warning
@@ -78,10 +78,9 @@ def load_weights(
     if isinstance(file, Mapping):
         tensors, file = file, "the weights"
     else:
-        path, prefix = _split(locate(file))
-        paths, chosen = files_of_weights(path) if os.path.isdir(path) else ([path], "")
-        if chosen:
-            log(f"{path}: {chosen}")
+        paths, prefix, remark = find_files(file)
+        if remark:
+            log(remark)
         tensors = {}
         for each in paths:
             read = read_weights(each, key=key, allow_nonfinite=allow_nonfinite)
@@ -123,6 +122,26 @@ def load_weights(
     if match.missing or match.shapes:
         found = naming.leaves(variables or _drawn(model)) | found
     return naming.nested(found)
+
+
+def find_files(file: str | Path) -> tuple[list[Path], str, str]:
+    """Find the files of weights that a name means, without reading them.
+
+    Args:
+      file: as in `load_weights`.
+
+    Returns:
+      The files, the prefix that is asked for or "", and a line on the choice or "".
+
+    Raises:
+      UserError: there is no such file, or it is none of weights.
+    """
+    path, prefix = _split(locate(file))
+    if not os.path.isdir(path):
+        require_file(path)
+        return [path], prefix, ""
+    paths, chosen = files_of_weights(path)
+    return paths, prefix, f"{path}: {chosen}"
 
 
 def _split(path: Path) -> tuple[Path, str]:

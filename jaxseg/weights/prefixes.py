@@ -49,11 +49,11 @@ def choose_prefix(
             best = prefix
     if not best:
         return "", []
-    rivals = [
-        prefix
-        for prefix, count in fits.items()
-        if prefix and count >= RIVAL * fits[best] and not _nested(prefix, best)
-    ]
+    rivals: list[str] = []
+    for prefix in sorted(fits, key=lambda each: -fits[each]):
+        apart = not any(_nested(prefix, other) for other in (best, *rivals))
+        if apart and fits[prefix] >= RIVAL * fits[best]:
+            rivals.append(prefix)
     plain = [prefix for prefix in (best, *rivals) if not is_average(prefix)]
     if len(plain) > 1 or (not plain and rivals):
         said = ", ".join(f"{name!r} ({fits[name]})" for name in (best, *rivals))

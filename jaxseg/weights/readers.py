@@ -90,8 +90,7 @@ def read_weights(
         finite.  The message is one line and begins with the path.
     """
     path = Path(path)
-    if "\0" in str(path):
-        raise UserError(f"{path}: no name of a file has a NUL in it")
+    require_file(path)
     try:
         found = _read(path, key)
     except UserError as error:
@@ -107,6 +106,24 @@ def read_weights(
     return found
 
 
+def require_file(path: Path) -> None:
+    """Refuse a path where there is no plain file.
+
+    Raises:
+      UserError: there is nothing, a folder, a pipe or a device.
+    """
+    if "\0" in str(path):
+        raise UserError(f"{path}: no name of a file has a NUL in it")
+    try:
+        mode = path.stat().st_mode
+    except OSError as error:
+        raise UserError(f"{path}: cannot be read ({error.strerror})") from error
+    if stat.S_ISDIR(mode):
+        raise UserError(f"{path}: a folder; name the file of weights in it")
+    if not stat.S_ISREG(mode):  # reading a pipe or a device may never end
+        raise UserError(f"{path}: not a plain file; copy it to one")
+
+
 def count_nonfinite(tensors: Mapping[str, np.ndarray]) -> dict[str, int]:
     """Return how many NaN and infinite values each tensor has, if it has any."""
     counts = {}
@@ -119,11 +136,6 @@ def count_nonfinite(tensors: Mapping[str, np.ndarray]) -> dict[str, int]:
 
 
 def _read(path: Path, key: str | None) -> WeightFile:
-    status = path.stat()
-    if stat.S_ISDIR(status.st_mode):
-        raise UserError("a folder; name the file of weights in it")
-    if not stat.S_ISREG(status.st_mode):  # reading a pipe or a device may never end
-        raise UserError("not a plain file; copy it to one")
     with path.open("rb") as file:
         file_bytes = os.fstat(file.fileno()).st_size
         head = file.read(512)

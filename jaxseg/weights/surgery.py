@@ -17,7 +17,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from jaxseg.choices import OUTPUT_STRIDES
+from jaxseg.checks import check_output_stride
 from jaxseg.errors import UserError
 from jaxseg.models import Classifier, Segmenter
 from jaxseg.weights.naming import Path, leaves, nested
@@ -55,8 +55,7 @@ def to_dense(
     """
     if min(crop) < 32:
         raise UserError(f"crop {crop}: a classifier sees at least 32 pixels a side")
-    if output_stride not in OUTPUT_STRIDES:
-        raise UserError(f"output stride {output_stride}: a backbone has 8, 16 or 32")
+    check_output_stride(output_stride)
     image = jax.ShapeDtypeStruct((1, *crop, classifier.example[-1]), jnp.float32)
     key = jax.random.key(0)
     features, _ = jax.eval_shape(classifier.backbone.init_with_output, key, image)

@@ -15,7 +15,12 @@ def words(*command: str, said: str, name: str = "") -> Case:
 
     def make(place: Place) -> list[str]:
         known = {"RUN": str(place.sound_run), "EXPERIMENT": place.experiment()}
-        return [known.get(word, word) for word in command]
+        return [
+            word.replace(first, known[first])
+            if (first := word.split("/")[0]) in known
+            else word
+            for word in command
+        ]
 
     short = " ".join(command)
     return Case(name or short, make, said)
@@ -192,6 +197,11 @@ ARGUMENTS = [
     Case("predict --out whose masks are a file", _masks_are_a_file, "results/masks"),
     words("evaluate", "--run", "RUN", "--out", "/", said="/: cannot write"),
     words("evaluate", "--run", "RUN", "--out", "no/x.json", said="no/x.json: cannot"),
+    words(
+        *("evaluate", "--run", "RUN", "--out", "no/x.json", "--root", "gone"),
+        said=r"no/x.json: cannot write \(No such file",
+        name="evaluate --out that cannot be, said before data is looked for",
+    ),
     words("compare", said="runs"),
     words("compare", "gone", "--out", "out/x", said="gone: not a run folder"),
     words("compare", "", "--out", "out/x", said="not a run folder"),
@@ -223,5 +233,19 @@ ARGUMENTS = [
         name="--workdir of 5000 letters",
     ),
     words("--config", "EXPERIMENT", "--workdir", said="--workdir"),
+    words(
+        *("--config", "EXPERIMENT", "--workdir", "EXPERIMENT/run"),
+        *("--data.root", "gone"),
+        said=r"sound\.py/run: cannot write the run folder \(Not a directory\)",
+        name="--workdir that cannot be, said before data is looked for",
+    ),
+    *(
+        words(
+            *("--config", "EXPERIMENT", "--coordinator", address),
+            *("--processes", "2", "--process", "0"),
+            said=f"--coordinator '{address}': HOST:PORT with a port from 1 to 65535",
+        )
+        for address in ("localhost", "localhost:99999", ":1234", "localhost:http")
+    ),
     Case("a name that leads elsewhere", _escaping_name, "name '../elsewhere'"),
 ]

@@ -122,6 +122,13 @@ WEIGHTS = [
     ),
     _hub("of an empty file", r"hub/model\.safetensors: an empty", model_safetensors=""),
     named("gone.pth#model.", "gone.pth: cannot be read"),
+    Case(
+        "weights are missing, which is said before data is looked for",
+        lambda place: train(
+            place.experiment(), "--model.weights", "gone.pth", "--data.root", "nowhere"
+        ),
+        "gone.pth: cannot be read",
+    ),
     Case("weights are a pipe", _pipe, r"pipe\.pth: not a plain file"),
     named("gone.pth", "gone.pth: cannot be read"),
     named("x" * 5000, "xxx", "a name of 5000 letters"),

@@ -9,6 +9,7 @@ from jaxseg.errors import UserError
 from jaxseg.models import create_classifier, create_model
 from jaxseg.weights.load import load_weights, save_weights
 from jaxseg.weights.naming import leaves
+from jaxseg.weights.prefixes import choose_prefix
 from jaxseg.weights.readers import read_tensors
 from jaxseg.weights.writers import write_safetensors
 
@@ -107,6 +108,14 @@ def test_two_networks_that_fit_alike_are_refused_until_one_is_named(
     loaded = load_weights(model, named, strict=False, log=said.append)
     assert_equal(loaded["params"], variables["params"], 2.0)
     assert "names begin with 'teacher.'" in said[0]
+
+
+def test_a_part_of_a_network_is_not_named_beside_the_network():
+    inside = [f"backbone.{index}" for index in range(9)] + ["head.weight"]
+    names = [prefix + name for prefix in ("student.", "teacher.") for name in inside]
+    fits = {"student.": 10, "teacher.": 10, "teacher.backbone.": 9}
+    with pytest.raises(UserError, match=r"with: 'student.' \(10\), 'teacher.' \(10\)$"):
+        choose_prefix(names, 0, lambda prefix: fits.get(prefix, 0))
 
 
 def test_a_prefix_that_no_name_has_is_refused(classifier, tmp_path):

@@ -1,0 +1,42 @@
+"""The figures of an evaluation, on the terminal."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from jaxseg.report.console import say, table, warn
+
+
+def print_figures(results: Mapping[str, Any]) -> None:
+    """Print IoU and Dice of every class, and a line on the whole.
+
+    Args:
+      results: the content of `results.json`.
+    """
+    rows = [
+        (name, _percent(iou), _percent(results["per_class_dice"][name]))
+        for name, iou in results["per_class_iou"].items()
+    ]
+    occurring = [
+        name for name, iou in results["per_class_iou"].items() if iou is not None
+    ]
+    mean = "mean IoU"
+    if len(occurring) == 1:
+        mean = f"IoU of class {occurring[0]}, the only one,"
+        warn(
+            f"only class {occurring[0]} occurs in the labels and predictions of split"
+            f" {results['split']}: the figures below are of it alone and say little"
+        )
+    rows.append(("mean", _percent(results["miou"]), _percent(results["mean_dice"])))
+    table(rows, ("class", "IoU %", "Dice %"))
+    say(
+        f"{results['images']} {results['split']} images, step {results['step']}:"
+        f" {mean} {_percent(results['miou'])} %,"
+        f" frequency-weighted {_percent(results['frequency_weighted_iou'])} %,"
+        f" pixel accuracy {_percent(results['pixel_accuracy'])} %"
+    )
+
+
+def _percent(share: float | None) -> str:
+    return "-" if share is None else f"{100 * share:.2f}"
