@@ -225,11 +225,11 @@ def wait(options: argparse.Namespace) -> None:
     import jax
 
     from jaxseg.data.pipeline import KeptSamples, TrainingStream
-    from jaxseg.training.loop import _Training
     from jaxseg.training.mesh import shard_batch
+    from jaxseg.training.setup import Setup
 
     config: Config = load_config(options.config, options.extra)
-    training = _Training(config)
+    training = Setup(config)
     state = training.initial_state(fresh=False)
     step = training.train_step()
     source = TrainingStream(

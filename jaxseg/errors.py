@@ -8,7 +8,7 @@ is a bug and keeps its traceback.
 from __future__ import annotations
 
 import difflib
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from typing import TypeVar
 
 Value = TypeVar("Value")
@@ -22,6 +22,12 @@ def nearest(name: str, known: Iterable[str]) -> str | None:
     """Return the known name closest to `name`, or None if none is close."""
     matches = difflib.get_close_matches(name, list(known), n=1, cutoff=0.5)
     return matches[0] if matches else None
+
+
+def listed(names: Sequence[str], most: int = 3) -> str:
+    """Join the first names with commas, and say how many more there are."""
+    more = f" and {len(names) - most} more" if len(names) > most else ""
+    return f"{', '.join(names[:most])}{more}"
 
 
 def choose(kind: str, name: str, known: Mapping[str, Value]) -> Value:

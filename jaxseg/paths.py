@@ -37,6 +37,20 @@ def cache_folder(cache: str = "") -> Path:
     return user_path(chosen).resolve()
 
 
+def replace_text(path: Path, text: str) -> None:
+    """Write a text file in one step, so that a kill leaves the old or the new one.
+
+    Raises:
+      OSError: it cannot be written.
+    """
+    temporary = path.with_name(f"{path.name}.{os.getpid()}.tmp")
+    try:
+        temporary.write_text(text, encoding="utf-8")
+        os.replace(temporary, path)
+    finally:
+        temporary.unlink(missing_ok=True)
+
+
 def require_run(workdir: str | Path) -> Path:
     """Return the path of a run folder.
 

@@ -41,7 +41,7 @@ from jaxseg.models import (
     create_model,
 )
 from jaxseg.nn.crf import DenseCRF
-from jaxseg.paths import require_run
+from jaxseg.paths import replace_text, require_run
 from jaxseg.report.console import warn
 from jaxseg.training.checkpoint import Checkpoints
 from jaxseg.training.losses import (
@@ -110,9 +110,9 @@ class Run:
             "mask_values": self.form.values,
             "mask_colours": self.form.colours,
         }
-        write_text(self.workdir / DATA, data.write())
-        write_text(self.workdir / LABELS, json.dumps(labels) + "\n")
-        write_text(self.workdir / CONFIG, to_json(self.config))
+        replace_text(self.workdir / DATA, data.write())
+        replace_text(self.workdir / LABELS, json.dumps(labels) + "\n")
+        replace_text(self.workdir / CONFIG, to_json(self.config))
 
     @property
     def checkpoints(self) -> Path:
@@ -323,13 +323,6 @@ def loss(config: Config, num_classes: int) -> Loss:
     if config.mesh.spatial > 1 and isinstance(made, CrossEntropy):
         made = dataclasses.replace(made, bands=1)
     return made
-
-
-def write_text(path: Path, text: str) -> None:
-    """Replace a file in one step, so that a kill leaves the old or the new one."""
-    temporary = path.with_name(path.name + ".tmp")
-    temporary.write_text(text, encoding="utf-8")
-    os.replace(temporary, path)
 
 
 def read_labels(path: Path) -> tuple[LabelSet, MaskForm | None]:

@@ -46,6 +46,7 @@ FLOORS = {
     "commands": 9,
     "training.claim": 8,
     "training.results": 9,
+    "training.setup": 9,
     "training.signals": 4,
     "training.loop": 10,
     "cli": 11,

@@ -2,7 +2,7 @@
 
 import pytest
 
-from jaxseg.errors import UserError, choose
+from jaxseg.errors import UserError, choose, listed
 
 KNOWN = {"resnet18": 1, "resnet50": 2}
 
@@ -22,3 +22,8 @@ def test_an_unknown_name_lists_the_known_and_the_nearest():
 def test_a_far_name_has_no_nearest():
     with pytest.raises(UserError, match="unknown backbone 'xyz'. Known"):
         choose("backbone", "xyz", KNOWN)
+
+
+def test_the_first_of_many_names_are_listed_and_the_rest_counted():
+    assert listed(["a", "b", "c"]) == "a, b, c"
+    assert listed(["a", "b", "c"], 1) == "a and 2 more"

@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from jaxseg.paths import cache_folder, unwritable_file, unwritable_folder
+from jaxseg.paths import cache_folder, replace_text, unwritable_file, unwritable_folder
 
 
 @pytest.mark.parametrize(
@@ -40,3 +40,13 @@ def test_why_a_place_cannot_be_written_is_seen_without_writing(
     assert unwritable_folder(tmp_path / place) == as_folder
     assert unwritable_file(tmp_path / place) == as_file
     assert sorted(entry.name for entry in tmp_path.rglob("*")) == ["file", "folder"]
+
+
+def test_a_text_file_is_replaced_and_nothing_is_left_beside_it(tmp_path):
+    for text in ("old, longer", "new é"):
+        replace_text(tmp_path / "a.json", text)
+    assert (tmp_path / "a.json").read_text(encoding="utf-8") == "new é"
+    (tmp_path / "folder").mkdir()
+    with pytest.raises(OSError):
+        replace_text(tmp_path / "folder", "text")
+    assert {path.name for path in tmp_path.iterdir()} == {"a.json", "folder"}

@@ -13,7 +13,8 @@ import jax
 from jaxseg.commands.options import changed_options
 from jaxseg.config import DataConfig
 from jaxseg.data.catalog import Dataset, open_dataset
-from jaxseg.data.labels import LabelSet
+from jaxseg.data.class_tables import says_classes
+from jaxseg.data.labels import LabelSet, numbered_names
 from jaxseg.errors import UserError
 from jaxseg.evaluation.evaluate import create_evaluation_step, evaluate
 from jaxseg.paths import no_folder, user_path
@@ -99,16 +100,10 @@ def _open(data: DataConfig, labels: LabelSet) -> Dataset:
     off the masks, they are those of the run, whatever these masks may lack.
     """
     data = dataclasses.replace(data, allow_leakage=True)
-    inferred = data.name == "folder" and not any(
-        (
-            data.num_classes,
-            data.class_names,
-            data.palette,
-            data.mask_values,
-            data.mask_map,
-        )
-    )
-    counted = dataclasses.replace(data, num_classes=labels.num_classes)
+    count = labels.num_classes
+    unnamed = labels.names == numbered_names(count)  # no table of classes named them
+    inferred = data.name == "folder" and unnamed and not says_classes(data)
+    counted = dataclasses.replace(data, num_classes=count)
     try:
         dataset = open_dataset(data)
     except UserError as error:
@@ -120,6 +115,6 @@ def _open(data: DataConfig, labels: LabelSet) -> Dataset:
         if not inferred:
             raise
         return open_dataset(counted)
-    if inferred and dataset.labels.num_classes < labels.num_classes:
+    if inferred and dataset.labels.num_classes < count:
         return open_dataset(counted)
     return dataset

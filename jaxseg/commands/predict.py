@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from collections import Counter
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -118,7 +119,7 @@ def _names(paths: Sequence[Path]) -> list[str]:
     depth = 1
     while len(set(names)) < len(names) and depth < 50:
         depth += 1
-        twice = {name for name in names if names.count(name) > 1}
+        twice = {name for name, count in Counter(names).items() if count > 1}
         names = [
             "_".join([*path.parts[-depth:-1], path.name.replace(".", "_")]).strip("/")
             if name in twice

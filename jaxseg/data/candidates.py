@@ -12,8 +12,9 @@ from pathlib import Path
 
 from jaxseg.data import hints
 from jaxseg.data.folders import IMAGES, MASKS, ORDER, File, Listing
+from jaxseg.data.images import is_jpeg
 from jaxseg.data.pairing import Match, Pair, match, named_as_mask
-from jaxseg.errors import UserError
+from jaxseg.errors import UserError, listed
 
 Tables = dict[str, tuple[dict[str, Path], dict[str, Path]]]
 """Of each split (empty without one) the images and the masks by key."""
@@ -88,10 +89,9 @@ class Candidate:
             (f"no image in {images} for", found.masks_without_image),
         ):
             if paths:
-                names = ", ".join(path.name for path in paths[:3])
-                more = f" and {len(paths) - 3} more" if len(paths) > 3 else ""
+                names = listed([path.name for path in paths])
                 raise UserError(
-                    f"{what} {names}{more}; an image and its mask share their name,"
+                    f"{what} {names}; an image and its mask share their name,"
                     " apart from words such as image and mask before or behind it"
                 )
         return found.pairs
@@ -177,7 +177,7 @@ def _side_by_side(
     for split, inner in files.items():
         named = {file.path for file in inner if named_as_mask(file.key)}
         if not named:  # 1.jpg beside 1.png: a mask is no JPEG
-            jpegs = [f for f in inner if f.path.suffix.lower() in (".jpg", ".jpeg")]
+            jpegs = [file for file in inner if is_jpeg(file.path)]
             keys = {file.key for file in jpegs}
             named = {f.path for f in inner if f.key in keys and f not in jpegs}
         images[split] = [file for file in inner if file.path not in named]

@@ -13,10 +13,16 @@ from pathlib import Path
 
 from jaxseg.config import DataConfig
 from jaxseg.data.folders import inside
+from jaxseg.data.labels import check_palette
 from jaxseg.data.splits import Splits, read_list
 from jaxseg.errors import UserError
 
 _OPTIONS = ("num_classes", "class_names", "palette", "mask_values", "mask_map")
+
+
+def says_classes(config: DataConfig) -> bool:
+    """Whether an option says which classes a folder has."""
+    return any(getattr(config, name) for name in _OPTIONS)
 
 
 def with_class_table(
@@ -35,7 +41,7 @@ def with_class_table(
     Raises:
       UserError: a table that cannot be read, or two that differ.
     """
-    if any(getattr(config, name) for name in _OPTIONS):
+    if says_classes(config):
         return config, ()
     table = root / "labelmap.txt"
     if table.is_file():
@@ -71,6 +77,10 @@ def _read_label_map(path: Path) -> dict[str, tuple]:
             ) from error
         names.append(name)
         palette.append((red, green, blue))
+    try:
+        check_palette(palette)
+    except UserError as error:
+        raise UserError(f"{path}: {error}") from error
     if not names:
         raise UserError(f"{path}: it holds no class; remove it")
     return {"class_names": tuple(names), "palette": tuple(palette)}

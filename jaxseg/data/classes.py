@@ -9,7 +9,13 @@ import numpy as np
 from jaxseg.config import DataConfig
 from jaxseg.data.causes import OBJECTS, likely_cause
 from jaxseg.data.coding import Coding
-from jaxseg.data.labels import IGNORE, LabelSet, colour_codes
+from jaxseg.data.labels import (
+    IGNORE,
+    LabelSet,
+    check_palette,
+    colour_codes,
+    numbered_names,
+)
 from jaxseg.data.mask_map import parse_mask_map
 from jaxseg.data.palettes import check_palettes, colours_option, mostly_near
 from jaxseg.data.survey import Survey, Tally, grey_codes
@@ -27,6 +33,7 @@ def find_classes(config: DataConfig, survey: Survey) -> Coding:
       UserError: options that disagree, masks that leave the classes unclear, or a value
         or colour of no class.
     """
+    check_palette(config.palette)
     mapped = parse_mask_map(config.mask_map)
     count = _given_count(config, len(mapped.values))
     numbered = bool(config.mask_values or config.mask_map)
@@ -43,7 +50,7 @@ def find_classes(config: DataConfig, survey: Survey) -> Coding:
         check_palettes(survey, config.ignore_values)
         count = _count_classes(config, count, survey)
     labels = LabelSet(
-        names=config.class_names or tuple(f"class {index}" for index in range(count)),
+        names=config.class_names or numbered_names(count),
         palette=config.palette,
         raw_values=mapped.values or config.mask_values,
         raw_ranges=mapped.ranges,

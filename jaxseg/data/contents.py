@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import NamedTuple
 
-from jaxseg.errors import UserError
+from jaxseg.errors import UserError, listed
 
 
 class Content(NamedTuple):
@@ -56,10 +56,9 @@ def check_contents(
                 " --data.mask_values, --data.mask_map or --data.palette"
             )
         if missing:
-            more = f" and {len(missing) - 8} more" if len(missing) > 8 else ""
             warnings.append(
-                f"{split} has no pixel of class {', '.join(missing[:8])}{more}: what it"
-                f" never sees a model cannot learn; the masks hold {train.found}"
+                f"{split} has no pixel of class {listed(missing, 8)}: a model cannot"
+                f" learn what it never sees; the masks hold {train.found}"
             )
     split = f"{where}: split {eval_split!r}"
     if measured := contents.get(eval_split):

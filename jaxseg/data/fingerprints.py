@@ -7,13 +7,9 @@ were touched, and how a PNG is compressed does not matter.
 from __future__ import annotations
 
 import hashlib
-import io
 from collections.abc import Iterable
 
-import cv2
-import numpy as np
-
-from jaxseg.data.images import open_image
+from jaxseg.data.images import decode_stored
 
 _PNG = b"\x89PNG"
 
@@ -48,9 +44,7 @@ def _content(encoded: bytes) -> bytes:
     if not encoded.startswith(_PNG):
         return encoded
     try:
-        open_image(io.BytesIO(encoded), "")  # OpenCV would take memory for any size
-        coded = np.frombuffer(encoded, np.uint8)
-        pixels = cv2.imdecode(coded, cv2.IMREAD_UNCHANGED)
+        pixels = decode_stored(encoded, "")
     except Exception:  # many kinds; whoever trains on it says what is wrong
         return encoded
-    return encoded if pixels is None else repr(pixels.shape).encode() + pixels.tobytes()
+    return repr(pixels.shape).encode() + pixels.tobytes()

@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from jaxseg.data.folders import IMAGES, MASKS, MOST, SUFFIXES, Listing, say_role
+from jaxseg.data.images import is_jpeg
 from jaxseg.data.pairing import Pair, match
 from jaxseg.errors import UserError
 
@@ -40,9 +41,8 @@ class Group(NamedTuple):
 
     @property
     def has_jpeg(self) -> bool:
-        """Whether one of them is lossy, which a mask never is."""
-        paths = (path for files in self.files.values() for path in files.values())
-        return any(path.suffix.lower() in (".jpg", ".jpeg") for path in paths)
+        """Whether one of them is lossy, as masks rarely are."""
+        return any(is_jpeg(p) for files in self.files.values() for p in files.values())
 
 
 def options(images: str, masks: str) -> str:

@@ -106,9 +106,10 @@ class Identity:
 
 
 def _is_same(split: str, before: Split, dataset: Dataset) -> bool:
-    now = dataset.fingerprint(split)
+    if before.fingerprint == dataset.fingerprint(split):
+        return True
     # It may have been that of some records, where the builder had stored none.
-    return before.fingerprint in (now, dataset.samples(split).fingerprint())
+    return before.fingerprint == dataset.samples(split).fingerprint()
 
 
 def _difference(split: str, before: Split, dataset: Dataset) -> str | None:

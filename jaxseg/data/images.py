@@ -33,9 +33,12 @@ SIDE = 1_000_000
 FORMATS = ("BMP", "GIF", "JPEG", "JPEG2000", "PNG", "PPM", "TIFF", "WEBP")
 """What an image may be, whatever its name; for an EPS Pillow would start a program."""
 
+_JPEG_SUFFIXES = (".jpg", ".jpeg", ".jpe", ".jfif", ".mpo")
+
 IMAGE_SUFFIXES = (
-    *(".jpg", ".jpeg", ".jpe", ".jfif", ".mpo", ".png", ".bmp", ".gif", ".tif"),
-    *(".tiff", ".webp", ".jp2", ".j2k", ".ppm", ".pgm", ".pbm", ".pnm"),
+    *_JPEG_SUFFIXES,
+    *(".png", ".bmp", ".gif", ".tif", ".tiff", ".webp", ".jp2", ".j2k"),
+    *(".ppm", ".pgm", ".pbm", ".pnm"),
 )
 """Endings, in lower case, of the files in a folder that are taken for images."""
 
@@ -52,6 +55,11 @@ _UPRIGHT = {
 """What sets an image of some EXIF orientation upright."""
 
 _lock = threading.Lock()  # `catch_warnings` is not for several threads at once
+
+
+def is_jpeg(path: Path) -> bool:
+    """Whether a file is a JPEG as its ending says, which a mask rarely is."""
+    return path.suffix.lower() in _JPEG_SUFFIXES
 
 
 def load_image(path: str | Path) -> np.ndarray:
@@ -117,10 +125,28 @@ def decode_image(encoded: bytes, name: str) -> np.ndarray:
             return np.array(_rgb(image))
     # OpenCV takes half of Pillow's time, but memory for whatever the header claims.
     mode = cv2.IMREAD_COLOR | cv2.IMREAD_IGNORE_ORIENTATION
-    pixels = cv2.imdecode(np.frombuffer(encoded, np.uint8), mode)
-    if pixels is None:
-        raise ValueError("not decoded")
-    return cv2.cvtColor(pixels, cv2.COLOR_BGR2RGB)
+    return cv2.cvtColor(_imdecode(encoded, mode), cv2.COLOR_BGR2RGB)
+
+
+def decode_stored(encoded: bytes, name: str) -> np.ndarray:
+    """Decode an image of the records to the values that it stores.
+
+    Args:
+      encoded: content of an image file.
+      name: for the message.
+
+    Returns:
+      uint8 or uint16 `[H, W]` or `[H, W, channels]`; colours are BGR, in place of the
+      indices of a palette too.
+
+    Raises:
+      UserError: it is too large.
+      Exception: whatever the decoders raise on bad bytes.
+    """
+    open_image(io.BytesIO(encoded), name)
+    if not _chunks_end(encoded):
+        raise ValueError("a chunk goes on after the end")
+    return _imdecode(encoded, cv2.IMREAD_UNCHANGED)
 
 
 def image_size(path: str | Path) -> tuple[int, int]:
@@ -259,6 +285,13 @@ def _chunks_end(encoded: bytes) -> bool:
     while place < len(encoded) and encoded[place + 4 : place + 8] != b"IEND":
         place += 12 + int.from_bytes(encoded[place : place + 4])
     return place <= len(encoded)
+
+
+def _imdecode(encoded: bytes, mode: int) -> np.ndarray:
+    pixels = cv2.imdecode(np.frombuffer(encoded, np.uint8), mode)
+    if pixels is None:
+        raise ValueError("not decoded")
+    return pixels
 
 
 def _decodes_to(encoded: bytes, pixels: np.ndarray) -> bool:

@@ -18,6 +18,9 @@ IGNORE = 255
 
 Colour = tuple[int, int, int]
 
+NO_COLOUR = 1 << 24
+"""From here on a code is a grey value of more than 8 bits, and no colour."""
+
 
 def voc_palette(count: int) -> tuple[Colour, ...]:
     """Return the first `count` colours of the PASCAL VOC colour map.
@@ -33,6 +36,22 @@ def voc_palette(count: int) -> tuple[Colour, ...]:
                 channels[channel] |= (index >> (3 * bit + channel) & 1) << (7 - bit)
         colours.append((channels[0], channels[1], channels[2]))
     return tuple(colours)
+
+
+def check_palette(palette: Sequence[Colour]) -> None:
+    """Refuse colours that are not RGB of 8 bits.
+
+    Raises:
+      UserError: the first of them.
+    """
+    for colour in palette:
+        if len(colour) != 3 or not all(value in range(256) for value in colour):
+            raise UserError(f"palette colour {colour}: three values of 0..255")
+
+
+def numbered_names(count: int) -> tuple[str, ...]:
+    """Return the names of classes that nobody named: class 0, class 1, ..."""
+    return tuple(f"class {index}" for index in range(count))
 
 
 def colour_codes(colours: np.ndarray) -> np.ndarray:
@@ -93,9 +112,7 @@ class LabelSet:
         """Fill in the palette and check the counts against each other."""
         if not all(isinstance(name, str) for name in self.names):
             raise UserError(f"class names {self.names}: text, please")
-        for colour in self.palette:
-            if len(colour) != 3 or not all(value in range(256) for value in colour):
-                raise UserError(f"palette colour {colour}: three values of 0..255")
+        check_palette(self.palette)
         for value in (*self.raw_values, *self.raw_ignore):
             if not 0 <= value <= 65535:
                 raise UserError(f"raw mask value {value}: 0..65535")
@@ -192,7 +209,7 @@ class LabelSet:
         classes = np.full(codes.shape, -1, np.int32)
         for index, code in enumerate(palette):
             classes[codes == code] = index
-        unknown = (classes < 0) & (codes < 1 << 24)
+        unknown = (classes < 0) & (codes < NO_COLOUR)
         if self.nearest_colour and unknown.any():
             classes[unknown] = _nearest(codes[unknown], self.palette)
         if self.unknown_is_ignored:

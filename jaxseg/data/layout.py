@@ -68,10 +68,24 @@ def find(
     for split, pairs in found.splits.items():
         if not pairs:
             raise UserError(f"{root}: split {split!r} holds no images")
-        for path in (path for pair in pairs for path in (pair.image, pair.mask)):
-            if path.is_symlink():
-                inside(path, root)
+        for pair in pairs:
+            if not _is_text(pair.name):
+                raise UserError(
+                    f"{pair.image}: a name that is not UTF-8; rename it and its mask"
+                )
+            for path in (pair.image, pair.mask):
+                if path.is_symlink():
+                    inside(path, root)
     return found
+
+
+def _is_text(name: str) -> bool:
+    """Whether a name can be written as UTF-8, as it must be in the records."""
+    try:
+        name.encode()
+    except UnicodeEncodeError:
+        return False
+    return True
 
 
 def _by_patterns(listing: Listing, images: str, masks: str) -> Layout:

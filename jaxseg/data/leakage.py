@@ -19,7 +19,8 @@ import numpy as np
 
 from jaxseg.data import records
 from jaxseg.data.splits import Splits
-from jaxseg.errors import UserError
+from jaxseg.errors import UserError, listed
+from jaxseg.paths import replace_text
 
 Leak = tuple[str, str, str, str]
 """Split and name of an image, and split and name of the same one."""
@@ -54,12 +55,9 @@ def check(
         for split, pairs in splits.items()
         for pair in pairs
     }
-    said = ", ".join(
-        f"{place[leak[0], leak[1]]} = {place[leak[2], leak[3]]}" for leak in leaks[:3]
-    )
-    more = f" and {len(leaks) - 3} more" if len(leaks) > 3 else ""
+    said = [f"{place[leak[:2]]} = {place[leak[2:]]}" for leak in leaks]
     count = "an image lies" if len(leaks) == 1 else f"{len(leaks)} images lie"
-    found = f"{root}: {count} in two splits, with the same pixels: {said}{more}"
+    found = f"{root}: {count} in two splits, with the same pixels: {listed(said)}"
     if allowed:
         return (found,)
     raise UserError(
@@ -79,10 +77,8 @@ def find(directory: Path, splits: tuple[str, ...]) -> list[Leak]:
     with contextlib.suppress(OSError, ValueError, TypeError, RecursionError):
         return _checked(json.loads(known.read_text()), splits)
     leaks = sorted(_compare(records.open_records("folder", directory), splits))
-    partial = known.with_suffix(f".{os.getpid()}")
     with contextlib.suppress(OSError):  # a cache that is only read
-        partial.write_text(json.dumps(leaks))
-        partial.replace(known)
+        replace_text(known, json.dumps(leaks))
     return leaks
 
 

@@ -8,10 +8,10 @@ from __future__ import annotations
 
 import io
 import json
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, TypeVar
 
 import cv2
 import numpy as np
@@ -20,9 +20,11 @@ from PIL import Image
 from jaxseg.config import DataConfig
 from jaxseg.data.contents import Content, check_contents
 from jaxseg.data.fingerprints import fingerprint, record_digest
-from jaxseg.data.images import decode_image, open_image
+from jaxseg.data.images import decode_image, decode_stored, open_image
 from jaxseg.data.labels import PLAIN, LabelSet, MaskForm
 from jaxseg.errors import UserError, choose
+
+Decoded = TypeVar("Decoded")
 
 FINGERPRINTS = "fingerprints"
 """Where a builder's metadata has the fingerprint of each split."""
@@ -94,7 +96,8 @@ class Dataset:
           split: which had then the
           fingerprint: of that state.
         """
-        for path in self.directory.parents[1].glob("*/*/metadata.json"):
+        place = self.directory.resolve().parent.parent
+        for path in place.glob("*/*/metadata.json"):
             if _known(path.parent).get(split) == fingerprint:
                 try:
                     return Samples(path.parent, split, self.labels, self._fields)
@@ -192,12 +195,12 @@ class Samples:
         _, _, labels, fields = self._arguments
         record = self._record(index)
         name = record[fields.name].decode(errors="replace")
-        label = self._label(record[fields.label], name)
+        label = self._decode(decode_stored, record[fields.label], name)
         if label.ndim == 3:  # OpenCV gives a palette's colours, Pillow its indices
-            label = self._indices(record[fields.label], name)
+            label = self._decode(_indices, record[fields.label], name)
         if labels.raw_values or labels.unknown_is_ignored:
             label = labels.encode(label, name)
-        image = self._image(record[fields.image], name)
+        image = self._decode(decode_image, record[fields.image], name)
         if image.shape[:2] != label.shape or label.dtype != np.uint8:
             raise _damaged(self._arguments[0], name)
         return {"image": image, "label": label, "name": name}
@@ -222,7 +225,7 @@ class Samples:
         sizes = []
         for index in range(len(self)):
             encoded = self._record(index)[self._arguments[3].image]
-            image = self._open(encoded, f"record {index}")
+            image = self._decode(_header, encoded, f"record {index}")
             sizes.append((image.height, image.width))
         return sizes
 
@@ -234,39 +237,24 @@ class Samples:
         except Exception as error:  # array_record: a checksum, a missing file, ...
             raise _damaged(self._arguments[0], f"record {index}") from error
 
-    def _open(self, encoded: bytes, name: str) -> Image.Image:
-        """Read the header, which says how large the image is."""
+    def _decode(
+        self, decode: Callable[[bytes, str], Decoded], encoded: bytes, name: str
+    ) -> Decoded:
+        """Decode an image of a record; bytes that cannot be decoded are damaged."""
         try:
-            return open_image(io.BytesIO(encoded), name)
-        except UserError:
-            raise
-        except Exception as error:  # Pillow raises many kinds on bad bytes
-            raise _damaged(self._arguments[0], name) from error
-
-    def _image(self, encoded: bytes, name: str) -> np.ndarray:
-        try:
-            return decode_image(encoded, name)
+            return decode(encoded, name)
         except UserError:
             raise
         except Exception as error:  # the decoders raise many kinds on bad bytes
             raise _damaged(self._arguments[0], name) from error
 
-    def _label(self, encoded: bytes, name: str) -> np.ndarray:
-        self._open(encoded, name)  # OpenCV would take memory for whatever it claims
-        try:
-            content = np.frombuffer(encoded, np.uint8)
-            pixels = cv2.imdecode(content, cv2.IMREAD_UNCHANGED)
-        except cv2.error:
-            pixels = None
-        if pixels is None:
-            raise _damaged(self._arguments[0], name)
-        return pixels
 
-    def _indices(self, encoded: bytes, name: str) -> np.ndarray:
-        try:
-            return np.asarray(self._open(encoded, name))
-        except OSError as error:
-            raise _damaged(self._arguments[0], name) from error
+def _indices(encoded: bytes, name: str) -> np.ndarray:
+    return np.asarray(_header(encoded, name))
+
+
+def _header(encoded: bytes, name: str) -> Image.Image:
+    return open_image(io.BytesIO(encoded), name)
 
 
 def open_records(

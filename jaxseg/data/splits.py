@@ -183,7 +183,8 @@ def split_by_hash(pairs: list[Pair]) -> Splits:
     """
     splits: Splits = {"train": [], "val": []}
     for pair in pairs:
-        number = int.from_bytes(hashlib.sha256(pair.name.encode()).digest()[:8])
+        name = pair.name.encode(errors="surrogateescape")
+        number = int.from_bytes(hashlib.sha256(name).digest()[:8])
         splits["val" if number % 5 == 0 else "train"].append(pair)
     if pairs and not all(splits.values()):
         raise UserError(

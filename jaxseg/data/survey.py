@@ -15,14 +15,11 @@ from pathlib import Path
 
 import numpy as np
 
-from jaxseg.data.labels import colour_codes, runs
+from jaxseg.data.labels import NO_COLOUR, colour_codes, runs
 from jaxseg.data.masks import Mask, read_mask
 
 MOST_COLOURS = 4096
 """More colours than any mask has that is no picture and was never JPEG."""
-
-NO_COLOUR = 1 << 24
-"""From here on a code is a grey value of more than 8 bits, and no colour."""
 
 
 @dataclass(frozen=True)

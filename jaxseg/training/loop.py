@@ -11,50 +11,29 @@ from typing import Any
 
 import jax
 import numpy as np
-from jax.sharding import Mesh
 
 from jaxseg import devices, memory
 from jaxseg.checks import check, check_images
 from jaxseg.commands.options import smaller_window
-from jaxseg.config import Config, flatten
-from jaxseg.data.catalog import Dataset, open_dataset
+from jaxseg.config import Config, TrainConfig, flatten
 from jaxseg.data.pipeline import KeptSamples, TrainingStream
-from jaxseg.data.transforms import Chain, training_transforms
 from jaxseg.errors import UserError
 from jaxseg.evaluation.evaluate import (
     Evaluation,
     EvaluationStep,
-    create_evaluation_step,
     evaluate,
 )
-from jaxseg.models import Segmenter, abstract_variables, count_parameters
-from jaxseg.nn import cpu_kernels
+from jaxseg.models import abstract_variables
 from jaxseg.predictor import Predictor
 from jaxseg.report.console import Progress, note, warn
 from jaxseg.report.events import MetricLog
-from jaxseg.run import (
-    Run,
-    learning_rate,
-    loss,
-    normalization,
-    optimizer,
-    require_weights,
-    scores,
-    segmenter,
-    size_multiple,
-    starting_variables,
-)
-from jaxseg.training.border_weights import BorderWeights
-from jaxseg.training.capacity import SMALLER, compile_step, require_batch
+from jaxseg.run import Run, require_weights, size_multiple
+from jaxseg.training.capacity import SMALLER
 from jaxseg.training.checkpoint import Checkpoints
 from jaxseg.training.claim import claimed, describe, require_writable
 from jaxseg.training.distributed import from_first, is_first, several
 from jaxseg.training.mesh import (
-    batch_devices,
-    check_batch_size,
-    create_mesh,
     gather,
-    place,
     replicated,
     shard_batch,
 )
@@ -64,15 +43,13 @@ from jaxseg.training.results import (
     versions,
     write_results,
 )
+from jaxseg.training.setup import Setup
 from jaxseg.training.signals import stop_signals
 from jaxseg.training.state import (
     TrainState,
-    create_state,
     fingerprint,
     require_finite,
-    with_variables,
 )
-from jaxseg.training.step import TrainStep, create_train_step
 
 
 class Interrupted(Exception):
@@ -124,12 +101,12 @@ def _train(config: Config, workdir: str | Path | None) -> Result:
     if new:  # what can be said before data is prepared and the step compiled
         from_first(lambda: require_writable(Path(workdir)))
         require_weights(config)
-    training = _Training(config)
+    setup = Setup(config)
     state = None
     if new:
-        state = training.initial_state(True)  # its errors come before the folder
-        training.compile(state)
-    dataset = training.dataset
+        state = setup.initial_state(True)  # its errors come before the folder
+        setup.compile(state)
+    dataset = setup.dataset
     run = Run(Path(workdir), config, dataset.labels, dataset.form)
     with ExitStack() as held:
         from_first(lambda: held.enter_context(claimed(run, dataset)))
@@ -141,7 +118,7 @@ def _train(config: Config, workdir: str | Path | None) -> Result:
                 f" give --train.steps {latest} or more, or choose another --workdir"
             )
         if state is None:
-            state = training.initial_state(latest is None)
+            state = setup.initial_state(latest is None)
         place = None
         if latest is not None:
             state, place = checkpoints.restore(state, latest)
@@ -149,132 +126,50 @@ def _train(config: Config, workdir: str | Path | None) -> Result:
         checkpoints.begin()
         if latest is not None:
             note(f"{run.workdir}: going on at step {latest} of {steps}")
+        training = _Training(setup, run.workdir, checkpoints)
         if latest != steps or checkpoints.miou(steps) is None:
-            state = training.run(run, checkpoints, state, latest or 0, place)
-        results = training.finish(run, checkpoints, state)
+            state = training.run(state, latest or 0, place)
+        results = training.finish(run, state)
     return Result(run.workdir, results)
 
 
+class _Metrics:
+    """The metrics of the step before, fetched while the device takes the next.
+
+    Attributes:
+      pending: a step and its metrics, which may not be computed yet.
+      stop: whether a process was asked to stop, as all of them know.
+    """
+
+    def __init__(self, options: TrainConfig, log: MetricLog | None, progress: Progress):
+        self.pending: tuple[int, dict[str, jax.Array]] | None = None
+        self.stop = False
+        self._options, self._log, self._progress = options, log, progress
+
+    def read(self) -> None:
+        """Fetch, check, show and log what is pending."""
+        if self.pending is None:
+            return
+        (step, metrics), self.pending = self.pending, None
+        values = {name: float(value) for name, value in metrics.items()}
+        self.stop = bool(values.pop("stop", False)) or self.stop
+        require_finite(values["loss"], step)
+        self._progress.update(step, values)
+        last = step == self._options.steps
+        if self._log and (step % self._options.log_every == 0 or last):
+            self._log.write(step, "train", values)
+
+
 class _Training:
-    """The objects of one run, made from its Config."""
+    """The steps of a run, its evaluations and its results."""
 
-    def __init__(self, config: Config):
-        self.config = config
-        self.mesh: Mesh = create_mesh(spatial=config.mesh.spatial)
-        batch_size = config.train.batch_size
-        check_batch_size(batch_size, config.train.accumulate, self.mesh)
-        require_batch(config)
-        count = batch_devices(self.mesh)
-        if batch_size % count:
-            full = -(-batch_size // count) * count
-            note(
-                f"train.batch_size {batch_size} over {count} devices: {full}"
-                " would take no longer"
-            )
-        augment = config.augment
-        self.mean, self.std = normalization(config)
-        self.transform = training_transforms(
-            augment.crop,
-            scale=augment.scale,
-            max_class_share=augment.max_class_share,
-            flip=augment.flip,
-            rotation=augment.rotation,
-            elastic=augment.elastic,
-            photometric=augment.photometric,
-            mean=self.mean,
-        )
-        if config.train.border_weight:
-            border = BorderWeights(w0=config.train.border_weight)
-            self.transform = Chain((self.transform, border))
-        self.schedule = learning_rate(config)
-        self.optimizer = optimizer(config, self.schedule)
-        note(f"data set {config.data.name}: preparing or opening")
-        self.dataset: Dataset
-        from_first(self._open_data)
-        if not is_first():  # they find it made
-            self._open_data()
-        for text in self.dataset.notes:
-            note(text)
-        for remark in self.dataset.check_classes(config.data):
-            warn(remark)
-        splits = config.data
-        self.train_samples = self.dataset.samples(splits.train_split)
-        self.eval_samples = self.dataset.samples(splits.eval_split, "data.eval_split")
-        self.eval_sizes = self.eval_samples.sizes()
-        self.num_classes = self.dataset.labels.num_classes
-        self.model: Segmenter = segmenter(config, self.num_classes)
-        self.loss = loss(config, self.num_classes)
-        self.parameters = count_parameters(self.model)
+    def __init__(self, setup: Setup, workdir: Path, checkpoints: Checkpoints):
+        self.setup, self.config = setup, setup.config
+        self.workdir, self.checkpoints = workdir, checkpoints
         self._evaluation: tuple[int, Evaluation] | None = None
-        self._step: TrainStep | None = None
-        where = describe_devices(self.mesh, config.model.dtype)
-        note(
-            f"{len(self.train_samples)} training and {len(self.eval_samples)}"
-            f" {config.data.eval_split} images, {self.num_classes} classes;"
-            f" {config.model.head} on {config.model.backbone},"
-            f" {self.parameters / 1e6:.2f} M parameters; {where}"
-        )
-        if cpu_kernels.wanted() and (reason := cpu_kernels.reason()):
-            note(f"convolutions are XLA's, half as fast as could be: {reason}")
-
-    def _open_data(self) -> None:
-        remedy = "give fewer --data.threads, or split or shrink the largest images"
-        with memory.remedied("preparing the data", remedy):
-            self.dataset = open_dataset(self.config.data)
-
-    def compile(self, state: TrainState) -> TrainStep:
-        """Compile the step, once; what does not fit into memory is refused."""
-        if self._step is None:
-            step = self.train_step()
-            self._step = compile_step(step, state, self.config, self.mesh)
-        assert self._step is not None
-        return self._step
-
-    def initial_state(self, fresh: bool) -> TrainState:
-        """Draw the state, or where a restore follows only something of its form."""
-        state = create_state(
-            self.model,
-            self.optimizer,
-            self.config.seed,
-            self.config.augment.crop,
-            ema=self.config.train.ema > 0,
-        )
-        if fresh and self.config.model.weights:
-            start = {"params": state.params, "batch_stats": state.batch_stats}
-            start = starting_variables(self.config, self.model, start, note)
-            state = with_variables(state, start)
-        return place(state, self.mesh, self.config.mesh.sharded_parameters)
-
-    def train_step(self) -> Any:
-        config = self.config
-        return create_train_step(
-            self.model,
-            self.optimizer,
-            self.schedule,
-            self.loss,
-            self.mesh,
-            mean=self.mean,
-            std=self.std,
-            auxiliary_weight=config.train.auxiliary_weight,
-            ema=config.train.ema,
-            accumulate=config.train.accumulate,
-            remat=config.model.remat,
-            seed=config.seed,
-            split=config.mesh.sharded_parameters,
-            deterministic=config.train.deterministic,
-        )
-
-    def evaluation_step(self) -> EvaluationStep:
-        function = scores(self.config, self.model)
-        return create_evaluation_step(function, self.num_classes, self.mesh)
 
     def run(
-        self,
-        run: Run,
-        checkpoints: Checkpoints,
-        state: TrainState,
-        start: int,
-        place: dict[str, Any] | None,
+        self, state: TrainState, start: int, place: dict[str, Any] | None
     ) -> TrainState:
         """Take the steps after `start`; `place` is where the data stream stood.
 
@@ -284,49 +179,27 @@ class _Training:
         that evaluation alone: the resumed run begins with it.
         """
         options = self.config.train
-        stream = TrainingStream(
-            KeptSamples(self.train_samples, self.config.data.memory),
-            self.transform,
-            batch_size=options.batch_size,
-            seed=self.config.seed,
-            threads=self.config.data.threads,
-            process_index=jax.process_index(),
-            process_count=jax.process_count(),
-        )
-        if place is not None:
-            stream.restore(place)
-        train_step, eval_step = self.compile(state), self.evaluation_step()
-        pending: tuple[int, dict[str, jax.Array]] | None = None
-        agreed = False  # of several processes, to stop
+        stream = self._stream(place)
+        setup, checkpoints = self.setup, self.checkpoints
+        train_step, eval_step = setup.compile(state), setup.evaluation_step()
         with (
-            MetricLog(run.workdir, start) if is_first() else nullcontext() as log,
+            MetricLog(self.workdir, start) if is_first() else nullcontext() as log,
             Progress(options.steps, start, options.batch_size) as progress,
             stop_signals() as stopped,
         ):
-
-            def read() -> None:
-                """Fetch the metrics of a step that is done, or soon will be."""
-                nonlocal pending, agreed
-                if pending is None:
-                    return
-                step, metrics = pending
-                values = {name: float(value) for name, value in metrics.items()}
-                pending = None
-                agreed = bool(values.pop("stop", False)) or agreed
-                require_finite(values["loss"], step)
-                progress.update(step, values)
-                if log and (step % options.log_every == 0 or step == options.steps):
-                    log.write(step, "train", values)
+            metrics = _Metrics(options, log, progress)
 
             def asked() -> bool:
-                return agreed if several() else stopped.is_set()
+                return metrics.stop if several() else stopped.is_set()
 
             def stop_if_asked() -> None:
                 """Leave; the state was saved."""
                 if asked():
                     checkpoints.wait()
                     done = int(state.step)
-                    raise Interrupted(f"stopped at step {done}, saved in {run.workdir}")
+                    raise Interrupted(
+                        f"stopped at step {done}, saved in {self.workdir}"
+                    )
 
             def rate(step: int) -> None:
                 miou = self._evaluate(
@@ -334,21 +207,19 @@ class _Training:
                 )
                 checkpoints.rate(step, miou)
 
-            def evaluates(step: int) -> bool:
-                return step == options.steps or step % options.eval_every == 0
-
+            evaluates = self._evaluates
             if start and evaluates(start) and checkpoints.miou(start) is None:
                 rate(start)
             for step in range(start + 1, options.steps + 1):
                 batch = next(stream)
                 if several():
                     batch["stop"] = np.full(len(batch["valid"]), stopped.is_set())
-                state, metrics = train_step(state, shard_batch(batch, self.mesh))
-                read()  # the step before: the device is busy with this one meanwhile
-                pending = (step, metrics)
+                state, values = train_step(state, shard_batch(batch, setup.mesh))
+                metrics.read()  # the step before: the device is busy with this one
+                metrics.pending = (step, values)
                 stops = asked()
                 if evaluates(step) or stops or step % options.checkpoint_every == 0:
-                    read()
+                    metrics.read()
                     checkpoints.save(state, stream.state())
                 if stops:
                     stop_if_asked()
@@ -356,6 +227,27 @@ class _Training:
                     rate(step)
             checkpoints.wait()
         return state
+
+    def _evaluates(self, step: int) -> bool:
+        """Whether a step is followed by an evaluation."""
+        options = self.config.train
+        return step == options.steps or step % options.eval_every == 0
+
+    def _stream(self, place: dict[str, Any] | None) -> TrainingStream:
+        """Return the batches of this process, from `place` on."""
+        config = self.config
+        stream = TrainingStream(
+            KeptSamples(self.setup.train_samples, config.data.memory),
+            self.setup.transform,
+            batch_size=config.train.batch_size,
+            seed=config.seed,
+            threads=config.data.threads,
+            process_index=jax.process_index(),
+            process_count=jax.process_count(),
+        )
+        if place is not None:
+            stream.restore(place)
+        return stream
 
     def _evaluate(
         self,
@@ -392,7 +284,7 @@ class _Training:
         variables: Any,
         between: Callable[[], None] = lambda: None,
     ) -> Evaluation:
-        options = self.config.evaluation
+        setup, options = self.setup, self.config.evaluation
         remedy = "give --evaluation.batch_size 1"
         if window := smaller_window(options.window):
             remedy += f" or --evaluation.window {window}"
@@ -401,47 +293,46 @@ class _Training:
             return evaluate(
                 eval_step,
                 variables,
-                self.eval_samples,
-                self.eval_sizes,
-                self.num_classes,
-                self.mesh,
+                setup.eval_samples,
+                setup.eval_sizes,
+                setup.num_classes,
+                setup.mesh,
                 batch_size=options.batch_size,
-                multiple=size_multiple(self.model, options),
+                multiple=size_multiple(setup.model, options),
                 threads=self.config.data.threads,
                 between=between,
             )
 
-    def finish(
-        self, run: Run, checkpoints: Checkpoints, state: TrainState
-    ) -> dict[str, Any]:
+    def finish(self, run: Run, state: TrainState) -> dict[str, Any]:
         """Measure the best checkpoint; write results, pictures and the report."""
+        setup, checkpoints = self.setup, self.checkpoints
         best, latest = checkpoints.best_step(), int(state.step)
         variables = state.variables
         if best is not None and best != latest:
-            target = abstract_variables(self.model, replicated(self.mesh))
+            target = abstract_variables(setup.model, replicated(setup.mesh))
             average = self.config.train.ema > 0
             variables = checkpoints.restore_variables(target, best, average)
         if self._evaluation is not None and self._evaluation[0] == best:
             evaluation = self._evaluation[1]
         else:
-            evaluation = self._measure(self.evaluation_step(), variables)
-        labels = self.dataset.labels
+            evaluation = self._measure(setup.evaluation_step(), variables)
+        labels = setup.dataset.labels
         results = {
             **describe_run(self.config),
             "step": best,
             "split": self.config.data.eval_split,
             **evaluation.figures(labels.names),
             "trained_steps": latest,
-            "parameters": self.parameters,
-            "parameters_sha256": fingerprint(gather(state.params, self.mesh)),
-            "device": describe_devices(self.mesh, self.config.model.dtype),
+            "parameters": setup.parameters,
+            "parameters_sha256": fingerprint(gather(state.params, setup.mesh)),
+            "device": describe_devices(setup.mesh, self.config.model.dtype),
             "versions": versions(),
         }
-        variables = gather(variables, self.mesh)
+        variables = gather(variables, setup.mesh)
 
         def write() -> str:
-            predictor = Predictor.of_run(run, self.model, variables)
-            return str(write_results(run, results, predictor, self.eval_samples))
+            predictor = Predictor.of_run(run, setup.model, variables)
+            return str(write_results(run, results, predictor, setup.eval_samples))
 
         page = from_first(write)
         miou = "-" if results["miou"] is None else f"{results['miou']:.4f}"

@@ -16,12 +16,12 @@ from jaxseg.data.pipeline import Samples
 from jaxseg.heads import HEADS
 from jaxseg.models import DEFAULT_BACKBONE
 from jaxseg.nn import cpu_kernels
-from jaxseg.paths import user_path
+from jaxseg.paths import replace_text, user_path
 from jaxseg.predictor import Predictor
 from jaxseg.report.image_files import file_names, save_picture
 from jaxseg.report.page import write_report
 from jaxseg.report.sheets import Sheet, comparison
-from jaxseg.run import Run, write_text
+from jaxseg.run import Run
 from jaxseg.version import __version__
 
 PICTURES = 8
@@ -42,7 +42,7 @@ def write_results(
     Returns:
       The path of the report.
     """
-    write_text(run.workdir / "results.json", json.dumps(results, indent=2) + "\n")
+    replace_text(run.workdir / "results.json", json.dumps(results, indent=2) + "\n")
     sheets = _draw_samples(run.workdir / "samples", predictor, samples)
     return write_report(run.workdir, results, to_json(run.config), run.labels, sheets)
 

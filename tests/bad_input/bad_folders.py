@@ -319,6 +319,14 @@ FOLDERS = [
         ],
         "Files of the same names lie in {split}/.* pass --data.images",
     ),
+    folder(
+        "a name that is not UTF-8",
+        lambda root: [
+            path.rename(path.with_name(os.fsdecode(b"caf\xe9") + path.suffix))
+            for path in root.glob("train/*/0.png")
+        ],
+        "a name that is not UTF-8; rename it and its mask",
+    ),
     folder("only one pattern", _nothing, "go together", "--data.masks", "*/masks/*"),
     patterns("two levels up", "../../*", "*/masks/*", "leads out of data.root"),
     patterns("absolute", "/etc/*", "*/masks/*", "leads out of data.root"),

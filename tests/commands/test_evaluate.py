@@ -47,6 +47,28 @@ def test_masks_of_one_class_more_are_refused(run, data):
         evaluate_run(run, root=str(data))
 
 
+def test_a_table_of_fewer_classes_is_refused_by_its_names(
+    tiny_config, with_train, data, tmp_path
+):
+    short = with_train(tiny_config, steps=2, eval_every=2, checkpoint_every=2)
+    named = dataclasses.replace(short.data, root=str(data))
+    table = data / "labelmap.txt"
+    colours = np.array([[0, 0, 0], [255, 0, 0], [0, 255, 0]], np.uint8)
+    for path in data.glob("*/masks/*.png"):
+        Image.fromarray(colours[np.asarray(Image.open(path))]).save(path)
+    table.write_text("ground:0,0,0::\nsquare:255,0,0::\ndisc:0,255,0::\n")
+    train(dataclasses.replace(short, data=named), tmp_path / "run")
+    table.write_text("ground:0,0,0::\nsquare:255,0,0::\n")
+    with pytest.raises(UserError, match=r"mask colour \(0, 255, 0\)"):
+        evaluate_run(tmp_path / "run")
+    for path in data.glob("*/masks/*.png"):
+        pixels = np.asarray(Image.open(path)).copy()
+        pixels[..., 1] = 0
+        Image.fromarray(pixels).save(path)
+    with pytest.raises(UserError, match="ground, square, disc; folder has ground"):
+        evaluate_run(tmp_path / "run")
+
+
 def test_images_that_lie_in_two_splits_are_noted(run, data, capsys):
     for kind in ("images", "masks"):
         shutil.copy(data / "train" / kind / "0.png", data / "val" / kind / "0.png")

@@ -13,7 +13,11 @@ from mask_files import (
     jpeg,
 )
 
+from jaxseg.config import DataConfig
+from jaxseg.data.classes import find_classes
 from jaxseg.data.labels import IGNORE
+from jaxseg.data.survey import survey_masks
+from jaxseg.errors import UserError
 
 
 @pytest.fixture
@@ -177,6 +181,14 @@ def test_no_value_is_ignored_if_none_is_to_be(masks):
 )
 def test_options_that_disagree_are_refused(masks, words, said):
     assert said in masks(LABEL).refused(words)
+
+
+@pytest.mark.parametrize("colour", [(1, 1, 256), (-1, 1, 1)])
+def test_a_colour_that_is_not_rgb_of_8_bits_is_refused(masks, colour):
+    survey = survey_masks({"train": masks(LABEL).paths})
+    config = DataConfig(palette=((0, 0, 0), (2, 2, 2), colour))
+    with pytest.raises(UserError, match="three values of 0..255"):
+        find_classes(config, survey)
 
 
 def test_values_of_no_class_are_all_said_with_the_place_of_the_first(masks):

@@ -1,5 +1,7 @@
 """Fingerprints go by pixels and names, not by how and where they are stored."""
 
+import resource
+
 import cv2
 import numpy as np
 
@@ -48,3 +50,12 @@ def test_the_order_of_the_records_does_not_matter_but_their_number_does():
     assert fingerprint([b"x", b"y"], 2) == fingerprint([b"y", b"x"], 2)
     assert fingerprint([b"x", b"y"], 2) != fingerprint([b"x", b"y"], 3)
     assert len(fingerprint([], 0)) == 16
+
+
+def test_a_chunk_that_claims_4_gb_takes_no_memory():
+    content = png(PIXELS)
+    place = content.index(b"IDAT") - 4
+    content = content[:place] + b"\xff\xff\0\0" + content[place + 4 :]
+    before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    assert record_digest("a", content, content) != record_digest("a", b"", b"")
+    assert resource.getrusage(resource.RUSAGE_SELF).ru_maxrss < before + 1_000_000

@@ -27,8 +27,8 @@ def write(root, split, name, seed):
 @pytest.fixture
 def root(tmp_path):
     """A folder of five training images, a to e, and two to validate with."""
-    for split, names in (("train", "abcde"), ("val", "xy")):
-        for seed, name in enumerate(names):
+    for first, split, names in ((0, "train", "abcde"), (10, "val", "xy")):
+        for seed, name in enumerate(names, first):
             write(tmp_path / "data", split, name, seed)
     return tmp_path / "data"
 
@@ -68,7 +68,7 @@ def test_what_changed_is_named(root, opened, before):
     write(root, "train", "b", seed=77)
     for kind in ("images", "masks"):
         (root / "val" / kind / "x.png").unlink()
-        shutil.copy(root / "train" / kind / "a.png", root / "val" / kind / "z.png")
+    write(root, "val", "z", seed=78)
     said = before.difference(opened(root), BOTH)
     assert said == (
         "train has 5 images: 1 changed (b); val has 2 images: 1 new (z), 1 gone (x)"

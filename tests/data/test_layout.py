@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import os
 import shlex
 
 import pytest
@@ -42,6 +43,14 @@ def test_split_folders_hold_images_and_masks_by_any_common_name(
     touch(tmp_path, f"train/{images}/a.jpg", f"train/{masks}/a.png")
     touch(tmp_path, f"val/{images}/b.jpg", f"val/{masks}/b.png")
     assert names(tmp_path) == {"train": ["a"], "val": ["b"]}
+
+
+@pytest.mark.parametrize("split", ["train/", ""])
+def test_a_name_that_is_not_utf8_is_refused(tmp_path, split):
+    bad = os.fsdecode(b"caf\xe9")
+    for name in (bad, *map(str, range(20))):
+        touch(tmp_path, f"{split}images/{name}.jpg", f"{split}masks/{name}.png")
+    refused(tmp_path, "a name that is not UTF-8; rename it and its mask")
 
 
 def test_images_and_masks_hold_split_folders(tmp_path):
@@ -275,6 +284,7 @@ def pairs(found):
         ("{}/a.jpg", "{}annot/a.png"),
         ("{}/a.jpg", "{}_masks/a.gif"),
         ("{}/a.jpg", "{}/a_mask.png"),
+        ("{}/a.JFIF", "{}/a.png"),
         ("{}/a.jpg", "{}/a.png"),
         ("{}/a_sat.jpg", "{}/a_mask.png"),
         ("{}/images/a.jpg", "{}/images/a_label.png"),

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import dataclasses
 import io
 import json
 import tempfile
@@ -12,6 +13,7 @@ from PIL import Image
 from jaxseg.config import DataConfig
 from jaxseg.data.builders import base
 from jaxseg.data.catalog import open_dataset
+from jaxseg.data.identity import Identity, Split
 from jaxseg.data.labels import IGNORE
 from jaxseg.data.stock import STOCK
 from jaxseg.errors import UserError
@@ -147,3 +149,12 @@ def test_the_feature_names_are_those_of_the_installed_tfds(name, tmp_path):
     stock = STOCK[name]
     features = tfds.builder(stock.builder, data_dir=tmp_path).info.features
     assert features is not None and set(stock.fields) <= set(features)
+
+
+def test_other_records_are_told_where_the_root_is_a_bare_name(
+    pets, tmp_path, monkeypatch
+):
+    monkeypatch.chdir(tmp_path / "oxford_iiit_pet")
+    dataset = open_dataset(dataclasses.replace(pets, root="4.0.0"))
+    before = Identity(pets.name, {"train": Split(5, "others")})
+    assert before.difference(dataset, ["train"]) == "train has 1 images, not 5"

@@ -13,7 +13,7 @@ from PIL import Image
 from jaxseg.commands.evaluate import evaluate_run
 from jaxseg.errors import UserError
 from jaxseg.locks import locked
-from jaxseg.training import loop
+from jaxseg.training import loop, setup
 from jaxseg.training.loop import train
 
 
@@ -308,9 +308,9 @@ def test_an_evaluation_whose_data_has_moved_says_how_to_name_it(
 def test_one_image_at_a_time_is_resumed_bit_for_bit(
     short, with_train, tmp_path, monkeypatch, devices, values
 ):
-    create = loop.create_mesh
+    create = setup.create_mesh
     chosen = jax.devices()[:devices]
-    monkeypatch.setattr(loop, "create_mesh", lambda **_: create(chosen))
+    monkeypatch.setattr(setup, "create_mesh", lambda **_: create(chosen))
     config = replaced(with_train(short, steps=4, **values), "evaluation", batch_size=1)
     # The other schedules depend on the number of steps.
     config = replaced(config, "optimizer", schedule="constant")

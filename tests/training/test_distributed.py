@@ -194,3 +194,10 @@ def test_a_coordinator_is_needed_where_nothing_else_says_who_takes_part(tmp_path
     assert done.returncode == 2
     assert "--coordinator HOST:PORT" in done.stderr
     assert not (tmp_path / "run").exists()
+
+
+def test_what_there_is_to_say_of_the_data_is_said_once(start, tmp_path):
+    words = "--data.num_classes 4 --train.steps 1 --train.eval_every 1".split()
+    codes, _, errors = ended(start(2, tmp_path / "run", *words))
+    assert codes == [0, 0], errors
+    assert ["no pixel of class class 3" in error for error in errors] == [True, False]

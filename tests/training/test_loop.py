@@ -16,7 +16,7 @@ from jaxseg.errors import UserError
 from jaxseg.nn import cpu_kernels
 from jaxseg.report.events import MetricLog, read_metrics
 from jaxseg.run import Run
-from jaxseg.training import loop
+from jaxseg.training import loop, setup
 from jaxseg.training.claim import claimed
 from jaxseg.training.loop import Interrupted, train
 from jaxseg.weights.load import save_weights
@@ -135,8 +135,8 @@ def test_a_run_moves_from_eight_devices_to_one(
     with pytest.raises(Interrupted, match="stopped at step 3"):
         train(config, tmp_path / "run")
     monkeypatch.setattr(loop, "shard_batch", original)
-    create = loop.create_mesh
-    monkeypatch.setattr(loop, "create_mesh", lambda **_: create(jax.devices()[:1]))
+    create = setup.create_mesh
+    monkeypatch.setattr(setup, "create_mesh", lambda **_: create(jax.devices()[:1]))
     train(tiny_config, tmp_path / "run")
     moved, whole = (
         [line["loss"] for line in read_metrics(folder) if "loss" in line]
@@ -257,7 +257,7 @@ def test_another_experiment_in_the_folder_is_refused_and_nothing_changes(
 def test_a_loss_that_is_no_number_stops_and_keeps_the_last_checkpoint(
     tiny_config, tmp_path, monkeypatch
 ):
-    original = loop.create_train_step
+    original = setup.compile_step
 
     def poisoned(*args, **kwargs):
         step = original(*args, **kwargs)
@@ -269,7 +269,7 @@ def test_a_loss_that_is_no_number_stops_and_keeps_the_last_checkpoint(
 
         return run_step
 
-    monkeypatch.setattr(loop, "create_train_step", poisoned)
+    monkeypatch.setattr(setup, "compile_step", poisoned)
     with pytest.raises(UserError, match="the loss is nan at step 5"):
         train(tiny_config, tmp_path / "run")
     steps = {path.name for path in (tmp_path / "run" / "checkpoints").iterdir()}

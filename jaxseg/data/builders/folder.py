@@ -11,7 +11,6 @@ from __future__ import annotations
 import contextlib
 import hashlib
 import json
-import os
 from collections.abc import Callable, Iterator
 from functools import partial
 from pathlib import Path
@@ -29,7 +28,7 @@ from jaxseg.data.masks import read_mask
 from jaxseg.data.splits import Splits
 from jaxseg.data.survey import Survey, survey_masks
 from jaxseg.errors import UserError
-from jaxseg.paths import cache_folder, user_path
+from jaxseg.paths import cache_folder, replace_text, user_path
 
 MASK_OPTIONS = (
     "num_classes",
@@ -150,7 +149,8 @@ def prepare_splits(
         survey = survey_masks(masks, lossy)
         base.prepare(builder(cache, fingerprint, splits, coding(survey), survey))
     if signature not in _load(known):
-        _save(known, _load(known) | {signature: fingerprint})
+        with contextlib.suppress(OSError):  # a cache that is only read
+            replace_text(known, json.dumps(_load(known) | {signature: fingerprint}))
     return directory
 
 
@@ -185,10 +185,3 @@ def _load(path: Path) -> dict[str, str]:
         known = None
     # Only a shortcut: without it the files are read again.
     return known if isinstance(known, dict) else {}
-
-
-def _save(path: Path, known: dict[str, str]) -> None:
-    partial = path.with_suffix(f".{os.getpid()}")
-    with contextlib.suppress(OSError):  # a cache that is only read
-        partial.write_text(json.dumps(known))
-        partial.replace(path)
