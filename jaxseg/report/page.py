@@ -8,7 +8,6 @@ nothing: pictures are inlined and there are no scripts.
 
 from __future__ import annotations
 
-import os
 from collections.abc import Mapping
 from html import escape
 from pathlib import Path
@@ -17,6 +16,7 @@ from typing import Any
 import numpy as np
 
 from jaxseg.data.labels import LabelSet
+from jaxseg.paths import replace_text
 from jaxseg.report.curves import finite, learning_curves
 from jaxseg.report.events import read_metrics
 from jaxseg.report.numbers import numbers, one_class_remark
@@ -98,10 +98,8 @@ def write_page(path: Path, title: str, body: str) -> Path:
       title: as text.
       body: as markup.
     """
-    temporary = path.with_name(path.name + ".tmp")
     page = _FRAME.format(title=escape(title), style=STYLE, body=body)
-    temporary.write_text(page, encoding="utf-8")
-    os.replace(temporary, path)
+    replace_text(path, page)
     return path
 
 

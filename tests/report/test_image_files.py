@@ -6,27 +6,13 @@ from PIL import Image
 
 from jaxseg.data.image_search import is_result
 from jaxseg.data.images import load_image
-from jaxseg.data.labels import IGNORE, LabelSet
+from jaxseg.data.labels import LabelSet
 from jaxseg.errors import UserError
 from jaxseg.report.image_files import save_mask, save_picture, save_values
 
 LABELS = LabelSet(
     ("background", "cell", "wall"), ((0, 0, 0), (200, 0, 0), (0, 100, 250))
 )
-
-
-@pytest.fixture
-def image() -> np.ndarray:
-    return np.random.default_rng(0).integers(0, 256, (40, 60, 3), np.uint8)
-
-
-@pytest.fixture
-def mask() -> np.ndarray:
-    mask = np.zeros((40, 60), np.int32)
-    mask[10:30, 10:30] = 1
-    mask[10:30, 40:50] = 2
-    mask[:5] = IGNORE
-    return mask
 
 
 def test_a_saved_mask_reads_back_exactly_with_the_palette(tmp_path, mask):

@@ -12,20 +12,6 @@ LABELS = LabelSet(
 )
 
 
-@pytest.fixture
-def image() -> np.ndarray:
-    return np.random.default_rng(0).integers(0, 256, (40, 60, 3), np.uint8)
-
-
-@pytest.fixture
-def mask() -> np.ndarray:
-    mask = np.zeros((40, 60), np.int32)
-    mask[10:30, 10:30] = 1
-    mask[10:30, 40:50] = 2
-    mask[:5] = IGNORE
-    return mask
-
-
 # --- overlay -----------------------------------------------------------------------
 
 
