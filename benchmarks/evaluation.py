@@ -44,7 +44,7 @@ def evaluation(root: str, cores: int, **settings: Any) -> Prepared:
     from benchmarks import jaxseg_side
     from jaxseg.evaluation.evaluate import create_evaluation_step, evaluate
     from jaxseg.evaluation.inference import create_scores
-    from jaxseg.training.mesh import create_mesh
+    from jaxseg.parallel.mesh import create_mesh
 
     case = Case(**settings)
     samples = open_dataset(DataConfig(name="camvid", root=root)).samples(SPLIT)

@@ -224,9 +224,9 @@ def wait(options: argparse.Namespace) -> None:
     """Print what the data costs of a training step."""
     import jax
 
+    from jaxseg.commands.setup import Setup
     from jaxseg.data.pipeline import KeptSamples, TrainingStream
-    from jaxseg.training.mesh import shard_batch
-    from jaxseg.training.setup import Setup
+    from jaxseg.parallel.mesh import shard_batch
 
     config: Config = load_config(options.config, options.extra)
     training = Setup(config)

@@ -28,14 +28,14 @@ from benchmarks.model_cases import (
 from benchmarks.side_by_side import Prepared, timed
 from jaxseg.evaluation.inference import create_scores
 from jaxseg.models import Segmenter, abstract_variables, create_model
-from jaxseg.training.losses import CrossEntropy
-from jaxseg.training.mesh import (
+from jaxseg.parallel.mesh import (
     BATCH_AXIS,
     create_mesh,
     place,
     placement,
     shard_batch,
 )
+from jaxseg.training.losses import CrossEntropy
 from jaxseg.training.optimizer import create_optimizer
 from jaxseg.training.state import TrainState, fresh_state
 from jaxseg.training.step import TrainStep, create_train_step

@@ -86,7 +86,7 @@ def jaxseg_memory(**settings: Any) -> Prepared:
     import jax
 
     from benchmarks.jaxseg_side import compiled_training, ones
-    from jaxseg.training.mesh import create_mesh
+    from jaxseg.parallel.mesh import create_mesh
 
     def take(steps: int, compiled: Any, *shapes: Any) -> None:
         state, batch = ones(shapes)

@@ -78,7 +78,7 @@ def cost(model: str, shape: Sequence[int], steps: int) -> dict[str, float]:
 
     from benchmarks.jaxseg_side import compiled_training, ones
     from benchmarks.memory import compiled_bytes
-    from jaxseg.training.mesh import create_mesh
+    from jaxseg.parallel.mesh import create_mesh
 
     case = Case(model, size, batch, classes, steps=1, gpu=False)
     compiled, *shapes = compiled_training(case, create_mesh(jax.devices()[:devices]))

@@ -33,9 +33,9 @@ from jaxseg.data.transforms import training_transforms
 from jaxseg.evaluation.inference import create_scores
 from jaxseg.heads import HEADS
 from jaxseg.models import Segmenter, create_model
+from jaxseg.parallel.mesh import create_mesh, place, shard_batch
 from jaxseg.report.console import note
 from jaxseg.training.losses import LOSSES
-from jaxseg.training.mesh import create_mesh, place, shard_batch
 from jaxseg.training.optimizer import SCHEDULES, create_optimizer
 from jaxseg.training.state import create_state
 from jaxseg.training.step import create_train_step

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 from jaxseg.version import __version__
 
 if TYPE_CHECKING:
+    from jaxseg.commands.train import train
     from jaxseg.config import (
         AugmentConfig,
         Config,
@@ -29,7 +30,6 @@ if TYPE_CHECKING:
     from jaxseg.predictor import Predictor
     from jaxseg.report.image_files import save_mask
     from jaxseg.report.pictures import overlay
-    from jaxseg.training.loop import train
     from jaxseg.weights.load import load_weights, save_weights
 
 _HOMES = {
@@ -53,7 +53,7 @@ _HOMES = {
     "overlay": "jaxseg.report.pictures",
     "save_mask": "jaxseg.report.image_files",
     "save_weights": "jaxseg.weights.load",
-    "train": "jaxseg.training.loop",
+    "train": "jaxseg.commands.train",
 }
 
 __all__ = [

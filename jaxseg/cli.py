@@ -149,8 +149,8 @@ def _train(words: list[str]) -> int:
 
 
 def _train_here(config: Config, workdir: str | None) -> int:
-    from jaxseg.devices import require_devices
-    from jaxseg.training.loop import Interrupted, train
+    from jaxseg.commands.train import Interrupted, train
+    from jaxseg.parallel.devices import require_devices
 
     require_devices()
     try:
@@ -167,7 +167,7 @@ def _train_here(config: Config, workdir: str | None) -> int:
 
 def _train_together(config: Config, known: argparse.Namespace) -> int:
     """Train as one of several processes; a failure here must not leave them waiting."""
-    from jaxseg.training import distributed
+    from jaxseg.parallel import distributed
 
     distributed.start(known.coordinator, known.processes, known.process)
     if not distributed.is_first():
@@ -200,7 +200,7 @@ def _evaluate(words: list[str]) -> int:
         raise UserError(f"{options.out}: cannot write ({reason})")
     _set_up()
     from jaxseg.commands.evaluate import evaluate_run
-    from jaxseg.devices import left, require_devices
+    from jaxseg.parallel.devices import left, require_devices
 
     require_devices()
     with memory.remedied("evaluating", less_memory(options), left):
@@ -241,7 +241,7 @@ def _predict(words: list[str]) -> int:
     find_images(options.images, options.out)
     _set_up()
     from jaxseg.commands.predict import predict_files
-    from jaxseg.devices import left, require_devices
+    from jaxseg.parallel.devices import left, require_devices
 
     require_devices()
     with memory.remedied("predicting", less_memory(options), left):
@@ -263,9 +263,9 @@ def _models(words: list[str]) -> int:
     _Parser(prog="main.py models", description="List the models.").parse_args(words)
     memory.require_address_space()
     from jaxseg.backbones import BACKBONES
-    from jaxseg.devices import require_devices
     from jaxseg.heads import HEADS
     from jaxseg.models import count_parameters, create_model
+    from jaxseg.parallel.devices import require_devices
 
     require_devices()
 
@@ -326,7 +326,7 @@ def _inspect(words: list[str]) -> int:
     memory.require_address_space()
     from jaxseg.analysis.layers import format_layer_table, layer_table
     from jaxseg.analysis.receptive_field import theoretical
-    from jaxseg.devices import require_devices
+    from jaxseg.parallel.devices import require_devices
     from jaxseg.run import segmenter
 
     require_devices()

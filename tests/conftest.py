@@ -35,7 +35,7 @@ from jaxseg.config import (  # noqa: E402
 @pytest.fixture
 def one_device():
     """A mesh of one device."""
-    from jaxseg.training.mesh import create_mesh
+    from jaxseg.parallel.mesh import create_mesh
 
     return create_mesh(jax.devices()[:1])
 

@@ -11,8 +11,9 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from jaxseg import devices, memory
+from jaxseg import memory
 from jaxseg.errors import UserError
+from jaxseg.parallel import devices
 
 ROOT = Path(__file__).parents[1]
 

@@ -13,8 +13,8 @@ from jaxseg.errors import UserError
 from jaxseg.evaluation.evaluate import create_evaluation_step, evaluate
 from jaxseg.evaluation.windows import WindowedScores
 from jaxseg.models import create_model
+from jaxseg.parallel.mesh import create_mesh
 from jaxseg.predictor import Predictor
-from jaxseg.training.mesh import create_mesh
 
 LABELS = LabelSet(("red", "green", "blue"))
 

@@ -17,10 +17,10 @@ from jaxseg.data.class_tables import says_classes
 from jaxseg.data.labels import LabelSet, numbered_names
 from jaxseg.errors import UserError
 from jaxseg.evaluation.evaluate import create_evaluation_step, evaluate
+from jaxseg.parallel.mesh import create_mesh, replicated
 from jaxseg.paths import no_folder, user_path
 from jaxseg.report.console import Progress, note
 from jaxseg.run import Run, scores, size_multiple
-from jaxseg.training.mesh import create_mesh, replicated
 
 
 def evaluate_run(

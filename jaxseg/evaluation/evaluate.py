@@ -18,7 +18,7 @@ from jaxseg.evaluation.inference import Scores
 from jaxseg.evaluation.metrics import Confusion, confusion_matrix
 from jaxseg.evaluation.windows import WindowedScores
 from jaxseg.models import SIZE_MULTIPLE, SMALLEST
-from jaxseg.training.mesh import (
+from jaxseg.parallel.mesh import (
     batch_devices,
     replicated,
     shard_batch,

@@ -25,7 +25,7 @@ from jaxseg.heads.unet_parts import mirrored
 from jaxseg.nn.crf import DenseCRF, dense_crf
 from jaxseg.nn.normalization import normalize_image
 from jaxseg.nn.upsampling import resize_bilinear
-from jaxseg.training.mesh import BATCH_AXIS, ROW_AXIS, shard_batch
+from jaxseg.parallel.mesh import BATCH_AXIS, ROW_AXIS, shard_batch
 
 Block = tuple[int, jax.Array]
 """A first row, and float32 scores `[B, rows, W, classes]` from there on."""

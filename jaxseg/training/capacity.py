@@ -14,10 +14,11 @@ import jax
 import numpy as np
 from jax.sharding import Mesh
 
-from jaxseg import devices, memory
+from jaxseg import memory
 from jaxseg.config import Config
-from jaxseg.training.distributed import several
-from jaxseg.training.mesh import abstract_batch
+from jaxseg.parallel import devices
+from jaxseg.parallel.distributed import several
+from jaxseg.parallel.mesh import abstract_batch
 from jaxseg.training.state import TrainState
 
 Leaves = dict[str, tuple[tuple[int, ...], Any]]

@@ -19,7 +19,7 @@ from typing import Any
 import orbax.checkpoint as ocp
 
 from jaxseg.errors import UserError
-from jaxseg.training.distributed import from_first, is_first, several
+from jaxseg.parallel.distributed import from_first, is_first, several
 from jaxseg.training.manifest import Manifest
 from jaxseg.training.state import TrainState, describe_difference
 

@@ -14,8 +14,8 @@ from jax.sharding import Mesh
 from jaxseg.data.labels import IGNORE
 from jaxseg.nn.normalization import normalize_image
 from jaxseg.nn.remat import recompute_blocks
+from jaxseg.parallel.mesh import placement, replicated, split_rows, spread
 from jaxseg.training.losses import Loss
-from jaxseg.training.mesh import placement, replicated, split_rows, spread
 from jaxseg.training.state import TrainState
 
 Batch = Mapping[str, jax.Array]

@@ -8,8 +8,8 @@ import pytest
 from PIL import Image
 
 from jaxseg.commands.evaluate import evaluate_run
+from jaxseg.commands.train import train
 from jaxseg.errors import UserError
-from jaxseg.training.loop import train
 
 
 @pytest.fixture

@@ -16,12 +16,12 @@ from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 from PIL import Image
 
+from jaxseg.commands.train import train
 from jaxseg.config import Config, DataConfig
 from jaxseg.data import images
 from jaxseg.data.catalog import open_dataset
 from jaxseg.data.labels import IGNORE
 from jaxseg.errors import UserError
-from jaxseg.training.loop import train
 
 ROOT = Path(__file__).parents[2]
 LABEL = np.array([[0, 1, 2, 1], [2, 1, 0, IGNORE]], np.uint8)

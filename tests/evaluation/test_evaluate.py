@@ -10,7 +10,7 @@ from jaxseg.data.labels import IGNORE
 from jaxseg.evaluation.evaluate import create_evaluation_step, evaluate
 from jaxseg.evaluation.metrics import Confusion
 from jaxseg.evaluation.windows import WindowedScores
-from jaxseg.training.mesh import create_mesh
+from jaxseg.parallel.mesh import create_mesh
 
 CLASSES = 3
 

@@ -10,8 +10,8 @@ import optax
 import pytest
 
 from jaxseg.errors import UserError
+from jaxseg.parallel.mesh import create_mesh, place
 from jaxseg.training.checkpoint import Checkpoints
-from jaxseg.training.mesh import create_mesh, place
 from jaxseg.training.state import TrainState, fingerprint
 
 

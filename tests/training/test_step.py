@@ -10,8 +10,8 @@ from jaxseg.data.labels import IGNORE
 from jaxseg.evaluation.metrics import Confusion, confusion_matrix
 from jaxseg.models import create_model
 from jaxseg.nn.normalization import normalize_image
+from jaxseg.parallel.mesh import create_mesh, place, shard_batch
 from jaxseg.training.losses import CrossEntropy
-from jaxseg.training.mesh import create_mesh, place, shard_batch
 from jaxseg.training.optimizer import create_optimizer
 from jaxseg.training.state import create_state
 from jaxseg.training.step import create_train_step

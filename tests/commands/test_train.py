@@ -10,15 +10,16 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from jaxseg.commands import setup
+from jaxseg.commands import train as loop
+from jaxseg.commands.claim import claimed
+from jaxseg.commands.train import Interrupted, train
 from jaxseg.config import MeshConfig
 from jaxseg.data.catalog import open_dataset
 from jaxseg.errors import UserError
 from jaxseg.nn import cpu_kernels
 from jaxseg.report.events import MetricLog, read_metrics
 from jaxseg.run import Run
-from jaxseg.training import loop, setup
-from jaxseg.training.claim import claimed
-from jaxseg.training.loop import Interrupted, train
 from jaxseg.weights.load import save_weights
 
 

@@ -10,12 +10,16 @@ from typing import Any
 from jax.sharding import Mesh
 
 from jaxseg import memory
+from jaxseg.commands.results import describe_devices
 from jaxseg.config import Config
+from jaxseg.data.border_weights import BorderWeights
 from jaxseg.data.catalog import Dataset, open_dataset
 from jaxseg.data.transforms import Chain, training_transforms
 from jaxseg.evaluation.evaluate import EvaluationStep, create_evaluation_step
 from jaxseg.models import Segmenter, count_parameters
 from jaxseg.nn import cpu_kernels
+from jaxseg.parallel.distributed import from_first, is_first
+from jaxseg.parallel.mesh import batch_devices, check_batch_size, create_mesh, place
 from jaxseg.report.console import note, warn
 from jaxseg.run import (
     learning_rate,
@@ -26,11 +30,7 @@ from jaxseg.run import (
     segmenter,
     starting_variables,
 )
-from jaxseg.training.border_weights import BorderWeights
 from jaxseg.training.capacity import compile_step, require_batch
-from jaxseg.training.distributed import from_first, is_first
-from jaxseg.training.mesh import batch_devices, check_batch_size, create_mesh, place
-from jaxseg.training.results import describe_devices
 from jaxseg.training.state import TrainState, create_state, with_variables
 from jaxseg.training.step import TrainStep, create_train_step
 

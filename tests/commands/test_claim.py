@@ -10,11 +10,12 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from jaxseg.commands import setup
+from jaxseg.commands import train as loop
 from jaxseg.commands.evaluate import evaluate_run
+from jaxseg.commands.train import train
 from jaxseg.errors import UserError
 from jaxseg.locks import locked
-from jaxseg.training import loop, setup
-from jaxseg.training.loop import train
 
 
 def replaced(config, section, **values):

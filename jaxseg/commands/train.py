@@ -12,9 +12,18 @@ from typing import Any
 import jax
 import numpy as np
 
-from jaxseg import devices, memory
+from jaxseg import memory
 from jaxseg.checks import check, check_images
+from jaxseg.commands.claim import claimed, describe, require_writable
 from jaxseg.commands.options import smaller_window
+from jaxseg.commands.results import (
+    describe_devices,
+    describe_run,
+    versions,
+    write_results,
+)
+from jaxseg.commands.setup import Setup
+from jaxseg.commands.signals import stop_signals
 from jaxseg.config import Config, TrainConfig, flatten
 from jaxseg.data.pipeline import KeptSamples, TrainingStream
 from jaxseg.errors import UserError
@@ -24,27 +33,19 @@ from jaxseg.evaluation.evaluate import (
     evaluate,
 )
 from jaxseg.models import abstract_variables
+from jaxseg.parallel import devices
+from jaxseg.parallel.distributed import from_first, is_first, several
+from jaxseg.parallel.mesh import (
+    gather,
+    replicated,
+    shard_batch,
+)
 from jaxseg.predictor import Predictor
 from jaxseg.report.console import Progress, note, warn
 from jaxseg.report.events import MetricLog
 from jaxseg.run import Run, require_weights, size_multiple
 from jaxseg.training.capacity import SMALLER
 from jaxseg.training.checkpoint import Checkpoints
-from jaxseg.training.claim import claimed, describe, require_writable
-from jaxseg.training.distributed import from_first, is_first, several
-from jaxseg.training.mesh import (
-    gather,
-    replicated,
-    shard_batch,
-)
-from jaxseg.training.results import (
-    describe_devices,
-    describe_run,
-    versions,
-    write_results,
-)
-from jaxseg.training.setup import Setup
-from jaxseg.training.signals import stop_signals
 from jaxseg.training.state import (
     TrainState,
     fingerprint,

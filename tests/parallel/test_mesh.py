@@ -7,7 +7,7 @@ import pytest
 from closeness import assert_close
 
 from jaxseg.errors import UserError
-from jaxseg.training.mesh import (
+from jaxseg.parallel.mesh import (
     check_batch_size,
     create_mesh,
     place,

@@ -3,12 +3,12 @@
 import numpy as np
 import pytest
 
-from jaxseg.data.labels import IGNORE
-from jaxseg.training.border_weights import (
+from jaxseg.data.border_weights import (
     BorderWeights,
     border_weights,
     connected_instances,
 )
+from jaxseg.data.labels import IGNORE
 
 
 def two_bars(gap):

@@ -4,8 +4,8 @@ from dataclasses import replace
 
 import pytest
 
+from jaxseg.commands.results import describe_run
 from jaxseg.config import Config, DataConfig, ModelConfig
-from jaxseg.training.results import describe_run
 
 
 @pytest.mark.parametrize(

@@ -1,0 +1,1 @@
+"""Devices and processes: what a program runs on, and how its arrays are split."""
