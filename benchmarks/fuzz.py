@@ -47,13 +47,14 @@ def _weights(pattern: str) -> tuple[Callable[[], Iterable[bytes]], Callable[[], 
 
 
 def _config_seeds() -> list[bytes]:
-    from jaxseg.config import Config, to_json
+    from jaxseg.config import Config
+    from jaxseg.schema import to_json
 
     return [to_json(Config()).encode(), b"{}", b'{"train": {"steps": 7}}']
 
 
 def _config() -> Read:
-    from jaxseg.config import load_config
+    from jaxseg.experiment import load_config
 
     return lambda path: load_config(path.rename(path.with_suffix(".json")))
 
@@ -66,10 +67,11 @@ def _run_seeds() -> list[bytes]:
 
 def _run() -> Read:
     """One content as `labels.json`, `metrics.jsonl` and `results.json` of a run."""
-    from jaxseg.config import Config, to_json
+    from jaxseg.config import Config
     from jaxseg.errors import UserError
     from jaxseg.report.comparison import write_comparison
     from jaxseg.run import Run
+    from jaxseg.schema import to_json
 
     def read(path: Path) -> None:
         folder = path.parent

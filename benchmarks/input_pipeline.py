@@ -34,8 +34,9 @@ import numpy as np
 
 from benchmarks import side_by_side
 from benchmarks.side_by_side import Prepared
-from jaxseg.config import Config, DataConfig, load_config
+from jaxseg.config import Config, DataConfig
 from jaxseg.data.catalog import open_dataset
+from jaxseg.experiment import load_config
 from jaxseg.report.console import say, table
 
 CONTENDERS = {

@@ -27,7 +27,7 @@ from benchmarks.model_cases import (
 )
 from benchmarks.side_by_side import Prepared, timed
 from jaxseg.evaluation.inference import create_scores
-from jaxseg.models import Segmenter, abstract_variables, create_model
+from jaxseg.models import create_model
 from jaxseg.parallel.mesh import (
     BATCH_AXIS,
     create_mesh,
@@ -35,6 +35,7 @@ from jaxseg.parallel.mesh import (
     placement,
     shard_batch,
 )
+from jaxseg.segmenter import Segmenter, abstract_variables
 from jaxseg.training.losses import CrossEntropy
 from jaxseg.training.optimizer import create_optimizer
 from jaxseg.training.state import TrainState, fresh_state

@@ -26,7 +26,7 @@ import torch
 
 import benchmarks.torch_peers  # noqa: F401  (before the peers)
 from benchmarks.parity_case import Case, randomize
-from jaxseg.models import abstract_variables
+from jaxseg.segmenter import abstract_variables
 from jaxseg.weights.names import unused
 from jaxseg.weights.naming import Rule, leaves, nested, read_by_table, write_by_table
 from jaxseg.weights.readers import read_tensors

@@ -12,7 +12,7 @@ import jax.numpy as jnp
 import torch
 
 from jaxseg.backbones.entry import BackboneEntry
-from jaxseg.models import Classifier
+from jaxseg.segmenter import Classifier
 from jaxseg.weights.naming import Rule, Table, prefixed
 
 SIZES = ((64, 96), (97, 75))

@@ -32,9 +32,10 @@ from jaxseg.data.pipeline import KeptSamples, TrainingStream
 from jaxseg.data.transforms import training_transforms
 from jaxseg.evaluation.inference import create_scores
 from jaxseg.heads import HEADS
-from jaxseg.models import Segmenter, create_model
+from jaxseg.models import create_model
 from jaxseg.parallel.mesh import create_mesh, place, shard_batch
 from jaxseg.report.console import note
+from jaxseg.segmenter import Segmenter
 from jaxseg.training.losses import LOSSES
 from jaxseg.training.optimizer import SCHEDULES, create_optimizer
 from jaxseg.training.state import create_state

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 from jaxseg.version import __version__
 
 if TYPE_CHECKING:
+    from jaxseg.backbones import register_backbone
     from jaxseg.commands.train import train
     from jaxseg.config import (
         AugmentConfig,
@@ -21,15 +22,19 @@ if TYPE_CHECKING:
         ModelConfig,
         OptimizerConfig,
         TrainConfig,
-        load_config,
     )
+    from jaxseg.data.catalog import register_dataset
     from jaxseg.data.images import load_image
     from jaxseg.data.labels import LabelSet
+    from jaxseg.data.transforms import register_transform
     from jaxseg.errors import UserError
+    from jaxseg.experiment import load_config
+    from jaxseg.heads import register_head
     from jaxseg.models import create_classifier, create_model, list_models
     from jaxseg.predictor import Predictor
     from jaxseg.report.image_files import save_mask
     from jaxseg.report.pictures import overlay
+    from jaxseg.training.losses import Loss, register_loss
     from jaxseg.weights.load import load_weights, save_weights
 
 _HOMES = {
@@ -38,6 +43,7 @@ _HOMES = {
     "DataConfig": "jaxseg.config",
     "EvaluationConfig": "jaxseg.config",
     "LabelSet": "jaxseg.data.labels",
+    "Loss": "jaxseg.training.losses",
     "MeshConfig": "jaxseg.config",
     "ModelConfig": "jaxseg.config",
     "OptimizerConfig": "jaxseg.config",
@@ -47,9 +53,14 @@ _HOMES = {
     "create_classifier": "jaxseg.models",
     "create_model": "jaxseg.models",
     "list_models": "jaxseg.models",
-    "load_config": "jaxseg.config",
+    "load_config": "jaxseg.experiment",
     "load_image": "jaxseg.data.images",
     "load_weights": "jaxseg.weights.load",
+    "register_backbone": "jaxseg.backbones",
+    "register_dataset": "jaxseg.data.catalog",
+    "register_head": "jaxseg.heads",
+    "register_loss": "jaxseg.training.losses",
+    "register_transform": "jaxseg.data.transforms",
     "overlay": "jaxseg.report.pictures",
     "save_mask": "jaxseg.report.image_files",
     "save_weights": "jaxseg.weights.load",
@@ -62,6 +73,7 @@ __all__ = [
     "DataConfig",
     "EvaluationConfig",
     "LabelSet",
+    "Loss",
     "MeshConfig",
     "ModelConfig",
     "OptimizerConfig",
@@ -76,6 +88,11 @@ __all__ = [
     "load_image",
     "load_weights",
     "overlay",
+    "register_backbone",
+    "register_dataset",
+    "register_head",
+    "register_loss",
+    "register_transform",
     "save_mask",
     "save_weights",
     "train",

@@ -1,54 +1,57 @@
-"""The commands: parsing, and one call each.
+"""The command line: it finds the command, and turns what goes wrong into one line.
+
+Each command is a file of `jaxseg.commands` with `add_arguments(parser)` and
+`run(options) -> exit code`, and an entry in `COMMANDS`.  One that takes overrides of an
+experiment (`OVERRIDES = True`) finds them as words in `options.overrides`.
+"""
+
+from __future__ import annotations
+
+import errno
+import importlib
+import logging
+import os
+import sys
+from collections.abc import Sequence
+
+from jaxseg import memory
+from jaxseg.command_line import Parser, add_options
+from jaxseg.config import Config, DataConfig
+from jaxseg.errors import UserError, choose
+from jaxseg.experiment import load_config
+from jaxseg.paths import cache_folder
+from jaxseg.report.console import fail, say
+from jaxseg.version import __version__
+
+USAGE = """\
+The commands:
 
     python main.py --config experiments/deeplab.py [--train.steps 200 ...]
     python main.py evaluate --run runs/deeplab
     python main.py predict --run runs/deeplab IMAGES_OR_FOLDERS --out DIR
     python main.py compare RUNS... [--out FILE]
     python main.py inspect --config experiments/deeplab.py [--size 480 640]
-    python main.py models | datasets
+    python main.py models | datasets | options
 
-What the user can mend ends in one line and exit code 2; `--debug` shows the traceback.
-"""
+Each command has its own --help; all overrides: --config FILE --help"""
 
-from __future__ import annotations
-
-import argparse
-import errno
-import json
-import logging
-import os
-import sys
-from collections.abc import Sequence
-from pathlib import Path
-from typing import NoReturn
-
-from jaxseg import memory
-from jaxseg.checks import check_images
-from jaxseg.commands.figures import print_figures
-from jaxseg.commands.options import (
-    add_inference_options,
-    check_inference,
-    less_memory,
-)
-from jaxseg.config import Config, DataConfig, load_config, print_overrides
-from jaxseg.errors import UserError, choose, nearest
-from jaxseg.paths import cache_folder, unwritable_file
-from jaxseg.report.console import fail, mute, note, say, table
-from jaxseg.version import __version__
-
-LIGHT = ("-h", "--help", "--version", "models", "datasets", "compare", "inspect")
-"""First words of commands that compute nothing heavy."""
+COMMANDS = {
+    "train": "jaxseg.commands.train",
+    "evaluate": "jaxseg.commands.evaluate",
+    "predict": "jaxseg.commands.predict",
+    "compare": "jaxseg.commands.compare",
+    "inspect": "jaxseg.commands.inspect",
+    "models": "jaxseg.commands.models",
+    "datasets": "jaxseg.commands.datasets",
+    "options": "jaxseg.commands.options",
+}
+"""Name -> module.  "train" is what a command line that begins with an option means."""
 
 DISK = (errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EACCES)
 """What a disk that is full or may not be written to answers."""
 
 STOPPED = 130
 """Exit code of a run that was asked to stop."""
-
-
-class _Parser(argparse.ArgumentParser):
-    def error(self, message: str) -> NoReturn:
-        raise UserError(f"{message} (see {self.prog} --help)")
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -90,282 +93,57 @@ def main(argv: Sequence[str] | None = None) -> int:
         return 2
 
 
-COMMANDS = {
-    "train": lambda words: _train(words),
-    "evaluate": lambda words: _evaluate(words),
-    "predict": lambda words: _predict(words),
-    "models": lambda words: _models(words),
-    "datasets": lambda words: _datasets(words),
-    "compare": lambda words: _compare(words),
-    "inspect": lambda words: _inspect(words),
-}
+LIGHT = ("-h", "--help", "--version", "models", "datasets", "compare", "inspect")
+"""First words of commands that compute nothing heavy."""
 
 
 def _dispatch(words: list[str]) -> int:
     if not words or words[0] in ("-h", "--help"):
-        say(__doc__.strip() if __doc__ else "")
-        say("\nEach command has its own --help; overrides: --config FILE --help")
+        say(USAGE)
         return 0
     if words[0] == "--version":
         say(__version__)
         return 0
-    if words[0].startswith("-"):
-        return _train(words)
-    choose("command", words[0], COMMANDS)
-    return COMMANDS[words[0]](words[1:])
-
-
-def _train(words: list[str]) -> int:
-    parser = _Parser(prog="main.py", add_help=False, allow_abbrev=False)
-    parser.add_argument("--config", help="an experiment file")
-    parser.add_argument("--workdir", help="the run folder; default runs/<name>")
-    parser.add_argument("--distributed", action="store_true")
-    parser.add_argument("--coordinator", metavar="HOST:PORT")
-    parser.add_argument("--processes", type=int)
-    parser.add_argument("--process", type=int)
-    parser.add_argument("-h", "--help", action="store_true")
-    known, overrides = parser.parse_known_args(words)
-    if not known.config:
-        close = nearest(words[0] if words else "", ["--config", "--help", "--version"])
-        hint = f" Did you mean {close}?" if close and close != words[0] else ""
-        raise UserError(f"--config FILE is missing: name an experiment.{hint}")
-    if known.help:
-        say(
-            "usage: main.py --config FILE [--workdir DIR] [--NAME VALUE ...]\n"
-            "       [--distributed [--coordinator HOST:PORT --processes COUNT --process"
-            " NUMBER]]\n\n"
-            "Train, evaluate and report; run again to resume.\n"
-            "--distributed is given to every process of a run on several hosts.\n"
-        )
-        print_overrides(load_config(known.config))
+    name, words = ("train", words) if words[0][:1] == "-" else (words[0], words[1:])
+    place = choose("command", name, COMMANDS)
+    _prepare_process()
+    command = importlib.import_module(place)
+    prog = "main.py" if name == "train" else f"main.py {name}"
+    parser = Parser(prog=prog, description=command.__doc__, add_help=False)
+    parser.add_argument("-h", "--help", action="store_true", help="show this help")
+    command.add_arguments(parser)
+    overrides = getattr(command, "OVERRIDES", False)
+    if "-h" in words or "--help" in words:
+        if overrides:
+            parser.usage = f"{prog} --config FILE [OPTION ...] [--NAME VALUE ...]"
+            add_options(parser, _config_of(words))
+        say(parser.format_help())
         return 0
-    config = load_config(known.config, overrides)
-    check_images(config.model.head)
-    _set_up()
-    given = (known.coordinator, known.processes, known.process)
-    if known.distributed or given != (None, None, None):
-        return _train_together(config, known)
-    return _train_here(config, known.workdir)
+    if overrides:
+        options, options.overrides = parser.parse_known_args(words)
+    else:
+        options = parser.parse_args(words)
+    return command.run(options)
 
 
-def _train_here(config: Config, workdir: str | None) -> int:
-    from jaxseg.commands.train import Interrupted, train
-    from jaxseg.parallel.devices import require_devices
-
-    require_devices()
-    try:
-        result = train(config, workdir)
-    except Interrupted as stopped:
-        note(f"{stopped}; run the same command again to go on")
-        return STOPPED
-    except KeyboardInterrupt:
-        fail("interrupted; run the same command again to go on")
-        return STOPPED
-    print_figures(result.results)
-    return 0
+def _config_of(words: list[str]) -> Config:
+    """Return the config whose values are the defaults of the overrides."""
+    parser = Parser(prog="main.py", add_help=False)
+    parser.add_argument("--config")
+    path = parser.parse_known_args(words)[0].config
+    return load_config(path) if path else Config()
 
 
-def _train_together(config: Config, known: argparse.Namespace) -> int:
-    """Train as one of several processes; a failure here must not leave them waiting."""
-    from jaxseg.parallel import distributed
-
-    distributed.start(known.coordinator, known.processes, known.process)
-    if not distributed.is_first():
-        mute()
-    try:
-        return _train_here(config, known.workdir)
-    except UserError as error:
-        fail(str(error))
-        code = 2
-    except RuntimeError as error:  # of a collective operation, or of the coordinator
-        lines = str(error).splitlines() or [type(error).__name__]
-        fail(
-            f"another process of this run has ended or is out of reach ({lines[0]});"
-            " start all of them with the same commands again to go on"
-        )
-        code = 1
-    distributed.leave(code)
-
-
-def _evaluate(words: list[str]) -> int:
-    parser = _Parser(prog="main.py evaluate", description="Score a trained run.")
-    parser.add_argument("--run", required=True, help="run folder")
-    parser.add_argument("--split", help="default: the run's evaluation split")
-    add_inference_options(parser)
-    parser.add_argument("--root", help="folder of the raw data, if it has moved")
-    parser.add_argument("--out", type=Path, help="write the figures as JSON")
-    options = parser.parse_args(words)
-    check_inference(options)
-    if options.out and (reason := unwritable_file(options.out)):
-        raise UserError(f"{options.out}: cannot write ({reason})")
-    _set_up()
-    from jaxseg.commands.evaluate import evaluate_run
-    from jaxseg.parallel.devices import left, require_devices
-
-    require_devices()
-    with memory.remedied("evaluating", less_memory(options), left):
-        results = evaluate_run(
-            options.run,
-            split=options.split,
-            root=options.root,
-            scales=options.scales,
-            flip=options.flip,
-            window=options.window,
-            crf=options.crf,
-        )
-    print_figures(results)
-    if options.out:
-        _write(options.out, json.dumps(results, indent=2) + "\n")
-    return 0
-
-
-def _predict(words: list[str]) -> int:
-    parser = _Parser(prog="main.py predict", description="Segment images.")
-    parser.add_argument("--run", required=True, help="run folder")
-    parser.add_argument("images", nargs="+", help="image files or folders")
-    parser.add_argument(
-        "--out", required=True, type=Path, help="folder for the results"
-    )
-    add_inference_options(parser)
-    parser.add_argument(
-        "--values",
-        choices=("classes", "masks"),
-        default="classes",
-        help="what the masks hold: numbers of classes (the default), or the values or"
-        " colours of the data set's own masks",
-    )
-    options = parser.parse_args(words)
-    check_inference(options)
-    from jaxseg.data.image_search import find_images
-
-    find_images(options.images, options.out)
-    _set_up()
-    from jaxseg.commands.predict import predict_files
-    from jaxseg.parallel.devices import left, require_devices
-
-    require_devices()
-    with memory.remedied("predicting", less_memory(options), left):
-        count = predict_files(
-            options.run,
-            options.images,
-            options.out,
-            scales=options.scales,
-            flip=options.flip,
-            window=options.window,
-            crf=options.crf,
-            values=options.values,
-        )
-    say(f"{count} masks in {options.out / 'masks'}, {options.out / 'overlays'}")
-    return 0
-
-
-def _models(words: list[str]) -> int:
-    _Parser(prog="main.py models", description="List the models.").parse_args(words)
+def _prepare_process() -> None:
+    """Set what jax reads when it is imported, and silence what repeats our lines."""
     memory.require_address_space()
-    from jaxseg.backbones import BACKBONES
-    from jaxseg.heads import HEADS
-    from jaxseg.models import count_parameters, create_model
-    from jaxseg.parallel.devices import require_devices
+    import absl.logging
 
-    require_devices()
-
-    def millions(count: int) -> str:
-        return f"{count / 1e6:.2f}"
-
-    say("Backbones (--model.backbone), million parameters as a 1000-class classifier")
-    table(
-        [
-            (name, millions(entry.parameters), entry.paper)
-            for name, entry in BACKBONES.items()
-        ],
-        ("backbone", "M", "paper"),
-    )
-    say(
-        "\nHeads (--model.head), million parameters with 21 classes on resnet50, or on"
-        " the backbone of their own"
-    )
-    table(
-        [
-            (
-                name,
-                millions(count_parameters(create_model(name))),
-                "own" if entry.backbone else entry.output_stride,
-                entry.paper,
-            )
-            for name, entry in HEADS.items()
-        ],
-        ("head", "M", "output stride", "paper"),
-    )
-    return 0
-
-
-def _datasets(words: list[str]) -> int:
-    _Parser(prog="main.py datasets", description="List data sets.").parse_args(words)
-    from jaxseg.data.catalog import DATASETS
-
-    table(
-        [(name, entry.description) for name, entry in DATASETS.items()],
-        ("data set", ""),
-    )
-    return 0
-
-
-def _inspect(words: list[str]) -> int:
-    parser = _Parser(
-        prog="main.py inspect",
-        description="Show a model before it is trained: layers, sizes, cost, field.",
-    )
-    parser.add_argument("--config", required=True, help="an experiment file")
-    parser.add_argument(
-        "--size", nargs="+", type=int, help="of the image; default: the crop"
-    )
-    parser.add_argument("--classes", type=int, default=21)
-    parser.add_argument("--depth", type=int, help="of modules listed; default: all")
-    options, overrides = parser.parse_known_args(words)
-    config = load_config(options.config, overrides)
-    memory.require_address_space()
-    from jaxseg.analysis.layers import format_layer_table, layer_table
-    from jaxseg.analysis.receptive_field import theoretical
-    from jaxseg.parallel.devices import require_devices
-    from jaxseg.run import segmenter
-
-    require_devices()
-    model = segmenter(config, options.classes)
-    *sides, channels = model.example
-    images = len(sides) == 2
-    size = tuple(options.size or (config.augment.crop if images else sides))
-    if len(size) != len(sides) or min(size) < 1:
-        raise UserError(f"--size takes {len(sides)} positive numbers, not {size}")
-    rows = layer_table(model, size, channels=channels)
-    say(format_layer_table(rows, options.depth))
-    if not images:
-        return 0
-    field = theoretical(model.backbone, image_level=False)
-    seen = "the whole image" if field.clipped else f"{field.size} pixels"
-    say(f"\nThe deepest features see {seen} (theoretical receptive field).")
-    return 0
-
-
-def _compare(words: list[str]) -> int:
-    parser = _Parser(prog="main.py compare", description="Compare runs on one page.")
-    parser.add_argument("runs", nargs="+", help="run folders, at most 8")
-    parser.add_argument("--out", type=Path, default=Path("runs/comparison.html"))
-    options = parser.parse_args(words)
-    from jaxseg.report.comparison import write_comparison
-
-    try:
-        options.out.parent.mkdir(parents=True, exist_ok=True)
-        say(f"{write_comparison(options.runs, options.out)}")
-    except OSError as error:
-        raise UserError(f"{options.out}: cannot write it ({error.strerror})") from error
-    return 0
-
-
-def _write(path: Path, text: str) -> None:
-    try:
-        path.write_text(text)
-    except OSError as error:
-        raise UserError(f"{path}: cannot write ({error.strerror})") from error
+    compiled = cache_folder(DataConfig().cache) / "compiled"
+    os.environ.setdefault("JAX_COMPILATION_CACHE_DIR", str(compiled))
+    # A save that fails is one line here; Orbax logs a traceback for each tensor too.
+    absl.logging.set_verbosity(absl.logging.FATAL)
+    logging.getLogger("asyncio").setLevel(logging.CRITICAL)
 
 
 def _use_huge_pages() -> None:
@@ -377,15 +155,3 @@ def _use_huge_pages() -> None:
     if sys.platform == "linux" and "GLIBC_TUNABLES" not in os.environ:
         os.environ["GLIBC_TUNABLES"] = "glibc.malloc.hugetlb=1"
         os.execv(sys.executable, sys.orig_argv)
-
-
-def _set_up() -> None:
-    """Prepare the process, before jax is imported."""
-    memory.require_address_space()
-    import absl.logging
-
-    compiled = cache_folder(DataConfig().cache) / "compiled"
-    os.environ.setdefault("JAX_COMPILATION_CACHE_DIR", str(compiled))
-    # A save that fails is one line here; Orbax logs a traceback for each tensor too.
-    absl.logging.set_verbosity(absl.logging.FATAL)
-    logging.getLogger("asyncio").setLevel(logging.CRITICAL)

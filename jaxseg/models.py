@@ -1,33 +1,24 @@
-"""Whole models: a backbone and a head as one segmenter, or as a classifier.
+"""Models by name: backbones, segmenters and classifiers.
 
-`create_model` and `create_classifier` turn names into modules.  Models take plain
-arguments, never a run's configuration.
+Models take plain arguments, never a run's configuration.
 """
 
 from __future__ import annotations
 
-import dataclasses
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
 from typing import Any
 
 import flax.linen as nn
-import jax
 import jax.numpy as jnp
 
 from jaxseg.backbones import BACKBONES
 from jaxseg.backbones.entry import IMAGENET_MEAN, IMAGENET_STD
-from jaxseg.checks import (
-    check_auxiliary,
-    check_classifier,
-    check_head,
-    check_multi_grid,
-    check_output_stride,
-)
-from jaxseg.choices import CLASSIFIER, FREEZES, SMALLEST
 from jaxseg.errors import UserError, choose
-from jaxseg.heads import HEADS
+from jaxseg.heads import HEADS, HeadEntry
 from jaxseg.heads.fcn import FCN
-from jaxseg.nn.upsampling import resize_linear
+from jaxseg.registry import check_options, fields_of, parse
+from jaxseg.segmenter import FREEZES, Classifier, Segmenter
 
 DTYPES = {"float32": jnp.float32, "bfloat16": jnp.bfloat16}
 """Compute types by name."""
@@ -35,129 +26,11 @@ DTYPES = {"float32": jnp.float32, "bfloat16": jnp.bfloat16}
 DEFAULT_BACKBONE = "resnet50"
 """Taken where none is named."""
 
-SIZE_MULTIPLE = 32
-"""Of a segmenter's image sides, pixels: its deepest stride.  At other sizes features of
-different strides do not lie on each other as they did in training."""
+CLASSIFIER = "classifier"
+"""The head that is a backbone's own classifier."""
 
-SMALLEST_VOLUME = 9
-"""Smallest side of a volume, voxels."""
-
-
-class Segmenter(nn.Module):
-    """A semantic-segmentation network.
-
-    Attributes:
-      backbone: image -> features.
-      head: features -> logits.
-      auxiliary: a second head that trains the backbone's next to last features (Zhao et
-        al. 2017, arXiv:1612.01105, sec. 3.3), or None.
-      freeze: what training leaves as it is, a name in `FREEZES`.
-      align_corners: how the logits are resized to the image's size, see
-        `resize_linear`; most models of segmentation_models.pytorch want True.
-      example: shape of an image that the parameters can be traced with.
-      mean: of the RGB values 0..1, which the backbone's published weights expect
-        subtracted from an image.
-      std: of the RGB values 0..1, which they expect it divided by.
-    """
-
-    backbone: nn.Module
-    head: nn.Module
-    auxiliary: nn.Module | None = None
-    freeze: str = ""
-    align_corners: bool = False
-    example: tuple[int, ...] = (64, 64, 3)
-    mean: tuple[float, ...] = IMAGENET_MEAN
-    std: tuple[float, ...] = IMAGENET_STD
-
-    @property
-    def size_multiple(self) -> int:
-        """What an image's sides are padded to multiples of before it is segmented."""
-        return SIZE_MULTIPLE
-
-    def __call__(self, image: jax.Array, train: bool = False) -> jax.Array:
-        """Return float32 logits at the image's size.
-
-        Args:
-          image: float `[B, H, W, 3]`, normalised; H and W at least 33.
-          train: use batch statistics and dropout.
-
-        Returns:
-          float32 `[B, H, W, classes]`.
-        """
-        logits, _ = self.low_resolution(image, train)
-        return resize_linear(logits, image.shape[1:-1], self.align_corners)
-
-    def low_resolution(
-        self, image: jax.Array, train: bool = False
-    ) -> tuple[jax.Array, tuple[jax.Array, ...]]:
-        """Return the head's and the auxiliary heads' logits at their own strides.
-
-        There are no auxiliary logits outside training.
-
-        Args:
-          image: float `[B, H, W, 3]`, normalised.
-          train: use batch statistics and dropout.
-
-        Raises:
-          UserError: the image is smaller than 33 pixels a side.
-        """
-        _check_size(image)
-        features = self.features(image, train)
-        logits = self.head(features, train).astype(jnp.float32)
-        if self.auxiliary is None or not (train or self.is_initializing()):
-            return logits, ()
-        return logits, (self.auxiliary(features, train).astype(jnp.float32),)
-
-    def features(self, image: jax.Array, train: bool = False) -> tuple[jax.Array, ...]:
-        """Return the backbone's features, through what `freeze` leaves of training."""
-        return self._frozen(self.backbone(image, train and not self.freeze))
-
-    def _frozen(self, features: Any) -> Any:
-        if self.freeze == "backbone":
-            features = jax.tree.map(jax.lax.stop_gradient, features)
-        return features
-
-
-class Classifier(Segmenter):
-    """An image classifier: a backbone and its own head, whose logits are 1 x 1.
-
-    Auxiliary classifiers, which only GoogLeNet has, answer in training only.
-    """
-
-    @property
-    def size_multiple(self) -> int:
-        """One: what pads an image would count in the mean over its features."""
-        return 1
-
-    def __call__(self, image: jax.Array, train: bool = False) -> jax.Array:
-        """Map float `[B, H, W, 3]`, normalised, to float32 logits `[B, classes]`."""
-        logits, _ = self.low_resolution(image, train)
-        return logits[:, 0, 0]
-
-    def low_resolution(
-        self, image: jax.Array, train: bool = False
-    ) -> tuple[jax.Array, tuple[jax.Array, ...]]:
-        """Return logits `[B, 1, 1, classes]` and those of the auxiliary classifiers."""
-        _check_size(image)
-        auxiliary = ()
-        if self.auxiliary is None:
-            features = self.features(image, train)
-        else:
-            found = self.backbone.with_taps(image, train and not self.freeze)
-            features, taps = self._frozen(found)
-            if train or self.is_initializing():
-                auxiliary = self.auxiliary(taps, train)
-        return self.head(features, train).astype(jnp.float32), auxiliary
-
-
-def _check_size(image: jax.Array) -> None:
-    sides = [side for side in image.shape[1:-1] if isinstance(side, int)]
-    smallest = SMALLEST if image.ndim == 4 else SMALLEST_VOLUME
-    if sides and min(sides) < smallest:
-        raise UserError(
-            f"an image of {'x'.join(map(str, sides))} pixels: the smallest side is "
-            f"{smallest}; enlarge the image (or augment.crop)"
-        )
+OUTPUT_STRIDES = (8, 16, 32)
+"""The output strides that every backbone has."""
 
 
 def create_model(
@@ -205,64 +78,141 @@ def create_model(
     Raises:
       UserError: an unknown name, or an option that this head does not have.
     """
-    given = {name: value for name, value in options.items() if value is not None}
+    named = parse("head", head)
+    choose("head", named.name, {CLASSIFIER: None, **HEADS})
     choose("freeze", freeze, FREEZES)
-    if head == CLASSIFIER:
-        dilated = uniform_dilation or multi_grid or output_stride not in (None, 32)
-        check_classifier(given, bool(dilated or align_corners))
-        return create_classifier(
-            backbone or DEFAULT_BACKBONE,
-            num_classes,
-            width=width,
-            max_channels=max_channels,
-            auxiliary=auxiliary,
-            dtype=dtype,
-        ).clone(freeze=freeze, example=(64, 64, image_channels))
-    entry = choose("head", head, HEADS)
-    compute = choose("dtype", dtype, DTYPES)
-    _check_classes(num_classes)
-    stride = entry.output_stride if output_stride is None else output_stride
-    body: dict[str, Any] = dict(width=width, max_channels=max_channels, dtype=compute)
-    placed = backbone or uniform_dilation or multi_grid or auxiliary
-    check_head(head, given, bool(placed or output_stride is not None))
-    known, of_backbone = _fields(entry.module), _fields(entry.backbone)
-    given |= entry.arguments
-    if align_corners is not None and "align_corners" in known:
-        given["align_corners"] = align_corners
-    if entry.backbone is None:
-        module = create_backbone(
-            backbone or DEFAULT_BACKBONE,
-            output_stride=stride,
-            uniform_dilation=uniform_dilation,
-            multi_grid=multi_grid,
-            **body,
-        )
-    else:
-        shared = {name: given[name] for name in of_backbone & set(given)}
-        module = entry.backbone(**body, **shared)
-        given = {name: given[name] for name in known & set(given)}
-    if "output_stride" in known:
-        given["output_stride"] = stride
-    named = BACKBONES[backbone or DEFAULT_BACKBONE]
-    return Segmenter(
-        backbone=module,
-        head=entry.module(num_classes=num_classes, dtype=compute, **given),
-        auxiliary=FCN(num_classes, level=named.auxiliary_level, dtype=compute)
-        if auxiliary
-        else None,
-        freeze=freeze,
-        align_corners=bool(align_corners),
-        example=(*(64,) * entry.axes, image_channels),
-        mean=IMAGENET_MEAN if entry.backbone else named.mean,
-        std=IMAGENET_STD if entry.backbone else named.std,
+    body = _Body(
+        backbone,
+        width,
+        max_channels,
+        output_stride,
+        uniform_dilation,
+        tuple(multi_grid),
+        _dtype(dtype),
+    )
+    given = _merged(named.options, options)
+    build = _classifier if named.name == CLASSIFIER else _segmenter
+    model = build(named.name, given, body, num_classes, bool(auxiliary), align_corners)
+    return model.clone(freeze=freeze, example=(*model.example[:-1], image_channels))
+
+
+@dataclass(frozen=True)
+class _Body:
+    """What may be said of a backbone; None is the head's or the backbone's usual."""
+
+    backbone: str | None
+    width: float
+    max_channels: int | None
+    output_stride: int | None
+    uniform_dilation: bool
+    multi_grid: tuple[int, ...]
+    dtype: Any
+
+    @property
+    def dilates(self) -> bool:
+        """Whether another dilation than the head's usual one is asked for."""
+        stride = self.output_stride is not None
+        return bool(self.uniform_dilation or self.multi_grid or stride)
+
+
+def _merged(named: Mapping[str, Any], options: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the options of a head, given with its name or beside it."""
+    given = {name: value for name, value in options.items() if value is not None}
+    if twice := sorted(set(given) & set(named)):
+        raise UserError(f"option {', '.join(twice)} of the head is given twice")
+    return {**named, **given}
+
+
+def _classifier(
+    head: str,
+    options: Mapping[str, Any],
+    body: _Body,
+    num_classes: int,
+    auxiliary: bool,
+    align_corners: bool | None,
+) -> Segmenter:
+    if body.output_stride == 32:
+        body = replace(body, output_stride=None)
+    if options or body.dilates or align_corners:
+        raise UserError(f"head {head!r} has no options and output stride 32")
+    return create_classifier(
+        body.backbone or DEFAULT_BACKBONE,
+        num_classes,
+        width=body.width,
+        max_channels=body.max_channels,
+        auxiliary=auxiliary,
+        dtype=body.dtype,
     )
 
 
-def _fields(kind: Any) -> set[str]:
-    """Return the names of a Linen class' fields; of anything else none."""
-    if not dataclasses.is_dataclass(kind):
-        return set()
-    return {field.name for field in dataclasses.fields(kind)}
+def _segmenter(
+    head: str,
+    options: Mapping[str, Any],
+    body: _Body,
+    num_classes: int,
+    auxiliary: bool,
+    align_corners: bool | None,
+) -> Segmenter:
+    entry = HEADS[head]
+    given = check_options(f"head {head!r}", entry.options(), options)
+    _check_classes(num_classes)
+    known = fields_of(entry.module)
+    stride = body.output_stride
+    filled = {"output_stride": entry.output_stride if stride is None else stride}
+    if align_corners is not None:
+        filled["align_corners"] = align_corners
+    own = entry.backbone is not None
+    of_head = {**entry.arguments, **given, **filled}
+    module = entry.module(
+        num_classes=num_classes,
+        dtype=body.dtype,
+        **{name: value for name, value in of_head.items() if name in known},
+    )
+    named = BACKBONES.find(body.backbone or DEFAULT_BACKBONE)
+    return Segmenter(
+        backbone=_own_backbone(head, of_head, body, auxiliary)
+        if own
+        else _any_backbone(entry, body),
+        head=module,
+        auxiliary=FCN(num_classes, level=named.auxiliary_level, dtype=body.dtype)
+        if auxiliary
+        else None,
+        align_corners=bool(align_corners),
+        example=(*(64,) * entry.axes, 3),
+        mean=IMAGENET_MEAN if own else named.mean,
+        std=IMAGENET_STD if own else named.std,
+    )
+
+
+def _own_backbone(
+    head: str, of_head: Mapping[str, Any], body: _Body, auxiliary: bool
+) -> nn.Module:
+    """Build the backbone that belongs to a head and takes some of its options."""
+    if body.backbone or body.dilates or auxiliary:
+        raise UserError(
+            f"head {head!r} has a backbone of its own: leave backbone,"
+            " output_stride, uniform_dilation, multi_grid and auxiliary unset"
+        )
+    build = HEADS[head].backbone
+    assert build is not None
+    known = fields_of(build) if isinstance(build, type) else {}
+    shared = {name: value for name, value in of_head.items() if name in known}
+    return build(
+        width=body.width, max_channels=body.max_channels, dtype=body.dtype, **shared
+    )
+
+
+def _any_backbone(entry: HeadEntry, body: _Body) -> nn.Module:
+    stride = body.output_stride
+    return create_backbone(
+        body.backbone or DEFAULT_BACKBONE,
+        width=body.width,
+        max_channels=body.max_channels,
+        output_stride=entry.output_stride if stride is None else stride,
+        uniform_dilation=body.uniform_dilation,
+        multi_grid=body.multi_grid,
+        dtype=body.dtype,
+    )
 
 
 def create_backbone(
@@ -289,9 +239,8 @@ def create_backbone(
     Raises:
       UserError: an unknown name, or a value out of range.
     """
-    entry = choose("backbone", name, BACKBONES)
+    entry = BACKBONES.find(name)
     check_output_stride(output_stride)
-    check_multi_grid(name, multi_grid)
     if width <= 0:
         raise UserError(f"model.width {width}: it must be positive")
     module = entry.build(
@@ -301,7 +250,19 @@ def create_backbone(
         uniform_dilation=uniform_dilation,
         dtype=dtype,
     )
-    return module.clone(multi_grid=tuple(multi_grid)) if multi_grid else module
+    if not multi_grid:
+        return module
+    if min(multi_grid) < 1:
+        raise UserError(f"multi_grid {tuple(multi_grid)}: each factor is at least 1")
+    if "multi_grid" not in fields_of(type(module)):
+        raise UserError(f"backbone {name!r} has no multi-grid; the ResNets have")
+    return module.clone(multi_grid=tuple(multi_grid))
+
+
+def check_output_stride(stride: int) -> None:
+    """Refuse an output stride that no backbone has."""
+    if stride not in OUTPUT_STRIDES:
+        raise UserError(f"output stride {stride}: a backbone has 8, 16 or 32")
 
 
 def create_classifier(
@@ -311,7 +272,7 @@ def create_classifier(
     width: float = 1.0,
     max_channels: int | None = None,
     auxiliary: bool = False,
-    dtype: str = "float32",
+    dtype: Any = "float32",
 ) -> Classifier:
     """Build an image classifier by its backbone's name.
 
@@ -326,7 +287,7 @@ def create_classifier(
     Raises:
       UserError: an unknown name.
     """
-    compute = choose("dtype", dtype, DTYPES)
+    compute = _dtype(dtype)
     body = create_backbone(
         backbone, width=width, max_channels=max_channels, dtype=compute
     )
@@ -334,8 +295,8 @@ def create_classifier(
     entry = BACKBONES[backbone]
     if entry.classifier:
         body = body.clone(**entry.classifier)
-    if auxiliary:
-        check_auxiliary(backbone)
+    if auxiliary and entry.auxiliary is None:
+        raise UserError(f"backbone {backbone!r} has no auxiliary classifiers")
     return Classifier(
         backbone=body,
         head=entry.top(num_classes=num_classes, dtype=compute),
@@ -345,6 +306,11 @@ def create_classifier(
         mean=entry.mean,
         std=entry.std,
     )
+
+
+def _dtype(dtype: Any) -> Any:
+    """Return a compute type, given by its name or as it is."""
+    return choose("dtype", dtype, DTYPES) if isinstance(dtype, str) else dtype
 
 
 def _check_classes(num_classes: int) -> None:
@@ -362,24 +328,3 @@ def list_models() -> list[tuple[str, str | None]]:
         for head, entry in HEADS.items()
         for backbone in (BACKBONES if entry.backbone is None else [None])
     ]
-
-
-def abstract_variables(model: Segmenter, sharding: Any = None) -> dict[str, Any]:
-    """Return shapes and types of a model's variables, without allocating them.
-
-    Args:
-      model: a segmenter or classifier.
-      sharding: given to every leaf, for a restore onto devices.
-    """
-    image = jax.ShapeDtypeStruct((1, *model.example), jnp.float32)
-    variables = jax.eval_shape(model.init, jax.random.key(0), image)
-    return jax.tree.map(
-        lambda leaf: jax.ShapeDtypeStruct(leaf.shape, leaf.dtype, sharding=sharding),
-        dict(variables),
-    )
-
-
-def count_parameters(model: Segmenter) -> int:
-    """Return the number of trained parameters, without allocating them."""
-    leaves = jax.tree.leaves(abstract_variables(model)["params"])
-    return sum(leaf.size for leaf in leaves)

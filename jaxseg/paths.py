@@ -51,6 +51,18 @@ def replace_text(path: Path, text: str) -> None:
         temporary.unlink(missing_ok=True)
 
 
+def write_file(path: Path, text: str) -> None:
+    """Write a text file where a user asked for it.
+
+    Raises:
+      UserError: it cannot be written.
+    """
+    try:
+        path.write_text(text, encoding="utf-8")
+    except OSError as error:
+        raise UserError(f"{path}: cannot write ({error.strerror})") from error
+
+
 def require_run(workdir: str | Path) -> Path:
     """Return the path of a run folder.
 

@@ -10,14 +10,15 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
+from jaxseg.build import build_scores, size_multiple
 from jaxseg.config import EvaluationConfig
 from jaxseg.data.labels import LabelSet
 from jaxseg.data.padding import Size, group_by_size, pad_image, padded_size
 from jaxseg.errors import UserError
 from jaxseg.evaluation.inference import Scores, create_scores
 from jaxseg.evaluation.windows import WindowedScores
-from jaxseg.models import SIZE_MULTIPLE, SMALLEST, Segmenter
-from jaxseg.run import Run, scores, size_multiple
+from jaxseg.run import Run
+from jaxseg.segmenter import SIZE_MULTIPLE, SMALLEST, Segmenter
 
 
 class Predictor:
@@ -95,7 +96,7 @@ class Predictor:
         """
         options = evaluation or run.config.evaluation
         return cls(
-            scores(run.config, model, options),
+            build_scores(run.config, model, options),
             variables,
             run.labels,
             batch_size=options.batch_size,

@@ -6,10 +6,12 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
-
 from jaxseg.checks import check, check_class_weights, check_images
-from jaxseg.config import Config, flatten, load_config
+
+from jaxseg.config import Config
 from jaxseg.errors import UserError
+from jaxseg.experiment import load_config
+from jaxseg.schema import flatten
 
 ROOT = Path(__file__).parents[1]
 EXPERIMENTS = sorted((ROOT / "experiments").glob("*.py"))

@@ -4,18 +4,11 @@ from pathlib import Path
 
 import pytest
 
-from jaxseg.config import (
-    AugmentConfig,
-    Config,
-    DataConfig,
-    ModelConfig,
-    flatten,
-    from_json,
-    load_config,
-    override,
-    to_json,
-)
+from jaxseg.command_line import changed
+from jaxseg.config import AugmentConfig, Config, DataConfig, ModelConfig
 from jaxseg.errors import UserError
+from jaxseg.experiment import load_config
+from jaxseg.schema import flatten, from_json, to_json
 
 EXPERIMENTS = sorted((Path(__file__).parents[1] / "experiments").glob("*.py"))
 
@@ -55,10 +48,10 @@ def test_an_experiment_says_where_it_comes_from(path):
     ],
 )
 def test_an_override_has_the_fields_type(words, name, value):
-    changed = flatten(override(Config(), words))
-    assert changed[name] == value
+    found = flatten(changed(Config(), words))
+    assert found[name] == value
     before = flatten(Config())
-    assert [key for key in changed if changed[key] != before[key]] == [name]
+    assert [key for key in found if found[key] != before[key]] == [name]
 
 
 @pytest.mark.parametrize(
@@ -75,7 +68,7 @@ def test_an_override_has_the_fields_type(words, name, value):
 )
 def test_a_wrong_override_is_one_line_that_names_it(words, said):
     with pytest.raises(UserError) as caught:
-        override(Config(), words)
+        changed(Config(), words)
     assert said in str(caught.value)
     assert "\n" not in str(caught.value)
 

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from jaxseg.config import load_config
+from jaxseg.experiment import load_config
 from jaxseg.run import segmenter
 
 ROOT = Path(__file__).parents[1]

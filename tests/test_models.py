@@ -12,15 +12,9 @@ from closeness import assert_close
 from jaxseg.backbones import BACKBONES
 from jaxseg.errors import UserError
 from jaxseg.heads import HEADS
-from jaxseg.models import (
-    abstract_variables,
-    count_parameters,
-    create_backbone,
-    create_classifier,
-    create_model,
-    list_models,
-)
+from jaxseg.models import create_backbone, create_classifier, create_model, list_models
 from jaxseg.nn.upsampling import UPSAMPLINGS
+from jaxseg.segmenter import abstract_variables, count_parameters
 
 SMALL = {"width": 0.125, "max_channels": 16}
 

@@ -8,13 +8,14 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from jaxseg.config import Config, flatten, from_json, override, to_json
+from jaxseg.config import Config
 from jaxseg.data import layout
 from jaxseg.errors import UserError
 from jaxseg.report.comparison import write_comparison
 from jaxseg.report.events import read_metrics
 from jaxseg.report.image_files import file_names
 from jaxseg.run import Run
+from jaxseg.schema import flatten, from_json, to_json
 
 NUMBERS = st.one_of(st.integers(), st.floats(), st.sampled_from([10**400, 2**63, -1]))
 PLAIN = st.one_of(st.none(), st.booleans(), NUMBERS, st.text(max_size=8))
@@ -77,7 +78,7 @@ def test_any_value_of_a_config_is_read_or_refused(name, value):
 )
 def test_any_words_are_overrides_or_refused(words):
     if not {"--help", "-h"} & set(words):
-        config = read_or_refuse(override, Config(), words)
+        config = read_or_refuse(changed, Config(), words)
         assert config is None or dataclasses.is_dataclass(config)
 
 

@@ -6,8 +6,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from jaxseg.config import Config, OptimizerConfig, TrainConfig, load_config
+from jaxseg.config import Config, OptimizerConfig, TrainConfig
 from jaxseg.errors import UserError
+from jaxseg.experiment import load_config
 from jaxseg.run import learning_rate, warmup_steps
 from jaxseg.training.optimizer import poly
 

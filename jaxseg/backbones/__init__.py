@@ -9,10 +9,14 @@ channels there.  The registry is `BACKBONES`.
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
+import flax.linen as nn
+
 from jaxseg.backbones.convnext import CONVNEXTS
 from jaxseg.backbones.densenet import DENSENETS
 from jaxseg.backbones.efficientnet import EFFICIENTNETS
-from jaxseg.backbones.entry import BackboneEntry
+from jaxseg.backbones.entry import IMAGENET_MEAN, IMAGENET_STD, BackboneEntry
 from jaxseg.backbones.googlenet import GOOGLENETS
 from jaxseg.backbones.mix_transformer import MIX_TRANSFORMERS
 from jaxseg.backbones.mobilenet import MOBILENETS
@@ -20,8 +24,9 @@ from jaxseg.backbones.resnet import RESNETS
 from jaxseg.backbones.vgg import VGGS
 from jaxseg.backbones.xception import XCEPTIONS
 from jaxseg.backbones.xception_aligned import ALIGNED_XCEPTIONS
+from jaxseg.registry import Decorator, Registry
 
-BACKBONES: dict[str, BackboneEntry] = {
+_ENTRIES: dict[str, BackboneEntry] = {
     **VGGS,
     **GOOGLENETS,
     **RESNETS,
@@ -33,4 +38,39 @@ BACKBONES: dict[str, BackboneEntry] = {
     **CONVNEXTS,
     **MIX_TRANSFORMERS,
 }
+
+BACKBONES = Registry("backbone", _ENTRIES)
 """Name -> entry."""
+
+
+def register_backbone(
+    name: str,
+    *,
+    paper: str = "",
+    parameters: int = 0,
+    mean: tuple[float, float, float] = IMAGENET_MEAN,
+    std: tuple[float, float, float] = IMAGENET_STD,
+) -> Decorator[Callable[..., nn.Module]]:
+    """Return a decorator that adds a backbone, a Linen class or what returns a module.
+
+    It is called with `width`, `max_channels`, `output_stride`, `uniform_dilation` and
+    `dtype`, all by keyword, and gives a module that maps `(image, train)` to five
+    features of strides 2, 4, 8, 16 and 32, bounded by the output stride.
+
+    Args:
+      name: by which a configuration names the backbone.
+      paper: authors, year, arXiv number.
+      parameters: of the classifier of 1000 classes, for the list of models.
+      mean: of the RGB values 0..1, which is subtracted from an image.
+      std: of the RGB values 0..1, by which an image is divided.
+
+    Raises:
+      UserError: the name is one of jaxseg's own.
+    """
+
+    def add(build: Callable[..., nn.Module]) -> Callable[..., nn.Module]:
+        entry = BackboneEntry(build, paper, parameters, mean=mean, std=std)
+        BACKBONES.register(name, entry)
+        return build
+
+    return add

@@ -11,14 +11,16 @@ from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
 
-from jaxseg.config import Config, flatten, from_file
+from jaxseg.build import warmup_steps
+from jaxseg.config import Config
 from jaxseg.data.identity import Identity
 from jaxseg.data.records import Dataset
 from jaxseg.errors import UserError
 from jaxseg.locks import locked
 from jaxseg.paths import unwritable_folder
 from jaxseg.report.console import note
-from jaxseg.run import CONFIG, LABELS, Run, read_labels, warmup_steps
+from jaxseg.run import CONFIG, LABELS, Run, read_labels
+from jaxseg.schema import flatten, from_file
 
 CHANGEABLE = (
     "name",
@@ -42,7 +44,7 @@ CHANGEABLE = (
 Which files are read, and how many classes they have, is told by the data itself.
 """
 
-WARMUP = "optimizer.warmup_steps"
+WARMUP = ("optimizer.warmup_steps", "optimizer.warmup_ratio")
 
 
 def require_writable(workdir: Path) -> None:
@@ -125,7 +127,7 @@ def _changed_settings(old: Config, new: Config) -> str | None:
     """Say which value of `new` does not continue a run of `old`, or return None."""
     before, after = flatten(old), flatten(new)
     if warmup_steps(old) == warmup_steps(new):  # said in steps, or as their share
-        after[WARMUP] = before[WARMUP]
+        after |= {name: before[name] for name in WARMUP}
     changed = [
         f"{name} {before[name]}, not {after[name]}"
         for name in before

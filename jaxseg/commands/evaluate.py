@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import argparse
 import dataclasses
+import json
 import math
 from collections.abc import Sequence
 from pathlib import Path
@@ -10,17 +12,50 @@ from typing import Any
 
 import jax
 
-from jaxseg.commands.options import changed_options
+from jaxseg import memory
+from jaxseg.build import build_scores, size_multiple
+from jaxseg.command_line import add_short_options, short_values
+from jaxseg.commands.figures import print_figures
+from jaxseg.commands.inference_options import NAMES, changed_options, less_memory
 from jaxseg.config import DataConfig
 from jaxseg.data.catalog import Dataset, open_dataset
 from jaxseg.data.class_tables import says_classes
 from jaxseg.data.labels import LabelSet, numbered_names
 from jaxseg.errors import UserError
 from jaxseg.evaluation.evaluate import create_evaluation_step, evaluate
+from jaxseg.parallel.devices import left, require_devices
 from jaxseg.parallel.mesh import create_mesh, replicated
-from jaxseg.paths import no_folder, user_path
+from jaxseg.paths import no_folder, require_run, unwritable_file, user_path, write_file
 from jaxseg.report.console import Progress, note
-from jaxseg.run import Run, scores, size_multiple
+from jaxseg.run import CONFIG, Run
+from jaxseg.schema import from_file
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Add the options of the command."""
+    parser.add_argument("--run", required=True, help="run folder")
+    parser.add_argument("--split", help="default: the run's evaluation split")
+    add_short_options(parser, NAMES)
+    parser.add_argument("--root", help="folder of the raw data, if it has moved")
+    parser.add_argument("--out", type=Path, help="write the metrics as JSON")
+
+
+def run(options: argparse.Namespace) -> int:
+    """Evaluate, and print the metrics."""
+    given = short_values(options)
+    config = from_file(require_run(options.run) / CONFIG)
+    window = changed_options(config, given).window
+    if options.out and (reason := unwritable_file(options.out)):
+        raise UserError(f"{options.out}: cannot write ({reason})")
+    require_devices()
+    with memory.remedied("evaluating", less_memory(window), left):
+        results = evaluate_run(
+            options.run, split=options.split, root=options.root, **given
+        )
+    print_figures(results)
+    if options.out:
+        write_file(options.out, json.dumps(results, indent=2) + "\n")
+    return 0
 
 
 def evaluate_run(
@@ -50,7 +85,8 @@ def evaluate_run(
       UserError: no run, no data, or classes that do not match.
     """
     run = Run.open(workdir)
-    options = changed_options(run.config.evaluation, scales, flip, window, crf)
+    given = {"scales": scales, "flip": flip, "window": window, "crf": crf}
+    options = changed_options(run.config, given)
     data = run.config.data
     if root is not None:
         data = dataclasses.replace(data, root=root)
@@ -71,9 +107,10 @@ def evaluate_run(
     mesh = create_mesh(spatial=math.gcd(run.config.mesh.spatial, jax.device_count()))
     model, variables, step = run.best_variables(replicated(mesh))
     classes = run.labels.num_classes
+    scores = build_scores(run.config, model, options)
     with Progress(len(samples), name="image") as progress:
         evaluation = evaluate(
-            create_evaluation_step(scores(run.config, model, options), classes, mesh),
+            create_evaluation_step(scores, classes, mesh),
             variables,
             samples,
             samples.sizes(),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import argparse
 import os
 from collections import Counter
 from collections.abc import Sequence
@@ -9,15 +10,20 @@ from pathlib import Path
 
 import numpy as np
 
-from jaxseg.commands.options import changed_options
-from jaxseg.data.image_search import find_images, is_result
+from jaxseg import memory
+from jaxseg.command_line import add_short_options
+from jaxseg.commands.inference_options import NAMES, changed_options, less_memory
+from jaxseg.data.image_search import Found, find_images, is_result
 from jaxseg.data.images import image_size, load_image
 from jaxseg.errors import UserError, choose
+from jaxseg.parallel.devices import left, require_devices
+from jaxseg.paths import require_run
 from jaxseg.predictor import Predictor
-from jaxseg.report.console import Progress, note
+from jaxseg.report.console import Progress, note, say
 from jaxseg.report.image_files import file_names, save_mask, save_picture, save_values
 from jaxseg.report.pictures import overlay
-from jaxseg.run import Run
+from jaxseg.run import CONFIG, Run
+from jaxseg.schema import from_file
 
 VALUES = {
     "classes": "the number of the class, 0, 1, ..., which shows in its colour",
@@ -26,9 +32,42 @@ VALUES = {
 """What the masks that are written may hold."""
 
 
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Add the options of the command."""
+    parser.add_argument("--run", required=True, help="run folder")
+    parser.add_argument("images", nargs="+", help="image files or folders")
+    parser.add_argument(
+        "--out", required=True, type=Path, help="folder for the results"
+    )
+    add_short_options(parser, NAMES)
+    parser.add_argument(
+        "--values",
+        choices=tuple(VALUES),
+        default="classes",
+        help="what the masks hold: "
+        + "; ".join(f"{name}: {text}" for name, text in VALUES.items()),
+    )
+
+
+def run(options: argparse.Namespace) -> int:
+    """Predict, and say where the masks lie."""
+    given = short_values(options)
+    config = from_file(require_run(options.run) / CONFIG)
+    window = changed_options(config, given).window
+    found = find_images(options.images, options.out)
+    require_devices()
+    with memory.remedied("predicting", less_memory(window), left):
+        count = predict_files(
+            options.run, found, options.out, values=options.values, **given
+        )
+    out = options.out
+    say(f"{count} masks in {out / 'masks'}, {out / 'overlays'}")
+    return 0
+
+
 def predict_files(
     workdir: str | Path,
-    images: Sequence[str | Path],
+    images: Sequence[str | Path] | Found,
     out: str | Path,
     scales: Sequence[float] | None = None,
     flip: bool | None = None,
@@ -45,7 +84,7 @@ def predict_files(
     Args:
       workdir: the run folder.
       images: image files of at most `images.LARGEST` pixels, or folders that are
-        searched.
+        searched; or what a search has found.
       out: folder for the results; made if it is missing.
       scales: of multi-scale inference; None is the run's.
       flip: add mirrored images; None is the run's.
@@ -64,13 +103,14 @@ def predict_files(
     """
     choose("kind of values", values, VALUES)
     run, out = Run.open(workdir), Path(out)
-    found = find_images(images, out)
+    found = images if isinstance(images, Found) else find_images(images, out)
     paths = list(found.images)
     names = _names(paths)
     _check_free(out, names)
     if found.left_out():
         note(found.left_out())
-    options = changed_options(run.config.evaluation, scales, flip, window, crf)
+    given = {"scales": scales, "flip": flip, "window": window, "crf": crf}
+    options = changed_options(run.config, given)
     sizes = [image_size(path) for path in paths]
     model, variables, _ = run.best_variables()
     predictor = Predictor.of_run(run, model, variables, options)

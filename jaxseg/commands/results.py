@@ -11,10 +11,9 @@ from typing import Any
 import numpy as np
 from jax.sharding import Mesh
 
-from jaxseg.config import Config, to_json
+from jaxseg.build import describe_model
+from jaxseg.config import Config
 from jaxseg.data.pipeline import Samples
-from jaxseg.heads import HEADS
-from jaxseg.models import DEFAULT_BACKBONE
 from jaxseg.nn import cpu_kernels
 from jaxseg.paths import replace_text, user_path
 from jaxseg.predictor import Predictor
@@ -22,6 +21,7 @@ from jaxseg.report.image_files import file_names, save_picture
 from jaxseg.report.page import write_report
 from jaxseg.report.sheets import Sheet, comparison
 from jaxseg.run import Run
+from jaxseg.schema import to_json
 from jaxseg.version import __version__
 
 PICTURES = 8
@@ -69,13 +69,11 @@ def describe_run(config: Config) -> dict[str, Any]:
 
     A head with a backbone of its own has none, and data without a folder no root.
     """
-    head, data = config.model.head, config.data
-    own = head in HEADS and HEADS[head].backbone is not None
-    backbone = None if own else config.model.backbone or DEFAULT_BACKBONE
+    data = config.data
     root = user_path(data.root).resolve().name if data.root else None
     return {
         "name": config.name,
-        "model": {"head": head, "backbone": backbone},
+        "model": describe_model(config),
         "data": {"name": data.name, "root": root or None},
     }
 

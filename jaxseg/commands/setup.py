@@ -10,26 +10,17 @@ from typing import Any
 from jax.sharding import Mesh
 
 from jaxseg import memory
+from jaxseg.build import build, build_scores
 from jaxseg.commands.results import describe_devices
 from jaxseg.config import Config
-from jaxseg.data.border_weights import BorderWeights
 from jaxseg.data.catalog import Dataset, open_dataset
-from jaxseg.data.transforms import Chain, training_transforms
 from jaxseg.evaluation.evaluate import EvaluationStep, create_evaluation_step
-from jaxseg.models import Segmenter, count_parameters
+from jaxseg.initial_weights import starting_variables
 from jaxseg.nn import cpu_kernels
 from jaxseg.parallel.distributed import from_first, is_first
 from jaxseg.parallel.mesh import batch_devices, check_batch_size, create_mesh, place
 from jaxseg.report.console import note, warn
-from jaxseg.run import (
-    learning_rate,
-    loss,
-    normalization,
-    optimizer,
-    scores,
-    segmenter,
-    starting_variables,
-)
+from jaxseg.segmenter import Segmenter, count_parameters
 from jaxseg.training.capacity import compile_step, require_batch
 from jaxseg.training.state import TrainState, create_state, with_variables
 from jaxseg.training.step import TrainStep, create_train_step
@@ -46,7 +37,7 @@ class Setup:
       eval_samples: the evaluation split.
       eval_sizes: height and width of its images.
       num_classes: of the data set.
-      transform: augments a training sample.
+      parts: model, loss, optimizer, ...
       model: without its variables.
       parameters: how many it has.
     """
@@ -61,23 +52,6 @@ class Setup:
         self.config = config
         self.mesh: Mesh = create_mesh(spatial=config.mesh.spatial)
         _check_batch(config, self.mesh)
-        augment = config.augment
-        self.mean, self.std = normalization(config)
-        self.transform = training_transforms(
-            augment.crop,
-            scale=augment.scale,
-            max_class_share=augment.max_class_share,
-            flip=augment.flip,
-            rotation=augment.rotation,
-            elastic=augment.elastic,
-            photometric=augment.photometric,
-            mean=self.mean,
-        )
-        if config.train.border_weight:
-            border = BorderWeights(w0=config.train.border_weight)
-            self.transform = Chain((self.transform, border))
-        self.schedule = learning_rate(config)
-        self.optimizer = optimizer(config, self.schedule)
         note(f"data set {config.data.name}: preparing or opening")
         self.dataset: Dataset
         from_first(self._open_data)
@@ -93,8 +67,8 @@ class Setup:
         self.eval_samples = self.dataset.samples(splits.eval_split, "data.eval_split")
         self.eval_sizes = self.eval_samples.sizes()
         self.num_classes = self.dataset.labels.num_classes
-        self.model: Segmenter = segmenter(config, self.num_classes)
-        self.loss = loss(config, self.num_classes)
+        self.parts = build(config, self.num_classes)
+        self.model: Segmenter = self.parts.model
         self.parameters = count_parameters(self.model)
         self._step: TrainStep | None = None
         where = describe_devices(self.mesh, config.model.dtype)
@@ -124,7 +98,7 @@ class Setup:
         """Draw the state, or where a restore follows only something of its form."""
         state = create_state(
             self.model,
-            self.optimizer,
+            self.parts.optimizer,
             self.config.seed,
             self.config.augment.crop,
             ema=self.config.train.ema > 0,
@@ -140,12 +114,12 @@ class Setup:
         config = self.config
         return create_train_step(
             self.model,
-            self.optimizer,
-            self.schedule,
-            self.loss,
+            self.parts.optimizer,
+            self.parts.schedule,
+            self.parts.loss,
             self.mesh,
-            mean=self.mean,
-            std=self.std,
+            mean=self.parts.mean,
+            std=self.parts.std,
             auxiliary_weight=config.train.auxiliary_weight,
             ema=config.train.ema,
             accumulate=config.train.accumulate,
@@ -157,7 +131,7 @@ class Setup:
 
     def evaluation_step(self) -> EvaluationStep:
         """Return the evaluation step, not yet compiled."""
-        function = scores(self.config, self.model)
+        function = build_scores(self.config, self.model)
         return create_evaluation_step(function, self.num_classes, self.mesh)
 
 

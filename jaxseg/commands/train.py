@@ -1,7 +1,8 @@
-"""A whole training run: data, steps, evaluations, checkpoints, results, report."""
+"""Train, evaluate and report; run again to resume."""
 
 from __future__ import annotations
 
+import argparse
 import os
 from collections.abc import Callable
 from contextlib import ExitStack, nullcontext
@@ -13,9 +14,10 @@ import jax
 import numpy as np
 
 from jaxseg import memory
-from jaxseg.checks import check, check_images
+from jaxseg.build import check, check_images, size_multiple
 from jaxseg.commands.claim import claimed, describe, require_writable
-from jaxseg.commands.options import smaller_window
+from jaxseg.commands.figures import print_figures
+from jaxseg.commands.inference_options import smaller_window
 from jaxseg.commands.results import (
     describe_devices,
     describe_run,
@@ -24,16 +26,17 @@ from jaxseg.commands.results import (
 )
 from jaxseg.commands.setup import Setup
 from jaxseg.commands.signals import stop_signals
-from jaxseg.config import Config, TrainConfig, flatten
+from jaxseg.config import Config, TrainConfig
 from jaxseg.data.pipeline import KeptSamples, TrainingStream
-from jaxseg.errors import UserError
+from jaxseg.errors import UserError, nearest
 from jaxseg.evaluation.evaluate import (
     Evaluation,
     EvaluationStep,
     evaluate,
 )
-from jaxseg.models import abstract_variables
-from jaxseg.parallel import devices
+from jaxseg.experiment import load_config
+from jaxseg.initial_weights import require_weights
+from jaxseg.parallel import devices, distributed
 from jaxseg.parallel.distributed import from_first, is_first, several
 from jaxseg.parallel.mesh import (
     gather,
@@ -41,9 +44,11 @@ from jaxseg.parallel.mesh import (
     shard_batch,
 )
 from jaxseg.predictor import Predictor
-from jaxseg.report.console import Progress, note, warn
+from jaxseg.report.console import Progress, fail, mute, note, warn
 from jaxseg.report.events import MetricLog
-from jaxseg.run import Run, require_weights, size_multiple
+from jaxseg.run import Run
+from jaxseg.schema import validated
+from jaxseg.segmenter import abstract_variables
 from jaxseg.training.capacity import SMALLER
 from jaxseg.training.checkpoint import Checkpoints
 from jaxseg.training.state import (
@@ -51,6 +56,75 @@ from jaxseg.training.state import (
     fingerprint,
     require_finite,
 )
+
+OVERRIDES = True
+"""Words that are no options of this command change the config."""
+
+STOPPED = 130
+"""Exit code of a run that was asked to stop."""
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Add the options of the command."""
+    parser.add_argument("--config", metavar="FILE", help="an experiment file")
+    parser.add_argument("--workdir", help="the run folder; default runs/<name>")
+    parser.add_argument(
+        "--distributed",
+        action="store_true",
+        help="given to every process of a run on several hosts",
+    )
+    parser.add_argument("--coordinator", metavar="HOST:PORT")
+    parser.add_argument("--processes", type=int, metavar="COUNT")
+    parser.add_argument("--process", type=int, metavar="NUMBER")
+
+
+def run(options: argparse.Namespace) -> int:
+    """Train, alone or as one of several processes."""
+    if not options.config:
+        words = options.overrides
+        close = nearest(words[0] if words else "", ["--config", "--help", "--version"])
+        hint = f" Did you mean {close}?" if close and close != words[0] else ""
+        raise UserError(f"--config FILE is missing: name an experiment.{hint}")
+    config = load_config(options.config, options.overrides)
+    check_images(config)
+    given = (options.coordinator, options.processes, options.process)
+    if options.distributed or given != (None, None, None):
+        return _train_together(config, options)
+    return _train_here(config, options.workdir)
+
+
+def _train_here(config: Config, workdir: str | None) -> int:
+    devices.require_devices()
+    try:
+        result = train(config, workdir)
+    except Interrupted as stopped:
+        note(f"{stopped}; run the same command again to go on")
+        return STOPPED
+    except KeyboardInterrupt:
+        fail("interrupted; run the same command again to go on")
+        return STOPPED
+    print_figures(result.results)
+    return 0
+
+
+def _train_together(config: Config, options: argparse.Namespace) -> int:
+    """Train as one of several processes; a failure here must not leave them waiting."""
+    distributed.start(options.coordinator, options.processes, options.process)
+    if not distributed.is_first():
+        mute()
+    try:
+        return _train_here(config, options.workdir)
+    except UserError as error:
+        fail(str(error))
+        code = 2
+    except RuntimeError as error:  # of a collective operation, or of the coordinator
+        lines = str(error).splitlines() or [type(error).__name__]
+        fail(
+            f"another process of this run has ended or is out of reach ({lines[0]});"
+            " start all of them with the same commands again to go on"
+        )
+        code = 1
+    distributed.leave(code)
 
 
 class Interrupted(Exception):
@@ -89,8 +163,9 @@ def train(config: Config, workdir: str | Path | None = None) -> Result:
       UserError: something that the user can mend, before anything is overwritten.
       Interrupted: on Ctrl-C or SIGTERM, after saving.
     """
-    check(flatten(config))
-    check_images(config.model.head)
+    config = validated(config)
+    check(config)
+    check_images(config)
     remedy = "or --data.memory 0 if the host's memory is short"
     with memory.remedied("training", f"{SMALLER}, {remedy}", devices.left):
         return _train(config, workdir)
@@ -239,7 +314,7 @@ class _Training:
         config = self.config
         stream = TrainingStream(
             KeptSamples(self.setup.train_samples, config.data.memory),
-            self.setup.transform,
+            self.setup.parts.transform,
             batch_size=config.train.batch_size,
             seed=config.seed,
             threads=config.data.threads,

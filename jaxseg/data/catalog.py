@@ -15,8 +15,9 @@ from typing import TYPE_CHECKING
 from jaxseg.config import DataConfig
 from jaxseg.data.records import Dataset, open_records
 from jaxseg.data.stock import STOCK, open_stock
-from jaxseg.errors import UserError, choose
+from jaxseg.errors import UserError
 from jaxseg.paths import cache_folder, no_folder, user_path
+from jaxseg.registry import Decorator, Registry
 
 if TYPE_CHECKING:  # it imports TFDS
     from jaxseg.data.builders.folder import Prepared
@@ -46,7 +47,7 @@ def open_dataset(config: DataConfig) -> Dataset:
     Raises:
       UserError: an unknown name, or data that is missing, wrong or unreadable.
     """
-    entry = choose("data set", config.name, DATASETS)
+    entry = DATASETS.find(config.name)
     try:
         return entry.open(config)
     except OSError as error:
@@ -87,7 +88,7 @@ def _open_prepared(name: str, prepared: Prepared) -> Dataset:
     return replace(dataset, notes=prepared.notes, whole_options=prepared.options)
 
 
-DATASETS: dict[str, Entry] = {
+_ENTRIES: dict[str, Entry] = {
     "digit_scenes": Entry(
         "handwritten digits on photographs, 96x96: 11 classes, 4000 train, 500 val"
         " images; made here from scikit-learn's data, no download",
@@ -113,3 +114,26 @@ DATASETS: dict[str, Entry] = {
         for name, stock in STOCK.items()
     },
 }
+
+DATASETS = Registry("data set", _ENTRIES)
+"""Name -> entry."""
+
+
+def register_dataset(
+    name: str, description: str = ""
+) -> Decorator[Callable[[DataConfig], Dataset]]:
+    """Return a decorator that adds a data set, a function that opens it.
+
+    Args:
+      name: by which a configuration names the data set.
+      description: one line: content, classes, licence, where from.
+
+    Raises:
+      UserError: the name is one of jaxseg's own.
+    """
+
+    def add(open_: Callable[[DataConfig], Dataset]) -> Callable[[DataConfig], Dataset]:
+        DATASETS.register(name, Entry(description, open_))
+        return open_
+
+    return add

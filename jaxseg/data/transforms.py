@@ -18,6 +18,7 @@ import numpy as np
 
 from jaxseg.data.labels import IGNORE
 from jaxseg.errors import UserError
+from jaxseg.registry import Decorator, Registry
 
 Sample = dict[str, Any]
 Transform = Callable[[Sample, np.random.Generator], Sample]
@@ -255,9 +256,10 @@ def training_transforms(
     rotation: float = 0.0,
     elastic: float = 0.0,
     photometric: bool = False,
+    further: Sequence[Transform] = (),
     mean: Sequence[float] = (0.0, 0.0, 0.0),
 ) -> Chain:
-    """Return the usual chain: scale and crop, rotate, bend, flip, distort, pad.
+    """Return the usual chain: scale and crop, rotate, deform, flip, distort, pad.
 
     Args:
       crop: height and width of the result, pixels.
@@ -267,21 +269,15 @@ def training_transforms(
       rotation: largest angle, degrees.
       elastic: standard deviation of the elastic displacements, pixels.
       photometric: whether colours are distorted.
+      further: transforms that come before padding.
       mean: colour of padding, on the scale 0..1; the normalised image is 0 there.
 
     Raises:
-      UserError: a range that makes no sense.
+      UserError: the scales are not in order.
     """
-    if not 0 < scale[0] <= scale[1]:
-        raise UserError(f"augment.scale {scale}: two positive factors, small to large")
-    if min(crop) < 1:
-        raise UserError(f"augment.crop {crop}: height and width must be positive")
-    if not 0 < max_class_share <= 1:
-        raise UserError(f"augment.max_class_share {max_class_share}: in (0, 1]")
-    if not 0 <= flip <= 1:
-        raise UserError(f"augment.flip {flip}: a probability in [0, 1]")
-    if elastic < 0:
-        raise UserError(f"augment.elastic {elastic}: pixels, 0 or more")
+    low, high = scale
+    if low > high:
+        raise UserError(f"augment.scale {low:g} {high:g}: the smaller factor is first")
     red, green, blue = (round(255 * value) for value in mean)
     fill = (red, green, blue)
     transforms: list[Transform] = [RandomScaleCrop(crop, scale, max_class_share)]
@@ -293,4 +289,31 @@ def training_transforms(
         transforms.append(RandomFlip(flip))
     if photometric:
         transforms.append(PhotometricDistortion())
-    return Chain((*transforms, Pad(crop, fill)))
+    return Chain((*transforms, *further, Pad(crop, fill)))
+
+
+TRANSFORMS: Registry[Callable[..., Transform]] = Registry(
+    "transform", {"photometric": PhotometricDistortion}
+)
+"""Name -> class, of what `augment.transforms` may name."""
+
+
+def register_transform(name: str) -> Decorator[Callable[..., Transform]]:
+    """Return a decorator that adds a transform, a frozen dataclass.
+
+    It is called as `(sample, rng)` and returns a new sample with `image` uint8
+    `[H, W, 3]` and `label` uint8 `[H, W]`, no larger than it was.  Its fields are
+    options, each with its type and range.
+
+    Args:
+      name: by which a configuration names the transform.
+
+    Raises:
+      UserError: the name is one of jaxseg's own.
+    """
+
+    def add(transform: Callable[..., Transform]) -> Callable[..., Transform]:
+        TRANSFORMS.register(name, transform)
+        return transform
+
+    return add

@@ -17,7 +17,6 @@ from jaxseg.data.pipeline import Samples, evaluation_batches
 from jaxseg.evaluation.inference import Scores
 from jaxseg.evaluation.metrics import Confusion, confusion_matrix
 from jaxseg.evaluation.windows import WindowedScores
-from jaxseg.models import SIZE_MULTIPLE, SMALLEST
 from jaxseg.parallel.mesh import (
     batch_devices,
     replicated,
@@ -25,6 +24,7 @@ from jaxseg.parallel.mesh import (
     split_rows,
     spread,
 )
+from jaxseg.segmenter import SIZE_MULTIPLE, SMALLEST
 
 Counts = jax.Array | np.ndarray
 """Of pixels by label and prediction, int `[classes, classes]`."""

@@ -17,10 +17,10 @@ import jax
 import jax.numpy as jnp
 
 from jaxseg.data.padding import Size, padded_size
-from jaxseg.models import SMALLEST
 from jaxseg.nn.crf import DenseCRF, dense_crf
 from jaxseg.nn.normalization import normalize_image
 from jaxseg.nn.upsampling import resize_bilinear
+from jaxseg.segmenter import SMALLEST
 
 Scores = Callable[[Any, jax.Array], jax.Array]
 """`(variables, image uint8 [B, H, W, 3]) -> float32 [B, H, W, classes]`."""

@@ -18,8 +18,8 @@ import numpy as np
 from jaxseg.errors import UserError
 from jaxseg.heads.unet_original import UNetEncoder
 from jaxseg.heads.unet_parts import mirrored
-from jaxseg.models import Segmenter
 from jaxseg.nn.normalization import normalize_image
+from jaxseg.segmenter import Segmenter
 
 Answer = Callable[[Any, jax.Array], jax.Array]
 """`(variables, [n, *(tile + 2 * margin), C]) -> [n, *tile, classes]`."""

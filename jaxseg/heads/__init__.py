@@ -1,14 +1,16 @@
 """Heads: features -> logits at the head's own stride.
 
 A head is a Linen module `(features, train) -> logits [B, h, w, classes]`.  It never
-resizes its logits to the image.  `HEADS` is the registry.
+resizes its logits to the image.  `HEADS` is the registry; `register_head` adds to it.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Annotated, Any
+
+import flax.linen as nn
 
 from jaxseg.heads.deeplab import DeepLabV3, DeepLabV3Plus
 from jaxseg.heads.deeplab_v1 import DeepLabV2, LargeFOV
@@ -20,11 +22,13 @@ from jaxseg.heads.segformer import SegFormer
 from jaxseg.heads.unet import UNet
 from jaxseg.heads.unet_original import (
     IMAGE_CHANNELS,
+    UPSAMPLINGS_OF_VOLUMES,
     VOLUME_CHANNELS,
     UNetDecoder,
     UNetEncoder,
 )
 from jaxseg.heads.upernet import UPerNet
+from jaxseg.registry import Decorator, Registry, fields_of, one_of
 
 _FCN = "Long et al. 2015, arXiv:1411.4038"
 _UNET = "Ronneberger et al. 2015, arXiv:1505.04597"
@@ -43,6 +47,7 @@ class HeadEntry:
         to this head; None takes any of the registry.  Where it is a Linen class, it
         is given those of the head's arguments and options that it has fields for.
       axes: of the images: 2, or 3 for volumes.
+      types: of options that take other values than the class' fields say.
     """
 
     module: type
@@ -51,9 +56,32 @@ class HeadEntry:
     arguments: Mapping[str, Any] = field(default_factory=dict)
     backbone: Callable[..., Any] | None = None
     axes: int = 2
+    types: Mapping[str, Any] = field(default_factory=dict)
+
+    def options(self) -> dict[str, Any]:
+        """Return the types of the options that the head can be given, by name."""
+        fields = fields_of(self.module)
+        if isinstance(self.backbone, type):
+            fields = fields_of(self.backbone) | fields
+        fixed = {*_OF_CREATE_MODEL, *self.arguments}
+        open_ = {name: kind for name, kind in fields.items() if name not in fixed}
+        return open_ | dict(self.types)
 
 
-HEADS: dict[str, HeadEntry] = {
+_OF_CREATE_MODEL = (
+    "align_corners",
+    "dtype",
+    "max_channels",
+    "name",
+    "num_classes",
+    "output_stride",
+    "parent",
+    "width",
+)
+"""Fields that `create_model` fills itself."""
+
+
+_ENTRIES: dict[str, HeadEntry] = {
     "fcn": HeadEntry(FCN, 8, _FCN),
     "fcn32s": HeadEntry(FCNSkip, 32, _FCN, {"stride": 32}),
     "fcn16s": HeadEntry(FCNSkip, 32, _FCN, {"stride": 16}),
@@ -89,6 +117,9 @@ HEADS: dict[str, HeadEntry] = {
         },
         UNetEncoder,
         axes=3,
+        types={
+            "upsampling": Annotated[str, one_of("upsampling", UPSAMPLINGS_OF_VOLUMES)]
+        },
     ),
     "deeplabv1": HeadEntry(LargeFOV, 8, "Chen et al. 2015, arXiv:1412.7062"),
     "deeplabv2": HeadEntry(DeepLabV2, 8, "Chen et al. 2017, arXiv:1606.00915"),
@@ -99,4 +130,31 @@ HEADS: dict[str, HeadEntry] = {
     "lraspp": HeadEntry(LRASPP, 16, "Howard et al. 2019, arXiv:1905.02244"),
     "segformer": HeadEntry(SegFormer, 32, "Xie et al. 2021, arXiv:2105.15203"),
 }
+
+HEADS = Registry("head", _ENTRIES)
 """Name -> entry."""
+
+
+def register_head(
+    name: str, *, output_stride: int = 32, paper: str = ""
+) -> Decorator[type[nn.Module]]:
+    """Return a decorator that adds a Linen module to the heads.
+
+    The module has the fields `num_classes` and `dtype`, and maps `(features, train)` to
+    logits `[B, h, w, num_classes]`.  If it has a field `output_stride`, it is given the
+    backbone's.  Its other fields are options, each with its type and range.
+
+    Args:
+      name: by which a configuration names the head.
+      output_stride: the backbone's, unless another is asked for.
+      paper: authors, year, arXiv number.
+
+    Raises:
+      UserError: the name is one of jaxseg's own.
+    """
+
+    def add(module: type[nn.Module]) -> type[nn.Module]:
+        HEADS.register(name, HeadEntry(module, output_stride, paper))
+        return module
+
+    return add

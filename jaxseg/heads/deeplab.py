@@ -16,7 +16,8 @@ import jax
 import jax.numpy as jnp
 
 from jaxseg.nn.convolution import ConvNorm, ScoreConv
-from jaxseg.nn.upsampling import Upsample, resize_bilinear
+from jaxseg.nn.upsampling import Upsample, UpsamplingName, resize_bilinear
+from jaxseg.ranges import Channels, Count, Rates, Share
 
 
 class ASPP(nn.Module):
@@ -33,7 +34,7 @@ class ASPP(nn.Module):
     channels: int
     rates: Sequence[int]
     separable: bool = False
-    dropout: float = 0.1
+    dropout: Share = 0.1
     dtype: Any = jnp.float32
 
     @nn.compact
@@ -68,11 +69,11 @@ class DeepLabV3(nn.Module):
     """
 
     num_classes: int
-    channels: int = 256
-    rates: Sequence[int] = (6, 12, 18)
+    channels: Channels = 256
+    rates: Rates = (6, 12, 18)
     output_stride: int = 16
     separable: bool = False
-    dropout: float = 0.1
+    dropout: Share = 0.1
     dtype: Any = jnp.float32
 
     @nn.compact
@@ -111,16 +112,16 @@ class DeepLabV3Plus(nn.Module):
     """
 
     num_classes: int
-    channels: int = 256
-    low_level_channels: int | None = None
-    rates: Sequence[int] = (6, 12, 18)
+    channels: Channels = 256
+    low_level_channels: Channels | None = None
+    rates: Rates = (6, 12, 18)
     output_stride: int = 16
     separable: bool = True
     aspp_conv: bool = False
-    decoder_convs: int = 2
-    upsampling: str = "bilinear"
+    decoder_convs: Count = 2
+    upsampling: UpsamplingName = "bilinear"
     align_corners: bool = False
-    dropout: float = 0.1
+    dropout: Share = 0.1
     dtype: Any = jnp.float32
 
     @nn.compact

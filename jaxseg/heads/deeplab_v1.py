@@ -7,14 +7,16 @@ of the head (`evaluation.crf`).
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any
+from typing import Annotated, Any
 
 import flax.linen as nn
 import jax
 import jax.numpy as jnp
+from pydantic import Field
 
 from jaxseg.heads.deeplab import rates_at
 from jaxseg.nn.convolution import Conv, ScoreConv
+from jaxseg.ranges import Channels, Rates, Share
 
 
 class LargeFOV(nn.Module):
@@ -33,10 +35,10 @@ class LargeFOV(nn.Module):
     """
 
     num_classes: int
-    channels: int = 1024
-    rates: Sequence[int] = (6,)
+    channels: Channels = 1024
+    rates: Annotated[Rates, Field(max_length=1)] = (6,)
     output_stride: int = 8
-    dropout: float = 0.5
+    dropout: Share = 0.5
     dtype: Any = jnp.float32
 
     @nn.compact
@@ -69,10 +71,10 @@ class DeepLabV2(nn.Module):
     """
 
     num_classes: int
-    channels: int | None = None
-    rates: Sequence[int] = (3, 6, 9, 12)
+    channels: Channels | None = None
+    rates: Rates = (3, 6, 9, 12)
     output_stride: int = 8
-    dropout: float = 0.5
+    dropout: Share = 0.5
     dtype: Any = jnp.float32
 
     @nn.compact

@@ -10,7 +10,8 @@ import jax
 import jax.numpy as jnp
 
 from jaxseg.nn.convolution import Conv, ConvNorm, ScoreConv
-from jaxseg.nn.upsampling import Upsample
+from jaxseg.nn.upsampling import Upsample, UpsamplingName
+from jaxseg.ranges import Channels, Level, Share
 
 
 class FCN(nn.Module):
@@ -28,9 +29,9 @@ class FCN(nn.Module):
     """
 
     num_classes: int
-    channels: int | None = None
-    level: int = -1
-    dropout: float = 0.1
+    channels: Channels | None = None
+    level: Level = -1
+    dropout: Share = 0.1
     dtype: Any = jnp.float32
 
     @nn.compact
@@ -63,10 +64,10 @@ class FCNSkip(nn.Module):
     """
 
     num_classes: int
-    channels: int | None = None
+    channels: Channels | None = None
     stride: int = 8
-    upsampling: str = "bilinear"
-    dropout: float = 0.5
+    upsampling: UpsamplingName = "bilinear"
+    dropout: Share = 0.5
     dtype: Any = jnp.float32
 
     @nn.compact

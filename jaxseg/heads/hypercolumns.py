@@ -21,7 +21,8 @@ import jax.numpy as jnp
 
 from jaxseg.errors import UserError
 from jaxseg.nn.convolution import LINEAR, Conv, ConvNorm
-from jaxseg.nn.upsampling import Upsample, resize_linear
+from jaxseg.nn.upsampling import Upsample, UpsamplingName, resize_linear
+from jaxseg.ranges import Channels, Level
 
 
 def chosen_features(
@@ -60,9 +61,9 @@ class Hypercolumns(nn.Module):
     """
 
     num_classes: int
-    levels: Sequence[int] = (1, 2, 3, 4)
-    channels: int | None = None
-    upsampling: str = "bilinear"
+    levels: Sequence[Level] = (1, 2, 3, 4)
+    channels: Channels | None = None
+    upsampling: UpsamplingName = "bilinear"
     dtype: Any = jnp.float32
 
     @nn.compact
@@ -146,7 +147,7 @@ class BoxHypercolumns(nn.Module):
 
     grid: int = 10
     size: int = 50
-    levels: Sequence[int] = (1, 2, 3, 4)
+    levels: Sequence[Level] = (1, 2, 3, 4)
     dtype: Any = jnp.float32
 
     @nn.compact

@@ -14,7 +14,8 @@ import jax
 import jax.numpy as jnp
 
 from jaxseg.nn.convolution import Conv, ConvNorm, ScoreConv
-from jaxseg.nn.upsampling import Upsample
+from jaxseg.nn.upsampling import Upsample, UpsamplingName
+from jaxseg.ranges import Channels, Level
 
 
 class LRASPP(nn.Module):
@@ -29,9 +30,9 @@ class LRASPP(nn.Module):
     """
 
     num_classes: int
-    channels: int = 128
-    level: int = 2
-    upsampling: str = "bilinear"
+    channels: Channels = 128
+    level: Level = 2
+    upsampling: UpsamplingName = "bilinear"
     dtype: Any = jnp.float32
 
     @nn.compact

@@ -23,6 +23,7 @@ import jax.numpy as jnp
 from jaxseg.nn.convolution import Conv, ConvNorm, ScoreConv
 from jaxseg.nn.pooling import adaptive_average
 from jaxseg.nn.upsampling import resize_bilinear
+from jaxseg.ranges import Channels, Level, Share, Side
 
 BINS = (1, 2, 3, 6)
 """Sides of the pooled maps (paper, sec. 3.2)."""
@@ -40,7 +41,7 @@ class PyramidPooling(nn.Module):
     """
 
     channels: int
-    bins: Sequence[int] = BINS
+    bins: Sequence[Side] = BINS
     norm_single: bool = True
     align_corners: bool = False
     dtype: Any = jnp.float32
@@ -77,10 +78,10 @@ class PSPNet(nn.Module):
     """
 
     num_classes: int
-    channels: int = 512
-    bins: Sequence[int] = BINS
-    level: int = -1
-    dropout: float = 0.2
+    channels: Channels = 512
+    bins: Sequence[Side] = BINS
+    level: Level = -1
+    dropout: Share = 0.2
     align_corners: bool = True
     dtype: Any = jnp.float32
 

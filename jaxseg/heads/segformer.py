@@ -17,6 +17,7 @@ import jax.numpy as jnp
 
 from jaxseg.nn.convolution import ConvNorm, ScoreConv
 from jaxseg.nn.upsampling import resize_bilinear
+from jaxseg.ranges import Channels, Share
 
 
 class SegFormer(nn.Module):
@@ -32,9 +33,9 @@ class SegFormer(nn.Module):
     """
 
     num_classes: int
-    channels: int = 256
+    channels: Channels = 256
     shallow: bool = False
-    dropout: float = 0.1
+    dropout: Share = 0.1
     dtype: Any = jnp.float32
 
     @nn.compact

@@ -16,7 +16,8 @@ import jax
 import jax.numpy as jnp
 
 from jaxseg.nn.convolution import ConvNorm, ScoreConv
-from jaxseg.nn.upsampling import Upsample
+from jaxseg.nn.upsampling import Upsample, UpsamplingName
+from jaxseg.ranges import Channels
 
 
 class UNet(nn.Module):
@@ -30,8 +31,8 @@ class UNet(nn.Module):
     """
 
     num_classes: int
-    channels: int = 256
-    upsampling: str = "nearest"
+    channels: Channels = 256
+    upsampling: UpsamplingName = "nearest"
     dtype: Any = jnp.float32
 
     @nn.compact

@@ -32,9 +32,11 @@ from jaxseg.nn.upsampling import (
     UPSAMPLINGS,
     UpConv,
     Upsample,
+    UpsamplingName,
     resize_linear,
     resize_nearest,
 )
+from jaxseg.ranges import Share
 
 IMAGE_CHANNELS = ((64, 64), (128, 128), (256, 256), (512, 512), (1024, 1024))
 """Widths of the two convolutions of each level (U-Net, fig. 1)."""
@@ -61,7 +63,7 @@ class UNetEncoder(nn.Module):
     channels: tuple[tuple[int, int], ...] = IMAGE_CHANNELS
     padding: str = "valid"
     norm: bool = False
-    dropout: float = 0.5
+    dropout: Share = 0.5
     mirror: bool = True
     width: float = 1.0
     max_channels: int | None = None
@@ -177,7 +179,7 @@ class UNetDecoder(nn.Module):
     num_classes: int
     padding: str = "valid"
     norm: bool = False
-    upsampling: str = "transposed"
+    upsampling: UpsamplingName = "transposed"
     dtype: Any = jnp.float32
 
     @nn.compact

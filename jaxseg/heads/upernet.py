@@ -22,7 +22,8 @@ import jax.numpy as jnp
 from jaxseg.heads.pspnet import BINS, PyramidPooling
 from jaxseg.nn.convolution import ConvNorm, ScoreConv
 from jaxseg.nn.normalization import LayerNorm
-from jaxseg.nn.upsampling import Upsample, resize_bilinear
+from jaxseg.nn.upsampling import Upsample, UpsamplingName, resize_bilinear
+from jaxseg.ranges import Channels, Side
 
 
 class UPerNet(nn.Module):
@@ -37,9 +38,9 @@ class UPerNet(nn.Module):
     """
 
     num_classes: int
-    channels: int = 256
-    bins: Sequence[int] = BINS
-    upsampling: str = "bilinear"
+    channels: Channels = 256
+    bins: Sequence[Side] = BINS
+    upsampling: UpsamplingName = "bilinear"
     dtype: Any = jnp.float32
 
     @nn.compact

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import functools
 from collections.abc import Callable
-from typing import Any
+from typing import Annotated, Any
 
 import flax.linen as nn
 import jax
@@ -17,6 +17,7 @@ from jax import lax
 
 from jaxseg.errors import choose
 from jaxseg.nn.convolution import Conv
+from jaxseg.registry import one_of
 
 
 def linear_weights(size: int, target: int, align_corners: bool = False) -> jax.Array:
@@ -299,3 +300,6 @@ UPSAMPLINGS: dict[str, Callable[..., jax.Array]] = {
     "pixel_shuffle": _shuffled,
 }
 """Name -> what `Upsample` does by it."""
+
+UpsamplingName = Annotated[str, one_of("upsampling", UPSAMPLINGS)]
+"""A name in `UPSAMPLINGS`."""

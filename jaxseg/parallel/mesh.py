@@ -205,16 +205,21 @@ def placement(tree: Any, mesh: Mesh, split: bool = False) -> Any:
     return jax.tree.map(sharding, tree)
 
 
-def check_batch_size(batch_size: int, accumulate: int, mesh: Mesh) -> None:
+def check_batch_size(
+    batch_size: int, accumulate: int, mesh: Mesh | None = None
+) -> None:
     """Refuse a training batch that micro-batches or hosts do not divide.
+
+    Args:
+      batch_size: images of a step.
+      accumulate: micro-batches of a step.
+      mesh: the devices; None where they are not known yet.
 
     Raises:
       UserError: the message names the nearest batch sizes that fit.
     """
-    if batch_size < 1 or accumulate < 1:
-        raise UserError("train.batch_size and train.accumulate must be at least 1")
-    hosts = jax.process_count()
-    devices = batch_devices(mesh)
+    hosts = jax.process_count() if mesh else 1
+    devices = batch_devices(mesh) if mesh else 1
     unit = accumulate * (devices if hosts > 1 else 1)
     if batch_size % unit:
         lower, upper = batch_size // unit * unit, -(-batch_size // unit) * unit

@@ -14,9 +14,9 @@ import flax.linen as nn
 import jax
 import jax.numpy as jnp
 
-from jaxseg.models import Segmenter, abstract_variables
 from jaxseg.nn import cpu_kernels
 from jaxseg.nn.upsampling import Upsample
+from jaxseg.segmenter import Segmenter, abstract_variables
 
 _COLOURS = {"image": "#9aa3ad", "backbone": "#2a6f97", "head": "#d95f02"}
 _DEPTH = 0.16  # of a box, as a share of its height

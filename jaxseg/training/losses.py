@@ -1,11 +1,11 @@
 """Losses between low-resolution logits and full-resolution labels.
 
-A loss is a frozen dataclass with `weight(label)`, the total weight of the pixels that
-count, and `loss(logits, label)`, the sum over them.  Their quotient is the mean; split
-in two, a batch may be taken apart (micro-batches, devices) and the mean stays exact.
-Both take a factor for each pixel (a batch's `weight`), which enters sum and normaliser.
-The logits are resized to the label here, once, in training; some rows at a time, with
-their gradient, so that logits of the label's size never exist as a whole.
+A loss is a frozen dataclass that inherits from `Loss`; its fields are the options that
+a configuration may give it.  `LOSSES` is the registry; `register_loss` adds to it.
+
+The logits are resized to the label here, once, in training.  `CrossEntropy` does so
+some rows at a time, with their gradient, so that logits of the label's size never exist
+as a whole.
 """
 
 from __future__ import annotations
@@ -13,77 +13,118 @@ from __future__ import annotations
 import functools
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any, Protocol, runtime_checkable
+from typing import Annotated, Any, ClassVar
 
 import jax
 import jax.numpy as jnp
+from pydantic import Field
 
 from jaxseg.data.labels import IGNORE
 from jaxseg.nn.upsampling import linear_weights, resize_linear
+from jaxseg.ranges import Count, Decay
+from jaxseg.registry import Decorator, Registry
+
+ClassWeights = tuple[Annotated[float, Field(ge=0, le=1e30)], ...]
 
 
-@runtime_checkable
-class Loss(Protocol):
-    """What a training step needs of a loss."""
+class Loss:
+    """What a training step needs of a loss.
 
-    def weight(self, label: jax.Array, factor: jax.Array | None = None) -> jax.Array:
-        """Return the float32 total weight of int `[B, H, W]` labels."""
-        ...
+    A batch may be split over devices, which changes nothing, since a step computes with
+    the whole batch.  It may also be split into micro-batches (`train.accumulate`), one
+    after the other; only a loss that is `additive` can be.
+
+    Attributes:
+      additive: whether the values of the parts of a batch, each with what `prepare`
+        found in the whole of it, add up to the value of the whole.
+    """
+
+    additive: ClassVar[bool] = False
+
+    def prepare(self, label: jax.Array, factor: jax.Array | None) -> Any:
+        """Return what a part of a batch must know of all its labels: nothing.
+
+        Args:
+          label: int `[B, H, W]` of the whole batch, classes or `IGNORE`.
+          factor: float32 `[B, H, W]`, of each pixel; None is 1.
+        """
+        return None
 
     def __call__(
         self,
         logits: jax.Array,
         label: jax.Array,
         factor: jax.Array | None = None,
+        prepared: Any = None,
         align_corners: bool = False,
     ) -> jax.Array:
-        """Return the float32 weighted sum of the loss over the pixels that count."""
-        ...
+        """Return the loss, a float32 scalar.
+
+        Args:
+          logits: float `[B, h, w, classes]` at the head's stride; or of volumes, with
+            one axis more, as the others then.
+          label: int `[B, H, W]`, classes or `IGNORE`; ignored pixels do not enter.
+          factor: float `[B, H, W]`, of each pixel; None is 1.  It has no gradient.
+          prepared: what `prepare` returned for the batch that these are part of; None
+            if they are the whole batch.
+          align_corners: how the logits are resized, see `resize_linear`.
+        """
+        raise NotImplementedError
 
 
 @dataclass(frozen=True)
-class CrossEntropy:
-    """Cross-entropy over the pixels that are not ignored.
+class CrossEntropy(Loss):
+    """The mean cross-entropy over the pixels that are not ignored.
 
     With weights and smoothing it equals PyTorch's `cross_entropy` (mean reduction):
     smoothing spreads `label_smoothing` evenly over all classes (Szegedy et al. 2016,
-    arXiv:1512.00567, sec. 7), the class weights enter sum and normaliser.
+    arXiv:1512.00567, sec. 7), the class weights enter sum and normaliser.  A batch
+    without a counted pixel has loss 0.
 
     Attributes:
-      class_weights: one positive factor a class; empty is 1 for all.
+      class_weights: one factor a class; empty is 1 for all.
       label_smoothing: in [0, 1).
-      bands: into how many parts the rows are cut where logits are resized; 1 for images
-        whose rows lie on several devices.
+      bands: number of parts that the rows are cut into where logits are resized; 1 for
+        images whose rows lie on several devices.
     """
 
-    class_weights: tuple[float, ...] = ()
-    label_smoothing: float = 0.0
-    bands: int = 16
+    additive: ClassVar[bool] = True
+
+    class_weights: ClassWeights = ()
+    label_smoothing: Decay = 0.0
+    bands: Count = 16
 
     def weight(self, label: jax.Array, factor: jax.Array | None = None) -> jax.Array:
         """Return the total weight: the number of pixels if nothing is weighted."""
         weights = self._pixel_weights(label)
         return jnp.sum(weights if factor is None else weights * factor)
 
+    def prepare(self, label: jax.Array, factor: jax.Array | None) -> jax.Array:
+        """Return the reciprocal of the total weight, or 1 if that is 0."""
+        weight = self.weight(label, factor)
+        return 1 / jnp.where(weight > 0, weight, 1.0)
+
     def __call__(
+        self,
+        logits: jax.Array,
+        label: jax.Array,
+        factor: jax.Array | None = None,
+        prepared: Any = None,
+        align_corners: bool = False,
+    ) -> jax.Array:
+        """Return the weighted mean over the pixels, see `Loss`."""
+        if prepared is None:
+            prepared = self.prepare(label, factor)
+        return self.total(logits, label, factor, align_corners) * prepared
+
+    def total(
         self,
         logits: jax.Array,
         label: jax.Array,
         factor: jax.Array | None = None,
         align_corners: bool = False,
     ) -> jax.Array:
-        """Return the weighted sum over the pixels.
-
-        Args:
-          logits: float `[B, h, w, classes]` at the head's stride; or of volumes, with
-            one axis more, as the others then.
-          label: int `[B, H, W]`, classes or `IGNORE`.
-          factor: float `[B, H, W]`, of each pixel; None is 1.  It has no gradient.
-          align_corners: how the logits are resized, see `resize_linear`.
-
-        Returns:
-          float32 scalar.
-        """
+        """Return the weighted sum over the pixels, see `Loss`."""
         logits = logits.astype(jnp.float32)
         counted = (label != IGNORE).astype(jnp.float32)
         counted = counted if factor is None else counted * factor
@@ -198,5 +239,26 @@ def _bands_backward(
 
 _sum_by_bands.defvjp(_bands_forward, _bands_backward)
 
-LOSSES: dict[str, Callable[..., Loss]] = {"cross_entropy": CrossEntropy}
-"""Name -> constructor `(class_weights, label_smoothing)`."""
+LOSSES: Registry[type[Loss]] = Registry("loss", {"cross_entropy": CrossEntropy})
+"""Name -> class."""
+
+
+def register_loss(name: str) -> Decorator[type[Loss]]:
+    """Return a decorator that adds a loss, a frozen dataclass derived from `Loss`.
+
+    Its fields are options, each with its type and range.  Fields called `class_weights`
+    and `label_smoothing` are filled by `train.class_weights` and
+    `train.label_smoothing`.
+
+    Args:
+      name: by which a configuration names the loss.
+
+    Raises:
+      UserError: the name is one of jaxseg's own.
+    """
+
+    def add(loss: type[Loss]) -> type[Loss]:
+        LOSSES.register(name, loss)
+        return loss
+
+    return add

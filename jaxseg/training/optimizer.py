@@ -8,7 +8,7 @@ from typing import Any
 import jax
 import optax
 
-from jaxseg.errors import choose
+from jaxseg.registry import Registry
 
 
 def poly(
@@ -47,11 +47,9 @@ def _warmed_up(schedule: optax.Schedule, peak: float, warmup: int) -> optax.Sche
     return optax.join_schedules([climb, schedule], [warmup])
 
 
-SCHEDULES: dict[str, Callable[..., optax.Schedule]] = {
-    "poly": poly,
-    "cosine": cosine,
-    "constant": constant,
-}
+SCHEDULES: Registry[Callable[..., optax.Schedule]] = Registry(
+    "schedule", {"poly": poly, "cosine": cosine, "constant": constant}
+)
 """Name -> `(peak, final, steps, warmup, power) -> schedule`."""
 
 
@@ -74,10 +72,9 @@ def _adamw(momentum: float, weight_decay: float) -> optax.GradientTransformation
     )
 
 
-OPTIMIZERS: dict[str, Callable[[float, float], optax.GradientTransformation]] = {
-    "sgd": _sgd,
-    "adamw": _adamw,
-}
+OPTIMIZERS: Registry[Callable[[float, float], optax.GradientTransformation]] = Registry(
+    "optimizer", {"sgd": _sgd, "adamw": _adamw}
+)
 """Name -> `(momentum, weight decay) -> update direction`, before the learning rate."""
 
 
@@ -105,7 +102,7 @@ def create_optimizer(
     Raises:
       UserError: an unknown name.
     """
-    steps = [choose("optimizer", name, OPTIMIZERS)(momentum, weight_decay)]
+    steps = [OPTIMIZERS.find(name)(momentum, weight_decay)]
     if clip_norm is not None:
         steps.insert(0, optax.clip_by_global_norm(clip_norm))
     steps.append(optax.scale_by_learning_rate(schedule))

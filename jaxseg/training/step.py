@@ -55,7 +55,7 @@ def create_train_step(
         `align_corners`, if it has one, says how the logits are resized.
       optimizer: turns gradients into updates, learning rate included.
       schedule: step -> learning rate, reported in the metrics.
-      loss: sum and weight over pixels.
+      loss: of logits and labels.
       mesh: the devices.
       mean: normalisation of the image, on the scale 0..1.
       std: normalisation of the image, on the scale 0..1.
@@ -73,7 +73,7 @@ def create_train_step(
     align_corners = getattr(model, "align_corners", False)
 
     def loss_sum(
-        params: Any, stats: Any, batch: Batch, key: jax.Array, weight: jax.Array
+        params: Any, stats: Any, batch: Batch, key: jax.Array, prepared: Any
     ) -> tuple[jax.Array, Any]:
         batch = spread(batch, mesh)
         image = normalize_image(batch["image"], mean, std)
@@ -87,17 +87,17 @@ def create_train_step(
                 mutable=["batch_stats"],
             )
         label, factor = batch["label"], batch.get("weight")
-        total = loss(logits, label, factor, align_corners)
+        total = loss(logits, label, factor, prepared, align_corners)
         for extra in auxiliary:
-            total += auxiliary_weight * loss(extra, label, factor)
-        return total / weight, changed.get("batch_stats", {})
+            total += auxiliary_weight * loss(extra, label, factor, prepared)
+        return total, changed.get("batch_stats", {})
 
     if remat:
         loss_sum = recompute_blocks(loss_sum)
     gradient = jax.value_and_grad(loss_sum, has_aux=True)
 
     def accumulated(
-        params: Any, stats: Any, batch: Batch, key: jax.Array, weight: jax.Array
+        params: Any, stats: Any, batch: Batch, key: jax.Array, prepared: Any
     ) -> tuple[tuple[jax.Array, Any], Any]:
         """Sum loss and gradient over micro-batches, statistics handed on."""
 
@@ -105,7 +105,7 @@ def create_train_step(
             stats, total, grads = carry
             piece, index = part
             (value, stats), new = gradient(
-                params, stats, piece, jax.random.fold_in(key, index), weight
+                params, stats, piece, jax.random.fold_in(key, index), prepared
             )
             return (stats, total + value, jax.tree.map(jnp.add, grads, new)), None
 
@@ -130,13 +130,11 @@ def create_train_step(
         label = jnp.where(valid, label, IGNORE)
         kept = {name: batch[name] for name in ("image", "weight") if name in batch}
         batch = {**kept, "label": label}
-        # A batch without a counted pixel has loss 0, not 0 / 0.
-        weight = loss.weight(label, batch.get("weight"))
-        weight = jnp.where(weight > 0, weight, 1.0)
+        prepared = loss.prepare(label, batch.get("weight"))
         key = jax.random.fold_in(jax.random.key(seed), state.step)
         compute = gradient if accumulate == 1 else accumulated
         (value, stats), grads = compute(
-            state.params, state.batch_stats, batch, key, weight
+            state.params, state.batch_stats, batch, key, prepared
         )
         updates, opt_state = optimizer.update(grads, state.opt_state, state.params)
         params = optax.apply_updates(state.params, updates)

@@ -18,7 +18,7 @@ import jax
 import numpy as np
 
 from jaxseg.errors import UserError, choose
-from jaxseg.models import Classifier, Segmenter, abstract_variables
+from jaxseg.segmenter import Classifier, Segmenter, abstract_variables
 from jaxseg.weights import naming
 from jaxseg.weights.families.heads_smp import SMP_ARGUMENTS
 from jaxseg.weights.folders import files_of_weights

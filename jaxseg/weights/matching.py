@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 
 from jaxseg.errors import UserError, choose, nearest
-from jaxseg.models import Segmenter, abstract_variables
+from jaxseg.segmenter import Segmenter, abstract_variables
 from jaxseg.weights import naming
 from jaxseg.weights.names import tables, unused
 from jaxseg.weights.prefixes import below, choose_prefix

@@ -28,7 +28,7 @@ from jaxseg.heads.pspnet import PSPNet
 from jaxseg.heads.segformer import SegFormer
 from jaxseg.heads.unet import UNet
 from jaxseg.heads.upernet import UPerNet
-from jaxseg.models import Classifier, Segmenter
+from jaxseg.segmenter import Classifier, Segmenter
 from jaxseg.weights.families import (
     convnext,
     densenet,

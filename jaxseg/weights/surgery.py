@@ -17,9 +17,9 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from jaxseg.checks import check_output_stride
 from jaxseg.errors import UserError
-from jaxseg.models import Classifier, Segmenter
+from jaxseg.models import check_output_stride
+from jaxseg.segmenter import Classifier, Segmenter
 from jaxseg.weights.naming import Path, leaves, nested
 
 SCORES = ("score32", "score4")

@@ -6,8 +6,9 @@ import pytest
 
 from jaxseg.analysis.layers import LayerRow, format_layer_table, layer_table
 from jaxseg.heads import HEADS
-from jaxseg.models import count_parameters, create_classifier, create_model
+from jaxseg.models import create_classifier, create_model
 from jaxseg.nn.upsampling import TransposedConv, UpConv
+from jaxseg.segmenter import count_parameters
 
 SMALL = {"width": 0.125, "max_channels": 16}
 

@@ -17,9 +17,10 @@ from jaxseg.analysis.receptive_field import (
     theoretical,
 )
 from jaxseg.heads.unet import UNet
-from jaxseg.models import Segmenter, create_backbone, create_model
+from jaxseg.models import create_backbone, create_model
 from jaxseg.nn.convolution import Conv, ConvNorm
 from jaxseg.nn.upsampling import resize_bilinear, resize_nearest
+from jaxseg.segmenter import Segmenter
 
 
 class Stack(nn.Module):

@@ -16,7 +16,7 @@ from jaxseg.backbones.convnext import (
     NormalizedClassifier,
     pad_behind,
 )
-from jaxseg.models import Classifier, count_parameters
+from jaxseg.segmenter import Classifier, count_parameters
 from jaxseg.weights.families import convnext as names
 from jaxseg.weights.naming import write_by_table
 

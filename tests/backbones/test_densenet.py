@@ -11,7 +11,7 @@ from jaxseg.backbones.densenet import (
     DenseNet,
     RectifiedClassifier,
 )
-from jaxseg.models import Classifier, count_parameters
+from jaxseg.segmenter import Classifier, count_parameters
 from jaxseg.weights.families import densenet
 from jaxseg.weights.naming import foreign, leaves
 

@@ -26,8 +26,8 @@ from jaxseg.backbones.inverted_residual import (
     round_channels,
 )
 from jaxseg.backbones.inverted_residual_net import Row, ends_of_strides
-from jaxseg.models import Classifier, abstract_variables, count_parameters
 from jaxseg.nn.blocks import StochasticDepth
+from jaxseg.segmenter import Classifier, abstract_variables, count_parameters
 from jaxseg.weights.families import efficientnet as names
 from jaxseg.weights.naming import prefixed
 

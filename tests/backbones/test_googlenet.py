@@ -7,7 +7,7 @@ import pytest
 from backbone_checks import shapes_of, variables_of
 
 from jaxseg.backbones.googlenet import GOOGLENETS, GoogLeNet, GoogLeNetAuxiliary
-from jaxseg.models import Classifier, count_parameters
+from jaxseg.segmenter import Classifier, count_parameters
 from jaxseg.weights.families import googlenet
 from jaxseg.weights.naming import foreign, leaves
 

@@ -14,8 +14,8 @@ from jaxseg.backbones.mix_transformer import (
     Attention,
     MixTransformer,
 )
-from jaxseg.models import Classifier, count_parameters
 from jaxseg.nn.blocks import StochasticDepth
+from jaxseg.segmenter import Classifier, count_parameters
 
 SMALL = functools.partial(
     MixTransformer,

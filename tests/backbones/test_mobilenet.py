@@ -14,7 +14,7 @@ from backbone_checks import (
 from jaxseg.backbones.inverted_residual import InvertedResidual
 from jaxseg.backbones.inverted_residual_net import Row, ends_of_strides
 from jaxseg.backbones.mobilenet import MOBILENETS, MobileNetV3, MobileNetV3Top
-from jaxseg.models import Classifier, abstract_variables, count_parameters
+from jaxseg.segmenter import Classifier, abstract_variables, count_parameters
 from jaxseg.weights.families import mobilenet as names
 from jaxseg.weights.naming import prefixed
 

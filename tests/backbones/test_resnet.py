@@ -15,7 +15,7 @@ from backbone_checks import (
 
 from jaxseg.backbones.residual import BasicBlock, Bottleneck
 from jaxseg.backbones.resnet import RESNETS, ResNet
-from jaxseg.models import Classifier, count_parameters
+from jaxseg.segmenter import Classifier, count_parameters
 from jaxseg.weights.families import resnet as names
 from jaxseg.weights.naming import prefixed
 

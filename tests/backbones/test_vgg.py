@@ -9,7 +9,7 @@ from closeness import assert_close
 
 from jaxseg.backbones.vgg import VGGS, VGGTop
 from jaxseg.errors import UserError
-from jaxseg.models import Classifier, count_parameters
+from jaxseg.segmenter import Classifier, count_parameters
 from jaxseg.weights.families.vgg import backbone
 from jaxseg.weights.naming import foreign, leaves
 

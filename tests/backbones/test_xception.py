@@ -14,7 +14,7 @@ from backbone_checks import (
 
 from jaxseg.backbones.xception import XCEPTIONS, Xception
 from jaxseg.backbones.xception_aligned import ALIGNED_XCEPTIONS, AlignedXception
-from jaxseg.models import Classifier, count_parameters
+from jaxseg.segmenter import Classifier, count_parameters
 from jaxseg.weights.families import xception as names
 
 ENTRIES = XCEPTIONS | ALIGNED_XCEPTIONS

@@ -10,7 +10,8 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from jaxseg.config import Config, override
+from jaxseg.command_line import changed
+from jaxseg.config import Config
 from jaxseg.data.classes import find_classes
 from jaxseg.data.masks import read_mask
 from jaxseg.data.survey import survey_masks
@@ -32,7 +33,7 @@ class Masks:
             image.save(self.paths[-1])
 
     def coding(self, words: str = "") -> Any:
-        data = override(Config(), words.split()).data
+        data = changed(Config(), words.split()).data
         lossy = bool(data.mask_map or data.nearest_colour)
         return find_classes(data, survey_masks({"train": self.paths}, lossy))
 

@@ -363,7 +363,7 @@ def test_any_label_survives_the_way_through_files_and_records(mask):
 
 PREPARE = """
 import sys
-from jaxseg.config import Config, DataConfig
+from jaxseg.config import (Config, DataConfig)
 from jaxseg.data.catalog import open_dataset
 sys.stdin.readline()
 config = DataConfig(name="folder", root=sys.argv[1], cache=sys.argv[2])

@@ -11,8 +11,8 @@ from hypothesis import strategies as st
 from jaxseg.errors import UserError
 from jaxseg.evaluation.tiles import overlap_tile, tiled_unet
 from jaxseg.heads.unet_original import UNetDecoder, UNetEncoder
-from jaxseg.models import Segmenter
 from jaxseg.nn.normalization import normalize_image
+from jaxseg.segmenter import Segmenter
 
 KEY = jax.random.key(0)
 MEAN, STD = (0.5, 0.4, 0.3), (0.2, 0.3, 0.4)

@@ -10,10 +10,11 @@ from closeness import assert_close
 from jaxseg.data.padding import padded_size
 from jaxseg.evaluation.inference import create_scores
 from jaxseg.evaluation.windows import WindowedScores
-from jaxseg.models import SMALLEST, create_model
+from jaxseg.models import create_model
 from jaxseg.nn.crf import DenseCRF, dense_crf
 from jaxseg.nn.normalization import normalize_image
 from jaxseg.nn.upsampling import resize_bilinear
+from jaxseg.segmenter import SMALLEST
 
 MEAN, STD = (0.5, 0.5, 0.5), (0.25, 0.25, 0.25)
 

@@ -18,8 +18,8 @@ from jaxseg.heads.hypercolumns import (
     crop_boxes,
     grid_tents,
 )
-from jaxseg.models import Segmenter
 from jaxseg.nn.upsampling import UPSAMPLINGS, resize_bilinear
+from jaxseg.segmenter import Segmenter
 
 KEY = jax.random.key(0)
 # What runs once takes longer to compile than to run: no optimisation.

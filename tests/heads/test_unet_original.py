@@ -17,8 +17,8 @@ from jaxseg.heads.unet_original import (
     UNetEncoder,
 )
 from jaxseg.heads.unet_parts import ConvReLU, mirrored
-from jaxseg.models import Segmenter
 from jaxseg.nn.upsampling import UPSAMPLINGS, TransposedConv, UpConv
+from jaxseg.segmenter import Segmenter
 
 KEY = jax.random.key(0)
 SMALL = ((8, 8), (8, 8), (16, 16))

@@ -10,8 +10,9 @@ from closeness import assert_close
 from jaxseg.backbones.entry import plan_stages
 from jaxseg.backbones.top import PooledClassifier, pool_window
 from jaxseg.errors import UserError
-from jaxseg.models import Classifier, create_classifier, create_model
+from jaxseg.models import create_classifier, create_model
 from jaxseg.nn.convolution import Conv
+from jaxseg.segmenter import Classifier
 from jaxseg.weights.surgery import to_dense, transplant
 
 

@@ -5,8 +5,9 @@ import dataclasses
 
 import pytest
 
-from jaxseg.commands.options import add_inference_options, less_memory
-from jaxseg.config import Config, EvaluationConfig, to_json
+from jaxseg.commands.inference_options import add_inference_options, less_memory
+from jaxseg.config import Config, EvaluationConfig
+from jaxseg.schema import to_json
 
 
 @pytest.mark.parametrize(

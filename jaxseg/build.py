@@ -1,0 +1,346 @@
+"""From a Config to objects: the only place that does so.
+
+`check` builds all that needs no data, so that whatever could never be built is refused
+when an experiment is loaded.  `build` does the same for a data set's classes.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import optax
+
+from jaxseg.backbones import BACKBONES
+from jaxseg.config import Config, EvaluationConfig
+from jaxseg.data.border_weights import BorderWeights
+from jaxseg.data.catalog import DATASETS
+from jaxseg.data.transforms import TRANSFORMS, Chain, training_transforms
+from jaxseg.errors import UserError, choose
+from jaxseg.evaluation.inference import Scores, create_scores
+from jaxseg.evaluation.windows import WindowedScores
+from jaxseg.heads import HEADS
+from jaxseg.models import DEFAULT_BACKBONE, create_model
+from jaxseg.nn.crf import DenseCRF
+from jaxseg.parallel.mesh import check_batch_size
+from jaxseg.registry import check_options, fields_of, parse
+from jaxseg.segmenter import SMALLEST, Segmenter
+from jaxseg.training.losses import LOSSES, Loss
+from jaxseg.training.optimizer import OPTIMIZERS, SCHEDULES, create_optimizer
+from jaxseg.weights.families.heads_smp import SMP_ARGUMENTS
+
+Triple = tuple[float, float, float]
+
+
+@dataclass(frozen=True)
+class Parts:
+    """The objects of a run.
+
+    Attributes:
+      model: without its variables.
+      loss: of logits and labels.
+      schedule: step -> learning rate.
+      optimizer: gradients -> updates, learning rate included.
+      transform: augments a training sample.
+      mean: that the model wants subtracted from RGB values 0..1.
+      std: that it wants them divided by.
+    """
+
+    model: Segmenter
+    loss: Loss
+    schedule: optax.Schedule
+    optimizer: optax.GradientTransformation
+    transform: Chain
+    mean: Triple
+    std: Triple
+
+
+def build(config: Config, num_classes: int) -> Parts:
+    """Build the objects of a run.
+
+    Args:
+      config: what the run is.
+      num_classes: of its data set.
+
+    Raises:
+      UserError: an unknown name, or values that do not go together.
+    """
+    schedule = build_schedule(config)
+    mean, std = normalization(config)
+    return Parts(
+        model=build_model(config, num_classes),
+        loss=build_loss(config, num_classes),
+        schedule=schedule,
+        optimizer=build_optimizer(config, schedule),
+        transform=build_transform(config),
+        mean=mean,
+        std=std,
+    )
+
+
+def check(config: Config) -> None:
+    """Refuse a config that no data and no device could make right.
+
+    Raises:
+      UserError: an unknown name, or values that do not go together; the first found.
+    """
+    DATASETS.find(config.data.name)
+    check_batch_size(config.train.batch_size, config.train.accumulate)
+    classes = config.data.num_classes or len(config.data.class_names)
+    build_model(config, classes or 2)
+    build_loss(config, classes or None)
+    build_optimizer(config, build_schedule(config))
+    build_transform(config)
+
+
+def check_images(config: Config) -> None:
+    """Refuse to train a head of volumes on a data set, which holds images.
+
+    Raises:
+      UserError: the head takes volumes.
+    """
+    head = parse("head", config.model.head).name
+    if head in HEADS and HEADS[head].axes != 2:
+        raise UserError(
+            f"head {head!r} takes volumes and data sets hold images:"
+            " train it from Python, with jaxseg.create_model"
+        )
+
+
+def build_model(config: Config, num_classes: int) -> Segmenter:
+    """Build the model of a config, without its variables.
+
+    Raises:
+      UserError: an unknown name or an option that does not fit.
+    """
+    model = config.model
+    options = {
+        "output_stride": model.output_stride,
+        "channels": model.channels,
+        "rates": model.rates,
+        "separable": model.separable,
+        "dropout": model.dropout,
+        "upsampling": model.upsampling,
+        "uniform_dilation": model.uniform_dilation or None,
+    }
+    given = {name: value for name, value in options.items() if value is not None}
+    head = parse("head", model.head)
+    _require_options(head.name, given)
+    if model.preset:
+        preset = choose("preset", model.preset, {"smp": SMP_ARGUMENTS})
+        preset = choose("head of this preset", head.name, preset)
+        kept = {name: preset[name] for name in preset if name not in head.options}
+        given = kept | given
+    return create_model(
+        model.head,
+        model.backbone,
+        num_classes,
+        width=model.width,
+        max_channels=model.max_channels,
+        auxiliary=model.auxiliary,
+        multi_grid=model.multi_grid,
+        freeze=model.freeze,
+        dtype=model.dtype,
+        **given,
+    )
+
+
+def _require_options(head: str, given: Mapping[str, Any]) -> None:
+    """Refuse what a config says of any head and this one does not have."""
+    if head not in HEADS:
+        return
+    known = {*HEADS[head].options(), "output_stride", "uniform_dilation"}
+    if unknown := sorted(set(given) - known):
+        raise UserError(
+            f"head {head!r} has no option {', '.join(unknown)}: leave it unset, as by"
+            f" --model.{unknown[0]} None; it has {', '.join(sorted(known))}"
+        )
+
+
+def normalization(config: Config) -> tuple[Triple, Triple]:
+    """Return mean and standard deviation of RGB values 0..1 that the model wants."""
+    model = config.model
+    entry = BACKBONES.find(model.backbone or DEFAULT_BACKBONE)
+    return model.mean or entry.mean, model.std or entry.std
+
+
+def build_loss(config: Config, num_classes: int | None) -> Loss:
+    """Build the loss of a config.
+
+    Args:
+      config: of the run.
+      num_classes: of the data set; None where that is not known yet.
+
+    Raises:
+      UserError: an unknown name, an option that it does not have, class weights that
+        are not one a class, or micro-batches for a loss that cannot be split.
+    """
+    train, named = config.train, parse("loss", config.train.loss)
+    kind = LOSSES.find(named.name)
+    known, owner = fields_of(kind), f"loss {named.name!r}"
+    shared = {
+        "class_weights": train.class_weights,
+        "label_smoothing": train.label_smoothing,
+    }
+    shared = {name: value for name, value in shared.items() if value}
+    for name in shared:
+        if name in named.options:
+            raise UserError(f"{owner}: {name} is given there and as train.{name}")
+    options = check_options(owner, known, {**shared, **named.options})
+    _check_class_weights(options.get("class_weights", ()), num_classes)
+    if config.mesh.spatial > 1 and "bands" in known:
+        options["bands"] = 1
+    if train.accumulate > 1 and not kind.additive:
+        raise UserError(
+            f"train.accumulate {train.accumulate}: {owner} of a batch is not the sum of"
+            " those of its parts; give --train.accumulate 1"
+        )
+    return kind(**options)
+
+
+def _check_class_weights(weights: tuple[float, ...], num_classes: int | None) -> None:
+    if weights and num_classes and len(weights) != num_classes:
+        raise UserError(
+            f"train.class_weights has {len(weights)} values for {num_classes} classes"
+        )
+    if weights and not any(weights):
+        raise UserError("train.class_weights must not be all zero")
+
+
+def build_schedule(config: Config) -> optax.Schedule:
+    """Build the learning-rate schedule of a config.
+
+    Raises:
+      UserError: an unknown name, or a warm-up that is not shorter than the run.
+    """
+    options = config.optimizer
+    return SCHEDULES.find(options.schedule)(
+        options.learning_rate,
+        options.final_learning_rate,
+        config.train.steps,
+        warmup_steps(config),
+        options.power,
+    )
+
+
+def warmup_steps(config: Config) -> int:
+    """Return the length of the warm-up of a config; a share is rounded down.
+
+    Raises:
+      UserError: it is given twice, or is not shorter than the run.
+    """
+    steps, ratio = config.optimizer.warmup_steps, config.optimizer.warmup_ratio
+    if steps and ratio:
+        raise UserError(
+            f"optimizer.warmup_steps {steps} and optimizer.warmup_ratio {ratio}: give"
+            " one of them, and 0 for the other"
+        )
+    if ratio:
+        return int(round(ratio * config.train.steps, 6))  # 0.29 of 100: not 28.99...
+    if steps >= config.train.steps:
+        raise UserError(
+            f"optimizer.warmup_steps {steps}: the warm-up is not shorter than the run"
+            f" of train.steps {config.train.steps}; give --optimizer.warmup_steps 0 for"
+            " none, and with it --optimizer.warmup_ratio 0.1 for a tenth of the steps"
+        )
+    return steps
+
+
+def build_optimizer(
+    config: Config, schedule: optax.Schedule
+) -> optax.GradientTransformation:
+    """Build the optimizer of a config.
+
+    Raises:
+      UserError: an unknown name.
+    """
+    options = config.optimizer
+    OPTIMIZERS.find(options.name)
+    return create_optimizer(
+        options.name,
+        schedule,
+        momentum=options.momentum,
+        weight_decay=options.weight_decay,
+        backbone_factor=options.backbone_factor,
+        clip_norm=options.clip_norm,
+        freeze_backbone=config.model.freeze == "backbone",
+    )
+
+
+def build_transform(config: Config) -> Chain:
+    """Build what augments a training sample.
+
+    Raises:
+      UserError: an unknown name, a crop that is too small, or scales out of order.
+    """
+    augment = config.augment
+    if min(augment.crop) < SMALLEST:
+        height, width = augment.crop
+        raise UserError(
+            f"augment.crop {height} {width}: at least {SMALLEST} pixels a side"
+        )
+    further = []
+    for text in augment.transforms:
+        named = parse("transform", text)
+        kind = TRANSFORMS.find(named.name)
+        owner = f"transform {named.name!r}"
+        further.append(kind(**check_options(owner, fields_of(kind), named.options)))
+    chain = training_transforms(
+        augment.crop,
+        scale=augment.scale,
+        max_class_share=augment.max_class_share,
+        flip=augment.flip,
+        rotation=augment.rotation,
+        elastic=augment.elastic,
+        photometric=augment.photometric,
+        further=further,
+        mean=normalization(config)[0],
+    )
+    if config.train.border_weight:
+        return Chain((*chain.transforms, BorderWeights(w0=config.train.border_weight)))
+    return chain
+
+
+def build_scores(
+    config: Config, model: Segmenter, evaluation: EvaluationConfig | None = None
+) -> Scores | WindowedScores:
+    """Build what gives an image its class scores, whole or by window.
+
+    Args:
+      config: of the run.
+      model: its model.
+      evaluation: other options than the run's.
+    """
+    options = evaluation or config.evaluation
+    mean, std = normalization(config)
+    crf = DenseCRF(iterations=options.crf, stride=options.crf_stride)
+    given: dict[str, Any] = dict(
+        mean=mean,
+        std=std,
+        scales=options.scales,
+        flip=options.flip,
+        crf=crf if options.crf else None,
+        multiple=size_multiple(model, options),
+    )
+    if not options.window:
+        return create_scores(model, **given)
+    return WindowedScores(
+        model, **given, window=options.window, batch_size=options.batch_size
+    )
+
+
+def size_multiple(model: Segmenter, evaluation: EvaluationConfig) -> int:
+    """Return what image sides are padded to multiples of: as asked, or the model's."""
+    return evaluation.size_multiple or model.size_multiple
+
+
+def describe_model(config: Config) -> dict[str, str | None]:
+    """Return the names of a run's head and backbone.
+
+    The backbone is None where the head has its own.
+    """
+    head = parse("head", config.model.head).name
+    own = head in HEADS and HEADS[head].backbone is not None
+    backbone = None if own else config.model.backbone or DEFAULT_BACKBONE
+    return {"head": head, "backbone": backbone}

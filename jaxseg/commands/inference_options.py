@@ -1,0 +1,56 @@
+"""Options of inference that a command line gives in place of the run's."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from jaxseg.config import Config, EvaluationConfig
+from jaxseg.schema import replaced
+
+NAMES = (
+    "evaluation.scales",
+    "evaluation.flip",
+    "evaluation.window",
+    "evaluation.crf",
+)
+"""What `predict` and `evaluate` take in place of the run's."""
+
+
+def changed_options(config: Config, given: Mapping[str, Any]) -> EvaluationConfig:
+    """Return a run's options of inference with those that are given in their place.
+
+    Args:
+      config: of the run.
+      given: scales, flip, window or crf; None is the run's.
+
+    Raises:
+      UserError: a value of another type or out of its range.
+    """
+    kept = {
+        f"evaluation.{name}": tuple(value) if isinstance(value, list) else value
+        for name, value in given.items()
+        if value is not None
+    }
+    return replaced(config, kept).evaluation
+
+
+def less_memory(window: int) -> str:
+    """Say what takes less memory: a window, or one that is half as large.
+
+    Args:
+      window: side of the one that takes too much, pixels; 0 is the whole image.
+    """
+    if smaller := smaller_window(window):
+        return f"give --window {smaller}, which takes images in parts"
+    return "give --crf 0 and --scales 1, or shrink the images"
+
+
+def smaller_window(window: int) -> int:
+    """Return the side of a window that takes less memory; 0 if there is none.
+
+    Args:
+      window: the one that takes too much; 0 is the whole image.
+    """
+    half = (window or 1024) // 2
+    return half if half >= 64 else 0

@@ -1,0 +1,90 @@
+"""Loading an experiment: a Python file, the command line's changes, and every check.
+
+An experiment defines `get_config() -> Config`, and may register a head, a loss, a
+transform or a data set of its own.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import glob
+import hashlib
+import importlib.util
+import os
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+from types import ModuleType
+
+from jaxseg.command_line import changed
+from jaxseg.config import Config
+from jaxseg.errors import UserError, nearest
+from jaxseg.schema import from_file, validated
+
+
+def load_config(path: str | Path, overrides: Sequence[str] = ()) -> Config:
+    """Read an experiment and apply overrides.
+
+    Args:
+      path: a Python file that defines `get_config() -> Config`, or a `config.json`.
+      overrides: command-line words, `["--train.steps", "500"]`.
+
+    Raises:
+      UserError: the file is missing or broken, an override does not fit, a value is of
+        another type or out of its range, a name is unknown, or values do not go
+        together.
+    """
+    path = Path(path)
+    if not os.path.isfile(path):
+        close = nearest(path.name, glob.glob("*.py", root_dir=path.parent))
+        hint = f" Did you mean {path.parent / close}?" if close else ""
+        raise UserError(f"{path}: no such experiment file.{hint}")
+    config = from_file(path) if path.suffix == ".json" else _run_experiment(path)
+    if not config.name:
+        config = dataclasses.replace(config, name=path.stem)
+    config = changed(config, overrides)
+    from jaxseg.build import (
+        check,  # imports jax: a value of a wrong type is said before
+    )
+
+    check(config)
+    return config
+
+
+def _run_experiment(path: Path) -> Config:
+    get_config = getattr(import_experiment(path), "get_config", None)
+    if not callable(get_config):
+        raise UserError(f"{path}: define get_config() -> jaxseg.Config in it")
+    try:
+        config = get_config()
+    except UserError:
+        raise
+    except (Exception, SystemExit) as error:  # whatever the user's code does
+        raise UserError(f"{path}: {type(error).__name__}: {error}") from error
+    if not isinstance(config, Config):
+        raise UserError(f"{path}: get_config() must return a jaxseg.Config")
+    return validated(config, str(path))
+
+
+def import_experiment(path: Path) -> ModuleType:
+    """Run an experiment's file, which may register what is its own.
+
+    It becomes a module, so that classes which it defines know where they come from.
+
+    Raises:
+      UserError: the file cannot be run.
+    """
+    place = hashlib.sha256(str(path.resolve()).encode()).hexdigest()[:8]
+    name = f"jaxseg_experiment_{path.stem}_{place}"
+    spec = importlib.util.spec_from_file_location(name, path)
+    if spec is None or spec.loader is None:
+        raise UserError(f"{path}: an experiment is a file whose name ends in .py")
+    module = importlib.util.module_from_spec(spec)
+    sys.modules[name] = module
+    try:
+        spec.loader.exec_module(module)
+    except UserError:
+        raise
+    except (Exception, SystemExit) as error:  # whatever the user's code does
+        raise UserError(f"{path}: {type(error).__name__}: {error}") from error
+    return module

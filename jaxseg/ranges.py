@@ -1,0 +1,49 @@
+"""Numbers and their ranges, as types that are written beside a field.
+
+A value outside such a range can only be a slip, or would take all memory.  The types
+are pydantic's `Annotated` ones: `jaxseg.schema` checks a configuration by them, and
+`jaxseg.registry` the options of heads, losses and transforms.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Annotated
+
+from pydantic import Field
+
+Byte = Annotated[int, Field(ge=0, le=255)]
+"""A grey value, or one channel of an RGB colour."""
+
+Count = Annotated[int, Field(ge=1, le=10**9)]
+"""At least one of something."""
+
+Small = Annotated[int, Field(ge=1, le=2**20)]
+"""At least one of what takes memory, such as the images of a batch."""
+
+Side = Annotated[int, Field(ge=1, le=16384)]
+"""Of an image, pixels."""
+
+Channels = Annotated[int, Field(ge=1, le=65536)]
+"""Of a feature map."""
+
+Rate = Annotated[int, Field(ge=1, le=1024)]
+"""Of an atrous convolution, or a factor on one."""
+
+Rates = Annotated[Sequence[Rate], Field(min_length=1)]
+"""Of parallel atrous convolutions."""
+
+Level = Annotated[int, Field(ge=-5, le=4)]
+"""Index of one of a backbone's five features, from the shallow 0; -1 is the deepest."""
+
+Share = Annotated[float, Field(ge=0, le=1)]
+"""A probability or a part of the whole, both ends included."""
+
+Decay = Annotated[float, Field(ge=0, lt=1)]
+"""A part of the whole that is never all of it."""
+
+Factor = Annotated[float, Field(ge=0, le=1e6)]
+"""A weight or a factor that may be zero."""
+
+Scale = Annotated[float, Field(gt=0, le=100)]
+"""A factor on sizes."""

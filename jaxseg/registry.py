@@ -1,0 +1,165 @@
+"""Registries: what a configuration names, and the options that are given with a name.
+
+A registry holds the heads, losses, transforms, ... by name.  A configuration names one
+of them in text, with options of its own in brackets: `pspnet(bins=(1, 2, 4))`.  The
+options are the fields of the class behind the name, checked by their types and ranges.
+"""
+
+from __future__ import annotations
+
+import ast
+import dataclasses
+import inspect
+from collections.abc import Callable, Collection, Mapping
+from dataclasses import dataclass, field
+from typing import Any, TypeVar
+
+from pydantic import (
+    AfterValidator,
+    PydanticSchemaGenerationError,
+    TypeAdapter,
+    ValidationError,
+)
+
+from jaxseg.errors import UserError, choose
+from jaxseg.schema import first_fault
+
+Entry = TypeVar("Entry")
+
+
+class Registry(dict[str, Entry]):
+    """Things of one kind by name.
+
+    Attributes:
+      kind: what they are, for messages: "head", "loss", ...
+    """
+
+    def __init__(self, kind: str, entries: Mapping[str, Entry]):
+        """Hold the entries that belong to the package."""
+        super().__init__(entries)
+        self.kind = kind
+        self._of_package = frozenset(entries)
+
+    def find(self, name: str) -> Entry:
+        """Return the entry of a name.
+
+        Raises:
+          UserError: there is none; the message names the nearest and lists all.
+        """
+        return choose(self.kind, name, self)
+
+    def register(self, name: str, entry: Entry) -> None:
+        """Add an entry; one that was added under this name before is replaced.
+
+        Raises:
+          UserError: the name is taken by the package, or is not an identifier.
+        """
+        if not name.isidentifier():
+            raise UserError(
+                f"{self.kind} {name!r}: a name has letters, digits and underscores, and"
+                " does not begin with a digit"
+            )
+        if name in self._of_package:
+            raise UserError(
+                f"{self.kind} {name!r} is one of jaxseg's own: register yours under"
+                " another name"
+            )
+        self[name] = entry
+
+
+@dataclass(frozen=True)
+class Named:
+    """A name with the options that were given with it.
+
+    Attributes:
+      name: to be looked up in a registry.
+      options: by name.
+    """
+
+    name: str
+    options: Mapping[str, Any] = field(default_factory=dict)
+
+
+def parse(kind: str, text: str) -> Named:
+    """Read `NAME` or `NAME(OPTION=VALUE, ...)`; values are Python literals.
+
+    Args:
+      kind: what it names, for the message.
+      text: from a configuration.
+
+    Raises:
+      UserError: it is neither.
+    """
+    if text.isidentifier():
+        return Named(text)
+    try:
+        call = ast.parse(text.strip(), mode="eval").body
+        assert isinstance(call, ast.Call) and isinstance(call.func, ast.Name)
+        assert not call.args and all(word.arg for word in call.keywords)
+        options = {str(w.arg): ast.literal_eval(w.value) for w in call.keywords}
+    except (AssertionError, ValueError, SyntaxError, RecursionError, MemoryError) as e:
+        raise UserError(
+            f"{kind} {text!r}: give a name, or a name with options in brackets, such as"
+            " name(option=2, other=(1, 2))"
+        ) from e
+    return Named(call.func.id, options)
+
+
+def fields_of(target: type) -> dict[str, Any]:
+    """Return the types of the fields of a dataclass or Linen module, by name."""
+    types: dict[str, Any] = {}
+    for base in reversed(target.__mro__):
+        if "__dataclass_fields__" in vars(base):
+            types |= inspect.get_annotations(base, eval_str=True)
+    fields = dataclasses.fields(target)
+    return {field.name: types[field.name] for field in fields if field.init}
+
+
+def check_options(
+    owner: str, known: Mapping[str, Any], given: Mapping[str, Any]
+) -> dict[str, Any]:
+    """Return options, checked by the types and ranges of the fields that take them.
+
+    Args:
+      owner: whose options they are, for the message: "head 'unet'".
+      known: the types of its options, by name.
+      given: the values, by name; lists become tuples.
+
+    Raises:
+      UserError: an option that the owner does not have, or a value that does not fit.
+    """
+    if unknown := sorted(set(given) - set(known)):
+        raise UserError(
+            f"{owner} has no option {', '.join(unknown)};"
+            f" it has {', '.join(sorted(known)) or 'none'}"
+        )
+    checked = {}
+    for name, value in given.items():
+        value = tuple(value) if isinstance(value, list) else value
+        try:
+            checked[name] = _adapter(known[name]).validate_python(value, strict=True)
+        except ValidationError as error:
+            _, wrong, reason = first_fault(error)
+            raise UserError(f"option {name} of {owner}, {wrong}: {reason}") from error
+    return checked
+
+
+def _adapter(annotation: Any) -> TypeAdapter[Any]:
+    try:
+        return TypeAdapter(annotation)
+    except PydanticSchemaGenerationError:  # a type that is not for configurations
+        return TypeAdapter(Any)
+
+
+def one_of(kind: str, names: Collection[str]) -> AfterValidator:
+    """Return what a text's `Annotated` type needs to be a name of a table."""
+
+    def known(name: str) -> str:
+        choose(kind, name, dict.fromkeys(names))
+        return name
+
+    return AfterValidator(known)
+
+
+Decorator = Callable[[Entry], Entry]
+"""What a `register_...` function returns: it takes a class or function, unchanged."""
