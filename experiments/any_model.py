@@ -36,7 +36,7 @@ def get_config() -> Config:
             name="adamw",
             learning_rate=1e-3,
             weight_decay=1e-4,
-            warmup_steps=0.05,
+            warmup_ratio=0.05,
             final_learning_rate=0.0,
             clip_norm=1.0,
         ),

@@ -30,7 +30,7 @@ def get_config() -> Config:
             name="adamw",
             learning_rate=1e-3,
             weight_decay=1e-2,
-            warmup_steps=0.0125,
+            warmup_ratio=0.0125,
             clip_norm=5.0,
             final_learning_rate=1e-6,
         ),

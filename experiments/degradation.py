@@ -36,7 +36,7 @@ def get_config() -> Config:
         ),
         model=ModelConfig(head="classifier", backbone="plain34", width=0.25),
         optimizer=OptimizerConfig(
-            learning_rate=0.1, momentum=0.9, weight_decay=1e-4, warmup_steps=0.05
+            learning_rate=0.1, momentum=0.9, weight_decay=1e-4, warmup_ratio=0.05
         ),
         train=TrainConfig(
             steps=2000, batch_size=32, eval_every=200, checkpoint_every=400

@@ -31,7 +31,7 @@ def get_config() -> Config:
             name="adamw",
             learning_rate=1e-3,
             weight_decay=1e-2,
-            warmup_steps=0.025,
+            warmup_ratio=0.025,
             final_learning_rate=1e-6,
         ),
         train=TrainConfig(

@@ -94,7 +94,7 @@ def add_short_options(parser: argparse.ArgumentParser, names: Iterable[str]) -> 
     for name in names:
         option, flag = options()[name], f"--{name.rpartition('.')[2]}"
         text = _escaped(f"{option.help} Default: the run's.")
-        given = _argument(option) | {"help": text}
+        given: dict[str, Any] = _argument(option) | {"help": text}
         if option.type is bool:
             given = {"action": "store_const", "const": ["True"], "help": text}
         parser.add_argument(flag, dest=name, **given)

@@ -8,6 +8,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from jaxseg.command_line import changed
 from jaxseg.config import Config
 from jaxseg.data import layout
 from jaxseg.errors import UserError

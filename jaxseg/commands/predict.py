@@ -11,7 +11,7 @@ from pathlib import Path
 import numpy as np
 
 from jaxseg import memory
-from jaxseg.command_line import add_short_options
+from jaxseg.command_line import add_short_options, short_values
 from jaxseg.commands.inference_options import NAMES, changed_options, less_memory
 from jaxseg.data.image_search import Found, find_images, is_result
 from jaxseg.data.images import image_size, load_image

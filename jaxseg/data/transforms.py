@@ -292,13 +292,13 @@ def training_transforms(
     return Chain((*transforms, *further, Pad(crop, fill)))
 
 
-TRANSFORMS: Registry[Callable[..., Transform]] = Registry(
+TRANSFORMS: Registry[type[Any]] = Registry(
     "transform", {"photometric": PhotometricDistortion}
 )
 """Name -> class, of what `augment.transforms` may name."""
 
 
-def register_transform(name: str) -> Decorator[Callable[..., Transform]]:
+def register_transform(name: str) -> Decorator[type[Any]]:
     """Return a decorator that adds a transform, a frozen dataclass.
 
     It is called as `(sample, rng)` and returns a new sample with `image` uint8
@@ -312,7 +312,7 @@ def register_transform(name: str) -> Decorator[Callable[..., Transform]]:
       UserError: the name is one of jaxseg's own.
     """
 
-    def add(transform: Callable[..., Transform]) -> Callable[..., Transform]:
+    def add(transform: type[Any]) -> type[Any]:
         TRANSFORMS.register(name, transform)
         return transform
 
