@@ -42,8 +42,8 @@ MOST_THREADS = 8
 """Default upper bound; beyond it Python's global lock serialises the threads."""
 
 SMALL_CROP = 128 * 128
-"""Pixels of a crop up to which one thread is faster than several, once nothing has to be
-decoded: they spend more time on exchanging Python's global lock than on the crop."""
+"""Pixels of a crop up to which one thread is faster than several, once nothing has to
+be decoded: they would spend more time on exchanging Python's lock than on the crop."""
 
 ENDLESS = 2**52
 """Number of samples of an endless stream.  Grain counts batches with floats, which are
