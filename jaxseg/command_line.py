@@ -170,7 +170,12 @@ def short_values(given: argparse.Namespace) -> dict[str, Any]:
     Raises:
       UserError: a value of another type or out of its range.
     """
-    return {name.rpartition(".")[2]: value for name, value in values(given).items()}
+    words = {name: said for name, said in vars(given).items() if name in options()}
+    return {
+        name.rpartition(".")[2]: _value(options()[name], said, name.rpartition(".")[2])
+        for name, said in words.items()
+        if said is not None
+    }
 
 
 def values(given: argparse.Namespace) -> dict[str, Any]:
@@ -187,7 +192,7 @@ def values(given: argparse.Namespace) -> dict[str, Any]:
         elif name == _WARMUP and _is_share(said[0]):  # an earlier meaning
             found |= {_WARMUP: 0, _RATIO: float(said[0])}
         elif name in options():
-            found[name] = _value(options()[name], said)
+            found[name] = _value(options()[name], said, name)
     if _WARMUP in words and _RATIO not in found:  # it stands in place of the share
         found[_RATIO] = 0.0
     return found
@@ -201,10 +206,10 @@ def _is_share(word: str) -> bool:
 
 
 def _number(words: list[str]) -> int:
-    return _value(options()["data.ignore_values"], words)[0]
+    return _value(options()["data.ignore_values"], words, _IGNORE_VALUE)[0]
 
 
-def _value(option: Option, words: list[str]) -> Any:
+def _value(option: Option, words: list[str], flag: str) -> Any:
     several, group = _shape(option.type)
     value: Any = words if several else words[0]
     if group:
@@ -216,5 +221,5 @@ def _value(option: Option, words: list[str]) -> Any:
         return adapter.validate_python(value)
     except ValidationError as error:
         _, _, reason = first_fault(error)
-        said = " ".join(words)
-        raise UserError(f"--{option.name} {said}: {reason}") from error
+        said = " ".join([f"--{flag}", *words]).rstrip()
+        raise UserError(f"{said}: {reason}") from error

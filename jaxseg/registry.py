@@ -90,7 +90,7 @@ def parse(kind: str, text: str) -> Named:
     Raises:
       UserError: it is neither.
     """
-    if text.isidentifier():
+    if "(" not in text:  # whether there is such a name, its registry knows
         return Named(text)
     try:
         call = ast.parse(text.strip(), mode="eval").body
@@ -144,7 +144,7 @@ def check_options(
     return checked
 
 
-def _adapter(annotation: Any) -> TypeAdapter[Any]:
+def _adapter(annotation: Any) -> Any:
     try:
         return TypeAdapter(annotation)
     except PydanticSchemaGenerationError:  # a type that is not for configurations

@@ -150,7 +150,10 @@ def first_fault(error: ValidationError, depth: int = 0) -> tuple[str, str, str]:
     else:
         faults = faults[:1]
     reasons = dict.fromkeys(
-        fault["msg"].replace("Input should", "must").replace("Tuple should", "must")
+        fault["msg"]
+        .replace("Input should", "must")
+        .replace("Tuple should", "must")
+        .split(", unable to")[0]
         for fault in faults
     )
     reason = ", or ".join(reasons)
@@ -160,7 +163,7 @@ def first_fault(error: ValidationError, depth: int = 0) -> tuple[str, str, str]:
 
 
 @functools.cache
-def _adapter() -> TypeAdapter[Config]:
+def _adapter() -> Any:  # a TypeAdapter, which beartype does not know
     return TypeAdapter(Config)
 
 

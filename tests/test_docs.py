@@ -6,8 +6,8 @@ from pathlib import Path
 
 import pytest
 
+from jaxseg.build import build_model
 from jaxseg.experiment import load_config
-from jaxseg.run import segmenter
 
 ROOT = Path(__file__).parents[1]
 DOCUMENTS = [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))]
@@ -41,7 +41,7 @@ def test_a_training_command_names_a_model_that_can_be_built(command):
     if "--workdir" in words:
         place = words.index("--workdir")
         del words[place : place + 2]
-    segmenter(load_config(ROOT / path, words), num_classes=11)
+    build_model(load_config(ROOT / path, words), num_classes=11)
 
 
 @pytest.mark.parametrize("document", DOCUMENTS, ids=lambda path: path.name)

@@ -1,32 +1,29 @@
-"""Options of inference: what takes less memory is less than what was asked for."""
-
-import argparse
-import dataclasses
+"""Options of inference: given ones in place of the run's; what takes less memory."""
 
 import pytest
 
-from jaxseg.commands.inference_options import add_inference_options, less_memory
+from jaxseg.commands.inference_options import changed_options, less_memory
 from jaxseg.config import Config, EvaluationConfig
-from jaxseg.schema import to_json
+from jaxseg.errors import UserError
+
+
+def test_what_is_given_takes_the_place_of_the_runs():
+    config = Config(evaluation=EvaluationConfig(window=64, crf=3))
+    found = changed_options(config, {"window": None, "crf": 0, "scales": [0.5]})
+    assert found == EvaluationConfig(window=64, crf=0, scales=(0.5,))
+    with pytest.raises(UserError, match="evaluation.window 5"):
+        changed_options(config, {"window": 5})
 
 
 @pytest.mark.parametrize(
-    ("of_run", "words", "remedy"),
+    ("window", "remedy"),
     [
-        (0, [], "--window 512"),
-        (0, ["--window", "300"], "--window 150"),
-        (256, [], "--window 128"),
-        (256, ["--window", "0"], "--window 512"),
-        (64, [], "--scales 1"),
-        (256, ["--window", "100"], "--scales 1"),
+        (0, "--window 512"),
+        (300, "--window 150"),
+        (256, "--window 128"),
+        (100, "--scales 1"),
+        (64, "--scales 1"),
     ],
 )
-def test_a_window_that_takes_less_memory_is_smaller(tmp_path, of_run, words, remedy):
-    config = dataclasses.replace(Config(), evaluation=EvaluationConfig(window=of_run))
-    (tmp_path / "config.json").write_text(to_json(config))
-    (tmp_path / "labels.json").write_text("{}")
-    parser = argparse.ArgumentParser()
-    parser.add_argument("--run")
-    add_inference_options(parser)
-    options = parser.parse_args(["--run", str(tmp_path), *words])
-    assert remedy in less_memory(options)
+def test_a_window_that_takes_less_memory_is_smaller(window, remedy):
+    assert remedy in less_memory(window)
