@@ -226,7 +226,7 @@ def wait(options: argparse.Namespace) -> None:
     import jax
 
     from jaxseg.parallel.mesh import shard_batch
-    from jaxseg.trainer import Trainer
+    from jaxseg.trainer.trainer import Trainer
 
     config: Config = load_config(options.config, options.extra)
     training = Trainer(config)

@@ -12,7 +12,6 @@ from jaxseg.version import __version__
 
 if TYPE_CHECKING:
     from jaxseg.backbones import register_backbone
-    from jaxseg.callbacks import Callback
     from jaxseg.commands.train import train
     from jaxseg.config import (
         AugmentConfig,
@@ -35,13 +34,14 @@ if TYPE_CHECKING:
     from jaxseg.predictor import Predictor
     from jaxseg.report.image_files import save_mask
     from jaxseg.report.pictures import overlay
-    from jaxseg.trainer import Trainer
+    from jaxseg.trainer.callbacks import Callback
+    from jaxseg.trainer.trainer import Trainer
     from jaxseg.training.losses import Loss, register_loss
     from jaxseg.weights.load import load_weights, save_weights
 
 _HOMES = {
     "AugmentConfig": "jaxseg.config",
-    "Callback": "jaxseg.callbacks",
+    "Callback": "jaxseg.trainer.callbacks",
     "Config": "jaxseg.config",
     "DataConfig": "jaxseg.config",
     "EvaluationConfig": "jaxseg.config",
@@ -52,7 +52,7 @@ _HOMES = {
     "OptimizerConfig": "jaxseg.config",
     "Predictor": "jaxseg.predictor",
     "TrainConfig": "jaxseg.config",
-    "Trainer": "jaxseg.trainer",
+    "Trainer": "jaxseg.trainer.trainer",
     "UserError": "jaxseg.errors",
     "create_classifier": "jaxseg.models",
     "create_model": "jaxseg.models",

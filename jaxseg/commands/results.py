@@ -26,7 +26,7 @@ from jaxseg.report.sheets import Sheet, comparison
 from jaxseg.run import Run
 from jaxseg.schema import to_json
 from jaxseg.segmenter import count_parameters
-from jaxseg.trainer import Trainer
+from jaxseg.trainer.trainer import Trainer
 from jaxseg.training.checkpoint import Checkpoints
 from jaxseg.training.state import fingerprint
 from jaxseg.version import __version__

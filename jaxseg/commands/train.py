@@ -14,7 +14,6 @@ from jax.sharding import Mesh
 
 from jaxseg import memory
 from jaxseg.build import check, check_images
-from jaxseg.callbacks import Callback, MetricWriter, ProgressBar
 from jaxseg.commands.claim import claimed, describe, require_writable
 from jaxseg.commands.figures import print_figures
 from jaxseg.commands.results import describe_devices, finish
@@ -29,7 +28,8 @@ from jaxseg.report.console import fail, mute, note, warn
 from jaxseg.run import Run
 from jaxseg.schema import validated
 from jaxseg.segmenter import count_parameters
-from jaxseg.trainer import Interrupted, Trainer
+from jaxseg.trainer.callbacks import Callback, MetricWriter, ProgressBar
+from jaxseg.trainer.trainer import Interrupted, Trainer
 from jaxseg.training.capacity import SMALLER
 from jaxseg.training.checkpoint import Checkpoints
 

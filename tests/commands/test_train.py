@@ -10,7 +10,6 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from jaxseg.callbacks import Callback
 from jaxseg.commands.claim import claimed
 from jaxseg.commands.train import train
 from jaxseg.config import MeshConfig
@@ -20,7 +19,8 @@ from jaxseg.nn import cpu_kernels
 from jaxseg.parallel.mesh import create_mesh
 from jaxseg.report.events import read_metrics
 from jaxseg.run import Run
-from jaxseg.trainer import Interrupted
+from jaxseg.trainer.callbacks import Callback
+from jaxseg.trainer.trainer import Interrupted
 from jaxseg.weights.load import save_weights
 
 

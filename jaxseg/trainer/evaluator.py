@@ -19,7 +19,7 @@ from jaxseg.evaluation.evaluate import (
 from jaxseg.evaluation.window_plan import smaller_window
 from jaxseg.parallel import devices
 from jaxseg.segmenter import Segmenter
-from jaxseg.training_data import TrainingData
+from jaxseg.trainer.data import TrainingData
 
 
 class Evaluator:

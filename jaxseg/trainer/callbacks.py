@@ -15,7 +15,7 @@ from jaxseg.report.console import Progress
 from jaxseg.report.events import MetricLog
 
 if TYPE_CHECKING:  # it calls the callbacks
-    from jaxseg.trainer import Trainer
+    from jaxseg.trainer.trainer import Trainer
 
 
 class Callback:

@@ -15,11 +15,9 @@ import jax
 from jax.sharding import Mesh
 
 from jaxseg.build import Parts, build
-from jaxseg.callbacks import Callback
 from jaxseg.config import Config
 from jaxseg.data.pipeline import CachedSamples, TrainingStream
 from jaxseg.evaluation.evaluate import Evaluation
-from jaxseg.evaluator import Evaluator
 from jaxseg.initial_weights import starting_variables
 from jaxseg.parallel.mesh import (
     batch_devices,
@@ -31,7 +29,10 @@ from jaxseg.parallel.mesh import (
 )
 from jaxseg.report.console import note
 from jaxseg.segmenter import Segmenter, abstract_variables
-from jaxseg.stopping import Stop, StopRequest, interrupted_by_signals
+from jaxseg.trainer.callbacks import Callback
+from jaxseg.trainer.data import TrainingData, open_training_data
+from jaxseg.trainer.evaluator import Evaluator
+from jaxseg.trainer.stopping import Stop, StopRequest, interrupted_by_signals
 from jaxseg.training.capacity import batch_leaves, compile_step, require_batch
 from jaxseg.training.checkpoint import Checkpoints
 from jaxseg.training.state import (
@@ -41,7 +42,6 @@ from jaxseg.training.state import (
     with_variables,
 )
 from jaxseg.training.step import TrainStep, create_train_step
-from jaxseg.training_data import TrainingData, open_training_data
 
 
 class Interrupted(Exception):
