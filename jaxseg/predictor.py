@@ -17,6 +17,7 @@ from jaxseg.errors import UserError
 from jaxseg.evaluation.inference import Scores, create_scores
 from jaxseg.evaluation.windows import WindowedScores
 from jaxseg.models import SIZE_MULTIPLE, SMALLEST, Segmenter
+from jaxseg.nn.lowering import compiling_for, devices_of
 from jaxseg.run import Run, scores, size_multiple
 
 
@@ -219,7 +220,14 @@ def _classes(scores: jax.Array) -> jax.Array:
 
 def _whole(scores: Scores) -> Masks:
     predict = jax.jit(lambda variables, images: _classes(scores(variables, images)))
-    return lambda variables, images, done: np.asarray(predict(variables, images))
+
+    def masks(
+        variables: Any, images: np.ndarray, done: Callable[[int], None]
+    ) -> np.ndarray:
+        with compiling_for(devices_of(variables)):
+            return np.asarray(predict(variables, images))
+
+    return masks
 
 
 def _by_window(scores: WindowedScores) -> Masks:

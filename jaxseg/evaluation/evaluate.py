@@ -18,6 +18,7 @@ from jaxseg.evaluation.inference import Scores
 from jaxseg.evaluation.metrics import Confusion, confusion_matrix
 from jaxseg.evaluation.windows import WindowedScores
 from jaxseg.models import SIZE_MULTIPLE, SMALLEST
+from jaxseg.nn.lowering import compiling_for
 from jaxseg.training.mesh import (
     batch_devices,
     replicated,
@@ -106,6 +107,7 @@ def create_evaluation_step(
     if isinstance(scores, WindowedScores):
         return _windowed_step(scores, num_classes, mesh)
 
+    @compiling_for(mesh)
     def step(variables: Any, batch: Mapping[str, jax.Array]) -> jax.Array:
         batch = spread(batch, mesh)
         with split_rows(mesh):

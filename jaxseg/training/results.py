@@ -15,7 +15,7 @@ from jaxseg.config import Config, to_json
 from jaxseg.data.pipeline import Samples
 from jaxseg.heads import HEADS
 from jaxseg.models import DEFAULT_BACKBONE
-from jaxseg.nn import cpu_kernels
+from jaxseg.nn.lowering import compiling_for, uses_kernels
 from jaxseg.paths import replace_text, user_path
 from jaxseg.predictor import Predictor
 from jaxseg.report.image_files import file_names, save_picture
@@ -88,8 +88,9 @@ def describe_devices(mesh: Mesh, dtype: str) -> str:
       dtype: of the model's computations.
     """
     kind = mesh.devices.flat[0].device_kind
-    if dtype == "float32" and cpu_kernels.usable():
-        kind += " with compiled kernels"
+    with compiling_for(mesh):
+        if dtype == "float32" and uses_kernels():
+            kind += " with compiled kernels"
     return kind if mesh.size == 1 else f"{mesh.size} x {kind}"
 
 

@@ -15,7 +15,7 @@ from jaxseg.data.catalog import Dataset, open_dataset
 from jaxseg.data.transforms import Chain, training_transforms
 from jaxseg.evaluation.evaluate import EvaluationStep, create_evaluation_step
 from jaxseg.models import Segmenter, count_parameters
-from jaxseg.nn import cpu_kernels
+from jaxseg.nn.lowering import compiling_for, missing_kernels
 from jaxseg.report.console import note, warn
 from jaxseg.run import (
     learning_rate,
@@ -104,8 +104,9 @@ class Setup:
             f" {config.model.head} on {config.model.backbone},"
             f" {self.parameters / 1e6:.2f} M parameters; {where}"
         )
-        if cpu_kernels.wanted() and (reason := cpu_kernels.reason()):
-            note(f"convolutions are XLA's, half as fast as could be: {reason}")
+        with compiling_for(self.mesh):
+            if reason := missing_kernels():
+                note(f"convolutions are XLA's, half as fast as could be: {reason}")
 
     def _open_data(self) -> None:
         remedy = "give fewer --data.threads, or split or shrink the largest images"
