@@ -17,6 +17,7 @@ from jaxseg.data.pipeline import Samples, evaluation_batches
 from jaxseg.evaluation.inference import Scores
 from jaxseg.evaluation.metrics import Confusion, confusion_matrix
 from jaxseg.evaluation.windows import WindowedScores
+from jaxseg.nn.lowering import compiling_for
 from jaxseg.parallel.mesh import (
     batch_devices,
     constrain,
@@ -106,6 +107,7 @@ def create_evaluation_step(
     if isinstance(scores, WindowedScores):
         return _windowed_step(scores, num_classes, mesh)
 
+    @compiling_for(mesh)
     def step(variables: Any, batch: Mapping[str, jax.Array]) -> jax.Array:
         batch = constrain(batch, mesh)
         with split_rows(mesh):
