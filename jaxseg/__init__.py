@@ -26,8 +26,10 @@ if TYPE_CHECKING:
     from jaxseg.data.catalog import register_dataset
     from jaxseg.data.images import load_image
     from jaxseg.data.labels import LabelSet
+    from jaxseg.data.sequences import SequenceDataset
     from jaxseg.data.transforms import register_transform
     from jaxseg.errors import UserError
+    from jaxseg.evaluation.metrics import Confusion, register_metric
     from jaxseg.experiment import load_config
     from jaxseg.heads import register_head
     from jaxseg.models import create_classifier, create_model, list_models
@@ -40,6 +42,7 @@ if TYPE_CHECKING:
 _HOMES = {
     "AugmentConfig": "jaxseg.config",
     "Config": "jaxseg.config",
+    "Confusion": "jaxseg.evaluation.metrics",
     "DataConfig": "jaxseg.config",
     "EvaluationConfig": "jaxseg.config",
     "LabelSet": "jaxseg.data.labels",
@@ -48,6 +51,7 @@ _HOMES = {
     "ModelConfig": "jaxseg.config",
     "OptimizerConfig": "jaxseg.config",
     "Predictor": "jaxseg.predictor",
+    "SequenceDataset": "jaxseg.data.sequences",
     "TrainConfig": "jaxseg.config",
     "UserError": "jaxseg.errors",
     "create_classifier": "jaxseg.models",
@@ -60,6 +64,7 @@ _HOMES = {
     "register_dataset": "jaxseg.data.catalog",
     "register_head": "jaxseg.heads",
     "register_loss": "jaxseg.training.losses",
+    "register_metric": "jaxseg.evaluation.metrics",
     "register_transform": "jaxseg.data.transforms",
     "overlay": "jaxseg.report.pictures",
     "save_mask": "jaxseg.report.image_files",
@@ -70,6 +75,7 @@ _HOMES = {
 __all__ = [
     "AugmentConfig",
     "Config",
+    "Confusion",
     "DataConfig",
     "EvaluationConfig",
     "LabelSet",
@@ -78,6 +84,7 @@ __all__ = [
     "ModelConfig",
     "OptimizerConfig",
     "Predictor",
+    "SequenceDataset",
     "TrainConfig",
     "UserError",
     "__version__",
@@ -92,6 +99,7 @@ __all__ = [
     "register_dataset",
     "register_head",
     "register_loss",
+    "register_metric",
     "register_transform",
     "save_mask",
     "save_weights",

@@ -337,22 +337,16 @@ class _Training:
         """Measure and log; before each batch `between` may end it."""
         evaluation = self._measure(eval_step, state.variables, between)
         self._evaluation = (step, evaluation)
-        confusion = evaluation.confusion
         split = self.config.data.eval_split
-        values = {
-            "miou": confusion.mean_iou,
-            "pixel_accuracy": confusion.pixel_accuracy,
-            "frequency_weighted_iou": confusion.frequency_weighted_iou,
-            "mean_dice": confusion.mean_dice,
-        }
+        values = evaluation.metrics()
         if log:
             log.write(step, split, values)
         progress.note(
-            f"step {step}: {split} mean IoU {confusion.mean_iou:.4f},"
-            f" pixel accuracy {confusion.pixel_accuracy:.4f}"
+            f"step {step}: {split} mean IoU {values['miou']:.4f},"
+            f" pixel accuracy {values['pixel_accuracy']:.4f}"
             f" ({evaluation.images} images in {evaluation.seconds:.1f} s)"
         )
-        return confusion.mean_iou
+        return values["miou"]
 
     def _measure(
         self,
