@@ -1,7 +1,7 @@
 """Loading an experiment: a Python file, the command line's changes, and every check.
 
-An experiment defines `get_config() -> Config`, and may register a head, a loss, a
-transform or a data set of its own.
+An experiment defines `get_config() -> Config`, and may register a head, a backbone, a
+loss, a transform, a data set or a metric of its own.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ from types import ModuleType
 
 from jaxseg.command_line import changed
 from jaxseg.config import Config
-from jaxseg.errors import UserError, nearest
+from jaxseg.errors import UnknownName, UserError, nearest
 from jaxseg.schema import from_file, validated
 
 
@@ -35,10 +35,7 @@ def load_config(path: str | Path, overrides: Sequence[str] = ()) -> Config:
         together.
     """
     path = Path(path)
-    if not os.path.isfile(path):
-        close = nearest(path.name, glob.glob("*.py", root_dir=path.parent))
-        hint = f" Did you mean {path.parent / close}?" if close else ""
-        raise UserError(f"{path}: no such experiment file.{hint}")
+    _require_file(path)
     config = from_file(path) if path.suffix == ".json" else _run_experiment(path)
     if not config.name:
         config = dataclasses.replace(config, name=path.stem)
@@ -47,8 +44,23 @@ def load_config(path: str | Path, overrides: Sequence[str] = ()) -> Config:
         check,  # imports jax: a value of a wrong type is said before
     )
 
-    check(config)
+    try:
+        check(config)
+    except UnknownName as error:
+        if path.suffix != ".json":
+            raise
+        raise UserError(
+            f"{path}: {error}. If it is your own, give the experiment that registers it"
+            " in place of this file"
+        ) from error
     return config
+
+
+def _require_file(path: Path) -> None:
+    if not os.path.isfile(path):
+        close = nearest(path.name, glob.glob("*.py", root_dir=path.parent))
+        hint = f" Did you mean {path.parent / close}?" if close else ""
+        raise UserError(f"{path}: no such experiment file.{hint}")
 
 
 def _run_experiment(path: Path) -> Config:
@@ -71,9 +83,12 @@ def import_experiment(path: Path) -> ModuleType:
 
     It becomes a module, so that classes which it defines know where they come from.
 
+    Loaded again, it is run again, and what it registers is replaced.
+
     Raises:
-      UserError: the file cannot be run.
+      UserError: the file is missing, or cannot be run.
     """
+    _require_file(path)
     place = hashlib.sha256(str(path.resolve()).encode()).hexdigest()[:8]
     name = f"jaxseg_experiment_{path.stem}_{place}"
     spec = importlib.util.spec_from_file_location(name, path)

@@ -79,7 +79,8 @@ def create_model(
       UserError: an unknown name, or an option that this head does not have.
     """
     named = parse("head", head)
-    choose("head", named.name, {CLASSIFIER: None, **HEADS})
+    if named.name != CLASSIFIER:
+        HEADS.find(named.name, [CLASSIFIER])
     choose("freeze", freeze, FREEZES)
     body = _Body(
         backbone,

@@ -18,7 +18,7 @@ from typing import Any, TypeVar
 from pydantic import AfterValidator, ConfigDict, TypeAdapter, ValidationError
 from pydantic.errors import PydanticUserError
 
-from jaxseg.errors import UserError, choose
+from jaxseg.errors import UnknownName, UserError, choose
 from jaxseg.schema import first_fault
 
 Entry = TypeVar("Entry")
@@ -39,13 +39,21 @@ class Registry(dict[str, Entry]):
         self._of_package = frozenset(entries)
         self._modules: dict[str, str] = {}
 
-    def find(self, name: str) -> Entry:
+    def find(self, name: str, others: Collection[str] = ()) -> Entry:
         """Return the entry of a name.
 
+        Args:
+          name: of the entry.
+          others: further names that may be given, for the message.
+
         Raises:
-          UserError: there is none; the message names the nearest and lists all.
+          UnknownName: there is none; the message names the nearest and lists all.
         """
-        return choose(self.kind, name, self)
+        known: dict[str, Any] = {**dict.fromkeys(others), **self}
+        try:
+            return choose(self.kind, name, known)
+        except UserError as error:
+            raise UnknownName(str(error)) from error
 
     def own(self, name: str) -> bool:
         """Whether an entry was registered from outside the package."""
@@ -195,6 +203,18 @@ def check_options(
             _, wrong, reason = first_fault(error)
             raise UserError(f"option {name} of {owner}, {wrong}: {reason}") from error
     return checked
+
+
+def create(owner: str, target: type[Made], options: Mapping[str, Any]) -> Made:
+    """Make an object of a registered class, with options that were checked.
+
+    Raises:
+      UserError: the class itself refuses them.
+    """
+    try:
+        return target(**options)
+    except (ValueError, TypeError) as error:
+        raise UserError(f"{owner}: {error}") from error
 
 
 def adapter(annotation: Any) -> Any:

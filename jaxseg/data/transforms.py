@@ -327,25 +327,36 @@ class Checked:
         except Exception as error:  # whatever the user's code does
             name = type(error).__name__
             raise UserError(f"{self.owner}: {name}: {error}") from error
-        try:
-            image, label = sample["image"], sample["label"]
-            found = f"image {image.dtype} {list(image.shape)}, label {label.dtype} "
-            found += f"{list(label.shape)}"
-            right = image.dtype == label.dtype == np.uint8
-            right = right and image.shape == (*label.shape, 3)
-        except (TypeError, KeyError, AttributeError):
-            found, right = f"a {type(sample).__name__}", False
-        if not right:
+        found = _described(sample)
+        if not _is_sample(sample):
             raise UserError(
                 f"{self.owner} returned {found}; it must return a sample with image"
                 " uint8 [H, W, 3] and label uint8 [H, W]"
             )
-        if any(now > side for now, side in zip(label.shape, before, strict=True)):
+        now = sample["label"].shape
+        if now[0] > before[0] or now[1] > before[1]:
             raise UserError(
                 f"{self.owner} returned {found}, larger than the {list(before)} that it"
                 " was given; a crop can only shrink"
             )
         return sample
+
+
+def _is_sample(found: Any) -> bool:
+    if not isinstance(found, dict):
+        return False
+    image, label = (found.get(name) for name in ("image", "label"))
+    if not isinstance(image, np.ndarray) or not isinstance(label, np.ndarray):
+        return False
+    sizes = label.ndim == 2 and image.shape == (*label.shape, 3)
+    return sizes and image.dtype == label.dtype == np.uint8
+
+
+def _described(found: Any) -> str:
+    if not isinstance(found, dict):
+        return f"a {type(found).__name__}"
+    arrays = {name: np.asarray(found.get(name)) for name in ("image", "label")}
+    return ", ".join(f"{name} {a.dtype} {list(a.shape)}" for name, a in arrays.items())
 
 
 TRANSFORMS: Registry[type[Any]] = Registry(
@@ -364,8 +375,8 @@ def register_transform(name: str) -> Decorator[type[Any]]:
     """Return a decorator that adds a transform, a frozen dataclass.
 
     It is called as `(sample, rng)` and returns a new sample with `image` uint8
-    `[H, W, 3]` and `label` uint8 `[H, W]`, no larger than it was.  It
-    must not write into the arrays that it is given.  All that is random comes from `rng`, a
+    `[H, W, 3]` and `label` uint8 `[H, W]`, no larger than it was.  It must
+    not write into the arrays that it is given.  All that is random comes from `rng`, a
     `numpy.random.Generator`; several threads call it at the same time.  Its fields are
     options, each with its type and range.
 
