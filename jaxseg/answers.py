@@ -80,7 +80,7 @@ def check_head(owner: str, model: Segmenter, num_classes: int) -> None:
     features = _features("the backbone", model)
     logits = _traced(
         owner,
-        lambda *given: model.head.init_with_output(jax.random.key(0), *given)[0],
+        lambda given: model.head.init_with_output(jax.random.key(0), given, False)[0],
         features,
     )
     shape, kind = _shape(logits)
@@ -98,9 +98,10 @@ def check_head(owner: str, model: Segmenter, num_classes: int) -> None:
 
 
 def _features(owner: str, model: Segmenter) -> Any:
+    key = jax.random.key(0)
     return _traced(
         owner,
-        lambda image: model.backbone.init_with_output(jax.random.key(0), image)[0],
+        lambda image: model.backbone.init_with_output(key, image, False)[0],
         _array(IMAGE),
     )
 

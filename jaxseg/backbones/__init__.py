@@ -10,6 +10,7 @@ channels there.  The registry is `BACKBONES`.
 from __future__ import annotations
 
 from collections.abc import Callable
+from typing import Any
 
 import flax.linen as nn
 
@@ -80,7 +81,7 @@ def register_backbone(
     """
     BACKBONES.require_name(name)
 
-    def add(build: Callable[..., nn.Module]) -> Callable[..., nn.Module]:
+    def add(build: Any) -> Any:
         owner = f"backbone {name!r}"
         if isinstance(build, type):
             require_class(owner, build, nn.Module, "flax.linen.Module")

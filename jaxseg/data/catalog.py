@@ -139,7 +139,7 @@ def register_dataset(
     """
     DATASETS.require_name(name)
 
-    def add(open_: Callable[[DataConfig], Dataset]) -> Callable[[DataConfig], Dataset]:
+    def add(open_: Any) -> Any:
         require_function(DATASETS, name, open_)
         entry = Entry(description, functools.partial(_open_own, name, open_))
         DATASETS.register(name, entry, of=open_)

@@ -388,7 +388,7 @@ def register_transform(name: str) -> Decorator[type[Any]]:
     """
     TRANSFORMS.require_name(name)
 
-    def add(transform: type[Any]) -> type[Any]:
+    def add(transform: Any) -> Any:
         require_dataclass(TRANSFORMS, name, transform)
         if "__call__" not in dir(transform):
             raise UserError(

@@ -164,7 +164,7 @@ def register_metric(name: str) -> Decorator[Metric]:
             " under another"
         )
 
-    def add(metric: Metric) -> Metric:
+    def add(metric: Any) -> Any:
         require_function(METRICS, name, metric)
         METRICS.register(name, metric, of=metric)
         return metric

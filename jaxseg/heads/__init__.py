@@ -159,7 +159,7 @@ def register_head(
     """
     HEADS.require_name(name)
 
-    def add(module: type[nn.Module]) -> type[nn.Module]:
+    def add(module: Any) -> Any:
         owner = f"head {name!r}"
         require_class(owner, module, nn.Module, "flax.linen.Module")
         require_options(owner, module)

@@ -259,7 +259,7 @@ def register_loss(name: str) -> Decorator[type[Loss]]:
     """
     LOSSES.require_name(name)
 
-    def add(loss: type[Loss]) -> type[Loss]:
+    def add(loss: Any) -> Any:
         require_dataclass(LOSSES, name, loss, Loss)
         LOSSES.register(name, loss, of=loss)
         return loss
