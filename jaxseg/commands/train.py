@@ -42,7 +42,11 @@ STOPPED = 130
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Add the options of the command."""
-    parser.add_argument("--config", metavar="FILE", help="an experiment file")
+    parser.add_argument(
+        "--config",
+        metavar="FILE",
+        help="an experiment's file, or the name of one of jaxseg's own",
+    )
     parser.add_argument("--workdir", help="the run folder; default runs/<name>")
     parser.add_argument(
         "--distributed",
