@@ -12,7 +12,6 @@ from typing import Any
 
 import optax
 
-from jaxseg.answers import check_backbone, check_head, check_loss
 from jaxseg.backbones import BACKBONES
 from jaxseg.config import Config, EvaluationConfig
 from jaxseg.data.border_weights import BorderWeights
@@ -25,6 +24,7 @@ from jaxseg.evaluation.windows import WindowedScores
 from jaxseg.heads import HEADS
 from jaxseg.models import DEFAULT_BACKBONE, create_model
 from jaxseg.nn.crf import DenseCRF
+from jaxseg.output_checks import check_backbone, check_head, check_loss
 from jaxseg.parallel.mesh import check_batch_size
 from jaxseg.registry import check_options, create, fields_of, parse, required_of
 from jaxseg.segmenter import SMALLEST, Segmenter

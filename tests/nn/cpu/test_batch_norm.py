@@ -1,4 +1,4 @@
-"""Batch normalisation by compiled kernels: moments, and Linen's in value and gradient."""
+"""Batch normalisation by compiled kernels: moments; Linen's value and gradient."""
 
 import jax
 import jax.numpy as jnp
