@@ -16,7 +16,8 @@ from jaxseg.backbones import BACKBONES
 from jaxseg.config import Config, EvaluationConfig
 from jaxseg.data.border_weights import BorderWeights
 from jaxseg.data.catalog import DATASETS
-from jaxseg.data.transforms import TRANSFORMS, Chain, Checked, training_transforms
+from jaxseg.data.named_transforms import TRANSFORMS, Checked
+from jaxseg.data.transforms import Compose, training_transforms
 from jaxseg.errors import UserError, choose
 from jaxseg.evaluation.inference import Scores, create_scores
 from jaxseg.evaluation.metrics import check_metrics
@@ -53,7 +54,7 @@ class Parts:
     loss: Loss
     schedule: optax.Schedule
     optimizer: optax.GradientTransformation
-    transform: Chain
+    transform: Compose
     mean: Triple
     std: Triple
 
@@ -282,7 +283,7 @@ def build_optimizer(
     )
 
 
-def build_transform(config: Config) -> Chain:
+def build_transform(config: Config) -> Compose:
     """Build what augments a training sample.
 
     Raises:
@@ -314,7 +315,9 @@ def build_transform(config: Config) -> Chain:
         mean=normalization(config)[0],
     )
     if config.train.border_weight:
-        return Chain((*chain.transforms, BorderWeights(w0=config.train.border_weight)))
+        return Compose(
+            (*chain.transforms, BorderWeights(w0=config.train.border_weight))
+        )
     return chain
 
 
