@@ -60,7 +60,7 @@ ONLY_IN = {
     "tensorflow_datasets": ("data",),
     "tensorboardX": ("report",),
     "tqdm": ("report",),
-    "matplotlib": (),
+    "matplotlib": ("report.lettering",),
     "filelock": ("locks",),
     "h5py": ("weights",),
     "tensorflow": (),
