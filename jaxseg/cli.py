@@ -272,13 +272,21 @@ def _models(words: list[str]) -> int:
     def millions(count: int) -> str:
         return f"{count / 1e6:.2f}"
 
-    say("Backbones (--model.backbone), million parameters as a 1000-class classifier")
+    say(
+        "Backbones (--model.backbone), million parameters as a 1000-class classifier,"
+        " arithmetics (--model.arithmetic), the usual one first"
+    )
     table(
         [
-            (name, millions(entry.parameters), entry.paper)
+            (
+                name,
+                millions(entry.parameters),
+                " ".join(entry.arithmetics) or "one",
+                entry.paper,
+            )
             for name, entry in BACKBONES.items()
         ],
-        ("backbone", "M", "paper"),
+        ("backbone", "M", "arithmetics", "paper"),
     )
     say(
         "\nHeads (--model.head), million parameters with 21 classes on resnet50, or on"

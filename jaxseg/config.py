@@ -104,6 +104,8 @@ class ModelConfig:
     """A name of `main.py models`, or "classifier" for a class an image."""
     backbone: str | None = None
     """None is the head's usual one."""
+    arithmetic: str = ""
+    """Whose weights the backbone computes like, see `main.py models`; "" is usual."""
     preset: str = ""
     """"smp" computes as segmentation_models.pytorch does, for its weights."""
     weights: str = ""

@@ -16,6 +16,7 @@ import jax.numpy as jnp
 
 from jaxseg.backbones import BACKBONES
 from jaxseg.backbones.entry import IMAGENET_MEAN, IMAGENET_STD
+from jaxseg.backbones.names import find_backbone
 from jaxseg.checks import (
     check_auxiliary,
     check_classifier,
@@ -165,6 +166,7 @@ def create_model(
     backbone: str | None = None,
     num_classes: int = 21,
     *,
+    arithmetic: str = "",
     image_channels: int = 3,
     width: float = 1.0,
     max_channels: int | None = None,
@@ -183,6 +185,7 @@ def create_model(
       head: a name in `HEADS`, such as "deeplabv3plus" or "unet"; "classifier" is the
         backbone's own classifier, which gives one prediction an image.
       backbone: a name in `BACKBONES`; None is the head's usual one.
+      arithmetic: of the backbone, see `backbones.names`; "" is its usual one.
       num_classes: number of classes.
       image_channels: of the images, 3 for RGB.
       width: factor on the backbone's channels.
@@ -213,6 +216,7 @@ def create_model(
         return create_classifier(
             backbone or DEFAULT_BACKBONE,
             num_classes,
+            arithmetic=arithmetic,
             width=width,
             max_channels=max_channels,
             auxiliary=auxiliary,
@@ -223,7 +227,7 @@ def create_model(
     _check_classes(num_classes)
     stride = entry.output_stride if output_stride is None else output_stride
     body: dict[str, Any] = dict(width=width, max_channels=max_channels, dtype=compute)
-    placed = backbone or uniform_dilation or multi_grid or auxiliary
+    placed = backbone or arithmetic or uniform_dilation or multi_grid or auxiliary
     check_head(head, given, bool(placed or output_stride is not None))
     known, of_backbone = _fields(entry.module), _fields(entry.backbone)
     given |= entry.arguments
@@ -232,6 +236,7 @@ def create_model(
     if entry.backbone is None:
         module = create_backbone(
             backbone or DEFAULT_BACKBONE,
+            arithmetic=arithmetic,
             output_stride=stride,
             uniform_dilation=uniform_dilation,
             multi_grid=multi_grid,
@@ -243,7 +248,7 @@ def create_model(
         given = {name: given[name] for name in known & set(given)}
     if "output_stride" in known:
         given["output_stride"] = stride
-    named = BACKBONES[backbone or DEFAULT_BACKBONE]
+    named = find_backbone(backbone or DEFAULT_BACKBONE, arithmetic)
     return Segmenter(
         backbone=module,
         head=entry.module(num_classes=num_classes, dtype=compute, **given),
@@ -268,6 +273,7 @@ def _fields(kind: Any) -> set[str]:
 def create_backbone(
     name: str,
     *,
+    arithmetic: str = "",
     width: float = 1.0,
     max_channels: int | None = None,
     output_stride: int = 32,
@@ -279,6 +285,7 @@ def create_backbone(
 
     Args:
       name: in `BACKBONES`.
+      arithmetic: one that the network has, see `backbones.names`; "" is its usual one.
       width: factor on its channels.
       max_channels: upper bound on a stage's channels.
       output_stride: 32, 16 or 8.
@@ -289,7 +296,7 @@ def create_backbone(
     Raises:
       UserError: an unknown name, or a value out of range.
     """
-    entry = choose("backbone", name, BACKBONES)
+    entry = find_backbone(name, arithmetic)
     check_output_stride(output_stride)
     check_multi_grid(name, multi_grid)
     if width <= 0:
@@ -308,6 +315,7 @@ def create_classifier(
     backbone: str,
     num_classes: int = 1000,
     *,
+    arithmetic: str = "",
     width: float = 1.0,
     max_channels: int | None = None,
     auxiliary: bool = False,
@@ -318,6 +326,7 @@ def create_classifier(
     Args:
       backbone: a name in `BACKBONES`.
       num_classes: number of classes.
+      arithmetic: of the backbone, see `backbones.names`; "" is its usual one.
       width: factor on the backbone's channels.
       max_channels: upper bound on a stage's channels.
       auxiliary: add the paper's auxiliary classifiers (GoogLeNet).
@@ -328,17 +337,21 @@ def create_classifier(
     """
     compute = choose("dtype", dtype, DTYPES)
     body = create_backbone(
-        backbone, width=width, max_channels=max_channels, dtype=compute
+        backbone,
+        arithmetic=arithmetic,
+        width=width,
+        max_channels=max_channels,
+        dtype=compute,
     )
     _check_classes(num_classes)
-    entry = BACKBONES[backbone]
-    if entry.classifier:
-        body = body.clone(**entry.classifier)
+    entry = find_backbone(backbone, arithmetic)
+    if entry.classifier_arguments:
+        body = body.clone(**entry.classifier_arguments)
     if auxiliary:
         check_auxiliary(backbone)
     return Classifier(
         backbone=body,
-        head=entry.top(num_classes=num_classes, dtype=compute),
+        head=entry.classifier(num_classes=num_classes, dtype=compute),
         auxiliary=entry.auxiliary(num_classes=num_classes, dtype=compute)
         if auxiliary and entry.auxiliary
         else None,

@@ -19,7 +19,7 @@ import jax
 import optax
 
 from jaxseg import checks
-from jaxseg.backbones import BACKBONES
+from jaxseg.backbones.names import find_backbone
 from jaxseg.checks import check_class_weights
 from jaxseg.config import (
     Config,
@@ -225,6 +225,7 @@ def segmenter(config: Config, num_classes: int) -> Segmenter:
         model.head,
         model.backbone,
         num_classes,
+        arithmetic=model.arithmetic,
         width=model.width,
         max_channels=model.max_channels,
         auxiliary=model.auxiliary,
@@ -238,7 +239,7 @@ def segmenter(config: Config, num_classes: int) -> Segmenter:
 def normalization(config: Config) -> tuple[Triple, Triple]:
     """Return mean and standard deviation of RGB values 0..1 that the model wants."""
     model = config.model
-    entry = choose("backbone", model.backbone or DEFAULT_BACKBONE, BACKBONES)
+    entry = find_backbone(model.backbone or DEFAULT_BACKBONE, model.arithmetic)
     return model.mean or entry.mean, model.std or entry.std
 
 

@@ -4,6 +4,7 @@ import pytest
 
 from jaxseg import choices
 from jaxseg.backbones import BACKBONES
+from jaxseg.backbones.names import FORMER_NAMES
 from jaxseg.data.catalog import DATASETS
 from jaxseg.heads import HEADS
 from jaxseg.heads.unet_original import UPSAMPLINGS_OF_VOLUMES
@@ -20,7 +21,6 @@ OF_BACKBONES = {"width", "max_channels", "dtype"}
 @pytest.mark.parametrize(
     ("named", "registry"),
     [
-        (choices.BACKBONES, BACKBONES),
         (choices.DATASETS, DATASETS),
         (choices.DTYPES, DTYPES),
         (choices.HEADS, HEADS),
@@ -45,6 +45,10 @@ def test_a_heads_choice_says_what_its_module_takes(name):
     assert choice.options == tuple(sorted(offered))
     assert choice.own_backbone == (entry.backbone is not None)
     assert choice.volumes == (entry.axes == 3)
+
+
+def test_a_config_may_name_every_backbone_and_every_former_name():
+    assert set(choices.BACKBONES) == {*BACKBONES, *FORMER_NAMES}
 
 
 def test_the_backbones_with_a_multi_grid_are_those_that_have_the_field():

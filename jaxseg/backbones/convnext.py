@@ -21,8 +21,8 @@ import flax.linen as nn
 import jax
 import jax.numpy as jnp
 
+from jaxseg.backbones.classifier import pool_window
 from jaxseg.backbones.entry import BackboneEntry, plan_stages
-from jaxseg.backbones.top import pool_window
 from jaxseg.nn.blocks import ACTIVATIONS, StochasticDepth, scaled
 from jaxseg.nn.convolution import Conv
 from jaxseg.nn.normalization import LayerNorm
@@ -178,7 +178,7 @@ def _variant(
         ),
         "Liu et al. 2022, arXiv:2201.03545",
         parameters,
-        top=NormalizedClassifier,
+        classifier=NormalizedClassifier,
     )
 
 

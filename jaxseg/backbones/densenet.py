@@ -25,8 +25,8 @@ import flax.linen as nn
 import jax
 import jax.numpy as jnp
 
+from jaxseg.backbones.classifier import PooledClassifier
 from jaxseg.backbones.entry import plan_stages, registry
-from jaxseg.backbones.top import PooledClassifier
 from jaxseg.nn.blocks import scaled
 from jaxseg.nn.convolution import Conv
 from jaxseg.nn.normalization import BatchNorm
@@ -129,7 +129,7 @@ def _variant(
 
 
 DENSENETS = {
-    name: dataclasses.replace(entry, top=RectifiedClassifier)
+    name: dataclasses.replace(entry, classifier=RectifiedClassifier)
     for name, entry in registry(
         DenseNet,
         "Huang et al. 2017, arXiv:1608.06993",

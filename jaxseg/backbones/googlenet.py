@@ -25,8 +25,8 @@ import flax.linen as nn
 import jax
 import jax.numpy as jnp
 
+from jaxseg.backbones.classifier import PooledClassifier
 from jaxseg.backbones.entry import HALF, BackboneEntry, plan_stages
-from jaxseg.backbones.top import PooledClassifier
 from jaxseg.nn.blocks import scaled
 from jaxseg.nn.convolution import Conv, ConvNorm
 from jaxseg.nn.pooling import adaptive_average, max_pool
@@ -210,7 +210,7 @@ GOOGLENETS = {
         GoogLeNet,
         "Szegedy et al. 2015, arXiv:1409.4842",
         6_624_904,
-        top=functools.partial(PooledClassifier, dropout=0.2),
+        classifier=functools.partial(PooledClassifier, dropout=0.2),
         auxiliary=GoogLeNetAuxiliary,
         mean=HALF,
         std=HALF,

@@ -86,7 +86,7 @@ class VGG(nn.Module):
         return tuple(features)
 
 
-class VGGTop(nn.Module):
+class VGGClassifier(nn.Module):
     """Three dense layers on 7 x 7 features, with dropout (paper, sec. 2.1 and 3.1).
 
     "fc6" is a 7x7 convolution, "fc7" and "classifier" are dense: the same parameters
@@ -150,7 +150,7 @@ def _variant(
 
 
 VGGS = {
-    name: dataclasses.replace(entry, top=VGGTop)
+    name: dataclasses.replace(entry, classifier=VGGClassifier)
     for name, entry in registry(
         VGG,
         "Simonyan & Zisserman 2015, arXiv:1409.1556",

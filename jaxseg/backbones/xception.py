@@ -20,8 +20,8 @@ import flax.linen as nn
 import jax
 import jax.numpy as jnp
 
+from jaxseg.backbones.classifier import PooledClassifier
 from jaxseg.backbones.entry import HALF, BackboneEntry, plan_stages, registry
-from jaxseg.backbones.top import PooledClassifier
 from jaxseg.nn.blocks import scaled
 from jaxseg.nn.convolution import Conv
 from jaxseg.nn.normalization import BatchNorm
@@ -144,8 +144,8 @@ XCEPTIONS: dict[str, BackboneEntry] = {
         crop=299,
         mean=HALF,
         std=HALF,
-        top=functools.partial(PooledClassifier, dropout=0.5),
-        classifier={"padded_stem": False},
+        classifier=functools.partial(PooledClassifier, dropout=0.5),
+        classifier_arguments={"padded_stem": False},
     )
     for name, entry in registry(
         Xception, "Chollet 2017, arXiv:1610.02357", xception=(22_855_952, {})

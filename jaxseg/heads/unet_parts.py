@@ -13,7 +13,7 @@ import jax.numpy as jnp
 
 from jaxseg.nn.normalization import BatchNorm
 
-BEFORE_RELU = nn.initializers.variance_scaling(2.0, "fan_in", "normal")
+HE_NORMAL_FAN_IN = nn.initializers.variance_scaling(2.0, "fan_in", "normal")
 """A Gaussian of std sqrt(2 / N), N incoming nodes (U-Net, sec. 3)."""
 
 
@@ -52,7 +52,7 @@ class ConvReLU(nn.Module):
             self.channels,
             (3,) * (x.ndim - 2),
             padding=self.padding.upper(),
-            kernel_init=BEFORE_RELU,
+            kernel_init=HE_NORMAL_FAN_IN,
             dtype=self.dtype,
             name="conv",
         )(x)

@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 from jax.sharding import Mesh
 
+from jaxseg.backbones.names import resolve_name
 from jaxseg.config import Config, to_json
 from jaxseg.data.pipeline import Samples
 from jaxseg.heads import HEADS
@@ -67,15 +68,21 @@ def _draw_samples(
 def describe_run(config: Config) -> dict[str, Any]:
     """Return a run's name, and what its title is made of: its model and its data.
 
-    A head with a backbone of its own has none, and data without a folder no root.
+    A head with a backbone of its own has none, and data without a folder no root.  The
+    arithmetic is "" if it is the backbone's usual one.
     """
     head, data = config.model.head, config.data
     own = head in HEADS and HEADS[head].backbone is not None
-    backbone = None if own else config.model.backbone or DEFAULT_BACKBONE
+    backbone, arithmetic = None, ""
+    if not own:
+        asked = config.model.backbone or DEFAULT_BACKBONE
+        backbone, arithmetic = resolve_name(asked, config.model.arithmetic)
+        if arithmetic == resolve_name(backbone)[1]:
+            arithmetic = ""
     root = user_path(data.root).resolve().name if data.root else None
     return {
         "name": config.name,
-        "model": {"head": head, "backbone": backbone},
+        "model": {"head": head, "backbone": backbone, "arithmetic": arithmetic},
         "data": {"name": data.name, "root": root or None},
     }
 

@@ -20,6 +20,7 @@ import numpy as np
 from jaxseg.errors import UserError, choose
 from jaxseg.models import Classifier, Segmenter, abstract_variables
 from jaxseg.weights import naming
+from jaxseg.weights.arithmetics import wrong_arithmetic
 from jaxseg.weights.families.heads_smp import SMP_ARGUMENTS
 from jaxseg.weights.folders import files_of_weights
 from jaxseg.weights.matching import Match, Names, match_prefixed
@@ -90,6 +91,9 @@ def load_weights(
             if not read.format.startswith(("PyTorch", "safetensors")):
                 layout = "as is"
     match = match_prefixed(model, tensors, names, layout, prefix, file, log)
+    wanted = wrong_arithmetic(model, tensors) if isinstance(names, str | None) else ""
+    if wanted and (strict or not match.found):
+        raise UserError(f"{file}: {wanted}")
     if not match.found:
         raise UserError(
             f"{file}: none of its tensors has a name of this model;"
@@ -101,7 +105,7 @@ def load_weights(
             f"{file} ({match.source} names) does not fit: {match.difference()};"
             f" strict=False takes what fits{listing and ';'}{listing}"
         )
-    if wanted := _other_arithmetic(model, match):
+    if wanted := wanted or _other_arithmetic(model, match):
         if strict:
             raise UserError(f"{file}: {wanted}")
         log(f"{file}: {wanted}")

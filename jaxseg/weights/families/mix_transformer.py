@@ -21,4 +21,4 @@ BACKBONE = (
     Rule("stage#_block#/mlp/reduce", "block{0}.{1-1}.mlp.fc2"),
     Rule("stage#_norm", "norm{0}"),
 )
-TOP = (Rule("classifier", "head"),)
+CLASSIFIER = (Rule("classifier", "head"),)

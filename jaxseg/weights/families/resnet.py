@@ -57,4 +57,4 @@ SMP_C = tuple(prefixed("model.", TIMM_C))
 SMP_D = tuple(prefixed("model.", TIMM_D))
 """SMP's encoders by timm: `tu-seresnet50`, `tu-resnet50c`, `tu-resnet50d`."""
 
-TOP = (Rule("classifier", "fc"),)
+CLASSIFIER = (Rule("classifier", "fc"),)
