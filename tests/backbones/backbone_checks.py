@@ -75,7 +75,7 @@ def assert_a_classifier_trains(model, variables, image):
 
 
 def assert_the_classifier_slides(build):
-    """With a window a classifier answers at each place as without one on that cut-out."""
+    """With a window it gives at each place what it gives for that cut-out alone."""
     features = [jax.random.normal(jax.random.key(0), (1, 3, 4, 8))]
     classifier = build(num_classes=5)
     variables = jax.jit(classifier.init)(jax.random.key(1), features)

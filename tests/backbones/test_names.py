@@ -1,4 +1,4 @@
-"""One network has one name; its arithmetic is an option; former names are understood."""
+"""One network has one name and an arithmetic; former names are understood."""
 
 import pytest
 
