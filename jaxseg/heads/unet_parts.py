@@ -1,6 +1,6 @@
-"""Parts of the original U-Net, for images and volumes alike.
+"""Parts of the original U-Net, for both images and volumes.
 
-The number of axes is the input's.
+The input tells by its number of axes which of the two it is.
 """
 
 from __future__ import annotations
@@ -31,7 +31,7 @@ def mirrored(index: Any, size: int) -> Any:
 
 
 class ConvReLU(nn.Module):
-    """A 3x3 (3x3x3) convolution with a bias, batch normalisation by choice, ReLU.
+    """A 3x3 (3x3x3) convolution with a bias, optional batch normalisation and a ReLU.
 
     Attributes:
       channels: output channels.
