@@ -17,8 +17,8 @@ tokens are keys and values.  At output stride 16 this is what
 segmentation_models.pytorch computes; at 8 it also removes the stride of the sequence
 reduction, which this module keeps.
 
-Deviations: a width factor and a cap on channels.  With them, the number of attention
-heads of the paper's width is the largest that divides the channels.
+Deviations: a width factor and a cap on channels.  The number of attention heads is then
+the largest divisor of the channels with which a head has at least the paper's width.
 """
 
 from __future__ import annotations

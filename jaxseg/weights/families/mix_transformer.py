@@ -1,6 +1,6 @@
 """Mix Transformers as their authors and segmentation_models.pytorch name them.
 
-The two agree on the backbone; only the authors' classifier has a top.
+The two agree on the backbone; only the authors' network has a classifier.
 """
 
 from __future__ import annotations
