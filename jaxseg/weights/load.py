@@ -90,9 +90,11 @@ def load_weights(
                 log(f"{each}: {read.note}")
             if not read.format.startswith(("PyTorch", "safetensors")):
                 layout = "as is"
-    match = match_prefixed(model, tensors, names, layout, prefix, file, log)
     wanted = wrong_arithmetic(model, tensors) if isinstance(names, str | None) else ""
-    if wanted and (strict or not match.found):
+    if wanted and strict:
+        raise UserError(f"{file}: {wanted}")
+    match = match_prefixed(model, tensors, names, layout, prefix, file, log)
+    if wanted and not match.found:
         raise UserError(f"{file}: {wanted}")
     if not match.found:
         raise UserError(

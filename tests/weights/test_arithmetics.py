@@ -43,7 +43,6 @@ def tensors_of(tmp_path):
         ("efficientnet_b5", "torchvision", "torchvision", "timm", "torchvision"),
         ("efficientnet_b0", "torchvision", "torchvision", "tensorflow", "torchvision"),
         ("efficientnet_b5", "timm", "timm", "torchvision", "timm or tensorflow"),
-        ("efficientnet_b5", "tensorflow", "timm", "torchvision", "timm or tensorflow"),
         ("efficientnet_b0", "timm", "timm", "smp", "timm or tensorflow"),
         ("efficientnet_b0", "smp", "smp", "torchvision", "smp"),
         ("efficientnet_lite0", "tensorflow", "package", "timm", "tensorflow"),
