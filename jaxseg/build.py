@@ -13,6 +13,7 @@ from typing import Any
 import optax
 
 from jaxseg.backbones import BACKBONES
+from jaxseg.backbones.names import find_backbone, resolve_name
 from jaxseg.config import Config, EvaluationConfig
 from jaxseg.data.border_weights import BorderWeights
 from jaxseg.data.catalog import DATASETS
@@ -140,6 +141,7 @@ def build_model(config: Config, num_classes: int) -> Segmenter:
         model.head,
         model.backbone,
         num_classes,
+        arithmetic=model.arithmetic,
         width=model.width,
         max_channels=model.max_channels,
         auxiliary=model.auxiliary,
@@ -172,7 +174,7 @@ def _require_options(head: str, given: Mapping[str, Any]) -> None:
 def normalization(config: Config) -> tuple[Triple, Triple]:
     """Return mean and standard deviation of RGB values 0..1 that the model wants."""
     model = config.model
-    entry = BACKBONES.find(model.backbone or DEFAULT_BACKBONE)
+    entry = find_backbone(model.backbone or DEFAULT_BACKBONE, model.arithmetic)
     return model.mean or entry.mean, model.std or entry.std
 
 
@@ -355,11 +357,19 @@ def size_multiple(model: Segmenter, evaluation: EvaluationConfig) -> int:
 
 
 def describe_model(config: Config) -> dict[str, str | None]:
-    """Return the names of a run's head and backbone.
+    """Return the names of a run's head, of its backbone and of that one's arithmetic.
 
-    The backbone is None where the head has its own.
+    The backbone is None where the head has its own, and the arithmetic is "" if it is
+    the backbone's usual one.
     """
     head = parse("head", config.model.head).name
-    own = head in HEADS and HEADS[head].backbone is not None
-    backbone = None if own else config.model.backbone or DEFAULT_BACKBONE
-    return {"head": head, "backbone": backbone}
+    if head in HEADS and HEADS[head].backbone is not None:
+        return {"head": head, "backbone": None, "arithmetic": ""}
+    asked = config.model.backbone or DEFAULT_BACKBONE
+    backbone, arithmetic = resolve_name(asked, config.model.arithmetic)
+    usual = arithmetic == resolve_name(backbone)[1]
+    return {
+        "head": head,
+        "backbone": backbone,
+        "arithmetic": "" if usual else arithmetic,
+    }

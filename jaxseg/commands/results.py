@@ -111,7 +111,8 @@ def _draw_samples(
 def describe_run(config: Config) -> dict[str, Any]:
     """Return a run's name, and what its title is made of: its model and its data.
 
-    A head with a backbone of its own has none, and data without a folder no root.
+    A head with a backbone of its own has none, and data without a folder no root.  The
+    arithmetic is "" if it is the backbone's usual one.
     """
     data = config.data
     root = user_path(data.root).resolve().name if data.root else None

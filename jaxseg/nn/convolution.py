@@ -30,7 +30,7 @@ Padding = Literal["symmetric", "same"] | int | tuple[int, int]
 Ending = tuple[jax.Array, jax.Array, jax.Array | None, bool]
 """What follows a convolution: scale, offset, what is added, whether a ReLU."""
 
-BEFORE_RELU = nn.initializers.variance_scaling(2.0, "fan_out", "normal")
+HE_NORMAL_FAN_OUT = nn.initializers.variance_scaling(2.0, "fan_out", "normal")
 """He et al. 2015 (arXiv:1502.01852), eq. 14; by fan-out as torchvision's ResNet."""
 
 LINEAR = nn.initializers.variance_scaling(1 / 3, "fan_in", "uniform")
@@ -152,7 +152,7 @@ def Conv(  # noqa: N802 - stands where a module class would
     rate: int = 1,
     groups: int = 1,
     bias: bool = False,
-    kernel_init: nn.initializers.Initializer = BEFORE_RELU,
+    kernel_init: nn.initializers.Initializer = HE_NORMAL_FAN_OUT,
     padding: Padding = "symmetric",
     dtype: Any = jnp.float32,
     name: str | None = None,

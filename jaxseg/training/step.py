@@ -45,13 +45,14 @@ def create_train_step(
 ) -> Any:
     """Return `train_step(state, batch) -> state, metrics`, jitted for the mesh.
 
+    The metrics are float32 scalars: loss, gradient_norm and learning_rate.
+
     The state is donated: the one passed in must not be used again.  The loss is that of
     the whole batch, so splitting it over devices or micro-batches changes nothing but
     the statistics of batch normalisation, which are of the micro-batch.
 
     Args:
-      model: with `low_resolution(image, train) -> logits, auxiliary logits`; its
-        `align_corners`, if it has one, says how the logits are resized.
+      model: with `low_resolution(image, train)`, and perhaps `align_corners`.
       optimizer: turns gradients into updates, learning rate included.
       schedule: step -> learning rate, reported in the metrics.
       loss: of logits and labels.
@@ -65,9 +66,6 @@ def create_train_step(
       seed: of dropout.
       split: the state's large arrays are split over the devices (`mesh.device_put`).
       deterministic: sums in a fixed order on GPUs too.
-
-    Returns:
-      A function whose metrics are float32 scalars: loss, gradient_norm, learning_rate.
     """
     gradient = _create_gradient(model, loss, mesh, mean, std, auxiliary_weight, remat)
     if accumulate > 1:

@@ -100,7 +100,8 @@ def test_results_hold_figures_and_what_they_depend_on(run):
 def test_results_and_report_say_model_and_data(run, shapes_folder):
     results = json.loads((run / "results.json").read_text())
     assert results["name"] == "tiny"
-    assert results["model"] == {"head": "fcn8s", "backbone": "resnet18"}
+    assert results["model"]["head"] == "fcn8s"
+    assert results["model"]["backbone"] == "resnet18"
     assert results["data"] == {"name": "folder", "root": shapes_folder.name}
     title = f"<h1>FCN-8s on ResNet-18, {shapes_folder.name}</h1>"
     assert title in (run / "report.html").read_text()
