@@ -16,15 +16,17 @@ from jaxseg.backbones import BACKBONES
 from jaxseg.config import Config, EvaluationConfig
 from jaxseg.data.border_weights import BorderWeights
 from jaxseg.data.catalog import DATASETS
-from jaxseg.data.transforms import TRANSFORMS, Chain, training_transforms
+from jaxseg.data.transforms import TRANSFORMS, Chain, Checked, training_transforms
 from jaxseg.errors import UserError, choose
 from jaxseg.evaluation.inference import Scores, create_scores
+from jaxseg.evaluation.metrics import check_metrics
 from jaxseg.evaluation.windows import WindowedScores
 from jaxseg.heads import HEADS
 from jaxseg.models import DEFAULT_BACKBONE, create_model
 from jaxseg.nn.crf import DenseCRF
+from jaxseg.output_checks import check_backbone, check_head, check_loss
 from jaxseg.parallel.mesh import check_batch_size
-from jaxseg.registry import check_options, fields_of, parse
+from jaxseg.registry import check_options, create, fields_of, parse, required_of
 from jaxseg.segmenter import SMALLEST, Segmenter
 from jaxseg.training.losses import LOSSES, Loss
 from jaxseg.training.optimizer import OPTIMIZERS, SCHEDULES, create_optimizer
@@ -66,6 +68,7 @@ def build(config: Config, num_classes: int) -> Parts:
     Raises:
       UserError: an unknown name, or values that do not go together.
     """
+    check_metrics(num_classes)
     schedule = build_schedule(config)
     mean, std = normalization(config)
     return Parts(
@@ -132,7 +135,7 @@ def build_model(config: Config, num_classes: int) -> Segmenter:
         preset = choose("head of this preset", head.name, preset)
         kept = {name: preset[name] for name in preset if name not in head.options}
         given = kept | given
-    return create_model(
+    built = create_model(
         model.head,
         model.backbone,
         num_classes,
@@ -144,6 +147,13 @@ def build_model(config: Config, num_classes: int) -> Segmenter:
         dtype=model.dtype,
         **given,
     )
+    if BACKBONES.own(model.backbone or ""):
+        usual = HEADS[head.name].output_stride if head.name in HEADS else 32
+        stride = usual if model.output_stride is None else model.output_stride
+        check_backbone(f"backbone {model.backbone!r}", built, stride)
+    if HEADS.own(head.name):
+        check_head(f"head {head.name!r}", built, num_classes)
+    return built
 
 
 def _require_options(head: str, given: Mapping[str, Any]) -> None:
@@ -187,7 +197,8 @@ def build_loss(config: Config, num_classes: int | None) -> Loss:
     for name in shared:
         if name in named.options:
             raise UserError(f"{owner}: {name} is given there and as train.{name}")
-    options = check_options(owner, known, {**shared, **named.options})
+    required = required_of(kind)
+    options = check_options(owner, known, {**shared, **named.options}, required)
     _check_class_weights(options.get("class_weights", ()), num_classes)
     if config.mesh.spatial > 1 and "bands" in known:
         options["bands"] = 1
@@ -196,7 +207,10 @@ def build_loss(config: Config, num_classes: int | None) -> Loss:
             f"train.accumulate {train.accumulate}: {owner} of a batch is not the sum of"
             " those of its parts; give --train.accumulate 1"
         )
-    return kind(**options)
+    loss = create(owner, kind, options)
+    if LOSSES.own(named.name):
+        check_loss(owner, loss, num_classes or 2)
+    return loss
 
 
 def _check_class_weights(weights: tuple[float, ...], num_classes: int | None) -> None:
@@ -285,7 +299,9 @@ def build_transform(config: Config) -> Chain:
         named = parse("transform", text)
         kind = TRANSFORMS.find(named.name)
         owner = f"transform {named.name!r}"
-        further.append(kind(**check_options(owner, fields_of(kind), named.options)))
+        known, required = fields_of(kind), required_of(kind)
+        options = check_options(owner, known, named.options, required)
+        further.append(Checked(owner, create(owner, kind, options)))
     chain = training_transforms(
         augment.crop,
         scale=augment.scale,

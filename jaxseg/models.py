@@ -17,7 +17,7 @@ from jaxseg.backbones.entry import IMAGENET_MEAN, IMAGENET_STD
 from jaxseg.errors import UserError, choose
 from jaxseg.heads import HEADS, HeadEntry
 from jaxseg.heads.fcn import FCN
-from jaxseg.registry import check_options, fields_of, parse
+from jaxseg.registry import check_options, fields_of, parse, required_of
 from jaxseg.segmenter import FREEZES, Classifier, Segmenter
 
 DTYPES = {"float32": jnp.float32, "bfloat16": jnp.bfloat16}
@@ -79,7 +79,8 @@ def create_model(
       UserError: an unknown name, or an option that this head does not have.
     """
     named = parse("head", head)
-    choose("head", named.name, {CLASSIFIER: None, **HEADS})
+    if named.name != CLASSIFIER:
+        HEADS.find(named.name, [CLASSIFIER])
     choose("freeze", freeze, FREEZES)
     body = _Body(
         backbone,
@@ -154,7 +155,9 @@ def _segmenter(
     align_corners: bool | None,
 ) -> Segmenter:
     entry = HEADS[head]
-    given = check_options(f"head {head!r}", entry.options(), options)
+    given = check_options(
+        f"head {head!r}", entry.options(), options, required_of(entry.module)
+    )
     _check_classes(num_classes)
     known = fields_of(entry.module)
     stride = body.output_stride

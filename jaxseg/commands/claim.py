@@ -13,8 +13,8 @@ from pathlib import Path
 
 from jaxseg.build import warmup_steps
 from jaxseg.config import Config
+from jaxseg.data.dataset import Dataset
 from jaxseg.data.identity import Identity
-from jaxseg.data.records import Dataset
 from jaxseg.errors import UserError
 from jaxseg.locks import locked
 from jaxseg.paths import unwritable_folder

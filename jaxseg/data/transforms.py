@@ -11,17 +11,21 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Annotated, Any
 
 import cv2
 import numpy as np
+from pydantic import Field
 
 from jaxseg.data.labels import IGNORE
 from jaxseg.errors import UserError
+from jaxseg.ranges import Byte, Factor, Share
+from jaxseg.registration import require_dataclass
 from jaxseg.registry import Decorator, Registry
 
 Sample = dict[str, Any]
 Transform = Callable[[Sample, np.random.Generator], Sample]
+Colour = tuple[Byte, Byte, Byte]
 
 
 @dataclass(frozen=True)
@@ -85,8 +89,8 @@ class RandomRotation:
       fill: RGB of the image outside.
     """
 
-    degrees: float
-    fill: tuple[int, int, int] = (0, 0, 0)
+    degrees: Annotated[float, Field(ge=0, le=180)]
+    fill: Colour = (0, 0, 0)
 
     def __call__(self, sample: Sample, rng: np.random.Generator) -> Sample:
         """Return the rotated sample, of the same size."""
@@ -117,8 +121,8 @@ class ElasticDeformation:
       fill: RGB of the image outside.
     """
 
-    std: float
-    fill: tuple[int, int, int] = (0, 0, 0)
+    std: Annotated[float, Field(ge=0, le=10_000)]
+    fill: Colour = (0, 0, 0)
 
     def __call__(self, sample: Sample, rng: np.random.Generator) -> Sample:
         """Return the bent sample, of the same size."""
@@ -144,7 +148,7 @@ class RandomFlip:
       probability: in [0, 1].
     """
 
-    probability: float = 0.5
+    probability: Share = 0.5
 
     def __call__(self, sample: Sample, rng: np.random.Generator) -> Sample:
         """Return the sample or its mirror image."""
@@ -171,10 +175,10 @@ class PhotometricDistortion:
       hue: largest shift, in degrees of 360.
     """
 
-    brightness: float = 32.0
-    contrast: tuple[float, float] = (0.5, 1.5)
-    saturation: tuple[float, float] = (0.5, 1.5)
-    hue: float = 36.0
+    brightness: Annotated[float, Field(ge=0, le=255)] = 32.0
+    contrast: tuple[Factor, Factor] = (0.5, 1.5)
+    saturation: tuple[Factor, Factor] = (0.5, 1.5)
+    hue: Annotated[float, Field(ge=0, le=180)] = 36.0
 
     def __call__(self, sample: Sample, rng: np.random.Generator) -> Sample:
         """Return the sample with its image's colours changed."""
@@ -227,7 +231,12 @@ class Pad:
         image, label = sample["image"], sample["label"]
         image = cv2.copyMakeBorder(image, *edges, constant, value=self.fill)
         label = cv2.copyMakeBorder(label, *edges, constant, value=IGNORE)
-        return {**sample, "image": image, "label": label}
+        sample = {**sample, "image": image, "label": label}
+        if "weight" in sample:
+            weight = sample["weight"]
+            weight = cv2.copyMakeBorder(weight, *edges, constant, value=0)
+            sample["weight"] = weight
+        return sample
 
 
 @dataclass(frozen=True)
@@ -292,8 +301,72 @@ def training_transforms(
     return Chain((*transforms, *further, Pad(crop, fill)))
 
 
+@dataclass(frozen=True)
+class Checked:
+    """A transform of a configuration, of which nothing is known, with what it returns.
+
+    Attributes:
+      owner: names it, for messages.
+      transform: the transform.
+    """
+
+    owner: str
+    transform: Transform
+
+    def __call__(self, sample: Sample, rng: np.random.Generator) -> Sample:
+        """Return what the transform returns.
+
+        Raises:
+          UserError: it fails, or does not return a sample.
+        """
+        before = sample["label"].shape
+        try:
+            sample = self.transform(sample, rng)
+        except UserError:
+            raise
+        except Exception as error:  # whatever the user's code does
+            name = type(error).__name__
+            raise UserError(f"{self.owner}: {name}: {error}") from error
+        found = _described(sample)
+        if not _is_sample(sample):
+            raise UserError(
+                f"{self.owner} returned {found}; it must return a sample with image"
+                " uint8 [H, W, 3] and label uint8 [H, W]"
+            )
+        now = sample["label"].shape
+        if now[0] > before[0] or now[1] > before[1]:
+            raise UserError(
+                f"{self.owner} returned {found}, larger than the {list(before)} that it"
+                " was given; a crop can only shrink"
+            )
+        return sample
+
+
+def _is_sample(found: Any) -> bool:
+    if not isinstance(found, dict):
+        return False
+    image, label = (found.get(name) for name in ("image", "label"))
+    if not isinstance(image, np.ndarray) or not isinstance(label, np.ndarray):
+        return False
+    sizes = label.ndim == 2 and image.shape == (*label.shape, 3)
+    return sizes and image.dtype == label.dtype == np.uint8
+
+
+def _described(found: Any) -> str:
+    if not isinstance(found, dict):
+        return f"a {type(found).__name__}"
+    arrays = {name: np.asarray(found.get(name)) for name in ("image", "label")}
+    return ", ".join(f"{name} {a.dtype} {list(a.shape)}" for name, a in arrays.items())
+
+
 TRANSFORMS: Registry[type[Any]] = Registry(
-    "transform", {"photometric": PhotometricDistortion}
+    "transform",
+    {
+        "photometric": PhotometricDistortion,
+        "rotation": RandomRotation,
+        "elastic": ElasticDeformation,
+        "flip": RandomFlip,
+    },
 )
 """Name -> class, of what `augment.transforms` may name."""
 
@@ -302,18 +375,27 @@ def register_transform(name: str) -> Decorator[type[Any]]:
     """Return a decorator that adds a transform, a frozen dataclass.
 
     It is called as `(sample, rng)` and returns a new sample with `image` uint8
-    `[H, W, 3]` and `label` uint8 `[H, W]`, no larger than it was.  Its fields are
+    `[H, W, 3]` and `label` uint8 `[H, W]`, no larger than it was.  It must
+    not write into the arrays that it is given.  All that is random comes from `rng`, a
+    `numpy.random.Generator`; several threads call it at the same time.  Its fields are
     options, each with its type and range.
 
     Args:
       name: by which a configuration names the transform.
 
     Raises:
-      UserError: the name is one of jaxseg's own.
+      UserError: the name is one of jaxseg's own, or it is no frozen dataclass.
     """
+    TRANSFORMS.require_name(name)
 
-    def add(transform: type[Any]) -> type[Any]:
-        TRANSFORMS.register(name, transform)
+    def add(transform: Any) -> Any:
+        require_dataclass(TRANSFORMS, name, transform)
+        if "__call__" not in dir(transform):
+            raise UserError(
+                f"transform {name!r}: class {transform.__name__} has no"
+                " __call__(self, sample, rng)"
+            )
+        TRANSFORMS.register(name, transform, of=transform)
         return transform
 
     return add

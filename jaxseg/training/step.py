@@ -12,6 +12,7 @@ import optax
 from jax.sharding import Mesh
 
 from jaxseg.data.labels import IGNORE
+from jaxseg.nn.lowering import compiling_for, on_cpu
 from jaxseg.nn.normalization import normalize_image
 from jaxseg.nn.remat import recompute_blocks
 from jaxseg.parallel.mesh import constrain, replicated, shardings, split_rows
@@ -115,12 +116,13 @@ def create_train_step(
         }
         start = (stats, jnp.zeros(()), jax.tree.map(jnp.zeros_like, params))
         # XLA runs the body of a CPU loop on one core, three times slower.
-        unroll = jax.default_backend() == "cpu"
+        unroll = on_cpu()
         (stats, total, grads), _ = jax.lax.scan(
             micro, start, (pieces, jnp.arange(accumulate)), unroll=unroll
         )
         return (total, stats), grads
 
+    @compiling_for(mesh)
     def train_step(
         state: TrainState, batch: Batch
     ) -> tuple[TrainState, dict[str, jax.Array]]:
