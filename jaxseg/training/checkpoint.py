@@ -28,7 +28,7 @@ from jaxseg.training.manifest import Manifest
 from jaxseg.training.state import TrainState, describe_difference
 
 LATEST = 2
-"""Number of the newest steps that are kept: if one is damaged, the one before is used."""
+"""Number of the newest steps kept: if one is damaged, the one before it is used."""
 
 DAMAGED, OLD, UNFINISHED = ".damaged", ".old", ".orbax-checkpoint-tmp"
 """Marks in names of folders: set aside; about to be deleted; cut short by a kill."""
