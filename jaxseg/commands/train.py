@@ -166,7 +166,7 @@ def _train(
     callbacks = [MetricWriter(workdir), ProgressBar(), *callbacks]
     trainer = Trainer(config, callbacks=callbacks, mesh=mesh)
     _describe(trainer)
-    if new:  # what is wrong with it is said before there is a folder
+    if new:  # errors of the weights and of memory come before there is a folder
         trainer.initialize()
         trainer.compile()
     dataset = trainer.data.dataset
@@ -175,7 +175,7 @@ def _train(
         broadcast_from_primary(lambda: held.enter_context(claimed(run, dataset)))
         checkpoints = held.enter_context(Checkpoints(run.checkpoints, warn))
         _resume(trainer, checkpoints, workdir)
-        broadcast_from_primary(lambda: describe(run, dataset))  # all is checked: write
+        broadcast_from_primary(lambda: describe(run, dataset))  # all checks passed
         checkpoints.begin()
         if trainer.step:
             note(f"{workdir}: going on at step {trainer.step} of {config.train.steps}")

@@ -1,4 +1,4 @@
-"""What a checkpoint on disk is known by: the sha256 of each of its files.
+"""What verifies a checkpoint on disk: the sha256 of each of its files.
 
 Storage formats notice some damage and restore the rest silently wrong, so every step
 has a manifest beside it, `<step>.json`, which also holds the step's figure.  It is
