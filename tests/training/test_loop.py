@@ -13,7 +13,7 @@ from PIL import Image
 from jaxseg.config import MeshConfig
 from jaxseg.data.catalog import open_dataset
 from jaxseg.errors import UserError
-from jaxseg.nn import cpu_kernels
+from jaxseg.nn.cpu import library
 from jaxseg.report.events import MetricLog, read_metrics
 from jaxseg.run import Run
 from jaxseg.training import loop, setup
@@ -159,8 +159,9 @@ def test_a_batch_that_the_devices_do_not_divide_trains(tiny_config, tmp_path, ca
 def test_a_cpu_without_kernels_is_told(
     tiny_config, with_train, tmp_path, capsys, monkeypatch
 ):
-    monkeypatch.setattr(jax, "device_count", lambda: 1)
-    monkeypatch.setattr(cpu_kernels, "_load", lambda: "no compiler")
+    devices = jax.devices()
+    monkeypatch.setattr(jax, "devices", lambda: devices[:1])
+    monkeypatch.setattr(library, "_load", lambda: "no compiler")
     train(with_train(tiny_config, steps=1), tmp_path / "run")
     assert "half as fast as could be: no compiler" in "".join(capsys.readouterr())
 
