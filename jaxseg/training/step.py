@@ -9,14 +9,13 @@ import flax.linen as nn
 import jax
 import jax.numpy as jnp
 import optax
-from jax.sharding import Mesh
 
 from jaxseg.data.labels import IGNORE
 from jaxseg.nn.lowering import compiling_for, on_cpu
 from jaxseg.nn.normalization import normalize_image
 from jaxseg.nn.remat import recompute_blocks
 from jaxseg.training.losses import Loss
-from jaxseg.training.mesh import placement, replicated, split_rows, spread
+from jaxseg.training.mesh import AnyMesh, placement, replicated, split_rows, spread
 from jaxseg.training.state import TrainState
 
 Batch = Mapping[str, jax.Array]
@@ -32,7 +31,7 @@ def create_train_step(
     optimizer: optax.GradientTransformation,
     schedule: optax.Schedule,
     loss: Loss,
-    mesh: Mesh,
+    mesh: AnyMesh,
     *,
     mean: Sequence[float],
     std: Sequence[float],
@@ -57,7 +56,7 @@ def create_train_step(
       optimizer: turns gradients into updates, learning rate included.
       schedule: step -> learning rate, reported in the metrics.
       loss: sum and weight over pixels.
-      mesh: the devices.
+      mesh: the devices, or an abstract mesh of such as are not here.
       mean: normalisation of the image, on the scale 0..1.
       std: normalisation of the image, on the scale 0..1.
       auxiliary_weight: factor of the auxiliary head's loss.
