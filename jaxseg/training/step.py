@@ -9,13 +9,12 @@ import flax.linen as nn
 import jax
 import jax.numpy as jnp
 import optax
-from jax.sharding import Mesh
 
 from jaxseg.data.labels import IGNORE
 from jaxseg.nn.lowering import compiling_for, on_cpu
 from jaxseg.nn.normalization import normalize_image
 from jaxseg.nn.remat import recompute_blocks
-from jaxseg.parallel.mesh import constrain, replicated, shardings, split_rows
+from jaxseg.parallel.mesh import AnyMesh, constrain, replicated, shardings, split_rows
 from jaxseg.training.losses import Loss
 from jaxseg.training.state import TrainState
 
@@ -31,7 +30,7 @@ def create_train_step(
     optimizer: optax.GradientTransformation,
     schedule: optax.Schedule,
     loss: Loss,
-    mesh: Mesh,
+    mesh: AnyMesh,
     *,
     mean: Sequence[float],
     std: Sequence[float],
@@ -56,7 +55,7 @@ def create_train_step(
       optimizer: turns gradients into updates, learning rate included.
       schedule: step -> learning rate, reported in the metrics.
       loss: of logits and labels.
-      mesh: the devices.
+      mesh: the devices, or an abstract mesh of such as are not here.
       mean: subtracted from the image, on the scale 0..1.
       std: by which it is then divided.
       auxiliary_weight: factor of the auxiliary head's loss.
@@ -77,10 +76,9 @@ def create_train_step(
     ) -> tuple[TrainState, dict[str, jax.Array]]:
         key = jax.random.fold_in(jax.random.key(seed), state.step)
         batch = _with_ignored(batch)
-        prepared = loss.prepare(batch["label"], batch.get("weight"))
-        (value, stats), grads = gradient(
-            state.params, state.batch_stats, batch, key, prepared
-        )
+        of_all = loss.prepare(batch["label"], batch.get("weight"))
+        before = state.params, state.batch_stats
+        (value, stats), grads = gradient(*before, batch, key, of_all)
         metrics = _metrics(value, grads, schedule(state.step))
         state = _updated(state, grads, stats, optimizer, ema)
         # Keep the input's shardings; otherwise the next step would be recompiled.
@@ -98,7 +96,7 @@ Gradient = Callable[..., tuple[tuple[jax.Array, Any], Any]]
 def _create_gradient(
     model: nn.Module,
     loss: Loss,
-    mesh: Mesh,
+    mesh: AnyMesh,
     mean: Sequence[float],
     std: Sequence[float],
     auxiliary_weight: float,
