@@ -4,9 +4,9 @@
 #     OUT=figures bash benchmarks/gpu.sh [WHEELS] [PEAK]
 #
 # WHEELS is a folder of wheels for what the machine's python3 lacks; it must have jax with
-# CUDA, flax, optax, OpenCV, psutil, tqdm and torch, and for the models torchvision and
+# CUDA, flax, optax, OpenCV, psutil, pydantic, rich and torch, and for the models torchvision and
 # segmentation_models_pytorch.  `wait` runs where grain, tensorflow-datasets, array_record,
-# importlib_resources, tyro and tensorboardX are there too.  PEAK is the matrix product's
+# importlib_resources and tensorboardX are there too.  PEAK is the matrix product's
 # TFLOP/s; without it, it is measured here.  Each part has a time limit of its own, the
 # most wanted comes first; $OUT gets log.txt and figures.jsonl.
 set -u
@@ -70,7 +70,7 @@ for model in deeplabv3plus_resnet50 unet_resnet34 deeplabv3_resnet50 fcn_resnet5
     part 90 "inference_$model" inference --gpu --models "$model" --rounds 5 \
         --peak "$peak" --out "$json"
 done
-if python3 -c "import grain, tensorflow_datasets, array_record, tyro, tensorboardX"; then
+if python3 -c "import grain, tensorflow_datasets, array_record, tensorboardX"; then
     part 90 wait input_pipeline wait --out "$json"
 fi
 echo "$((SECONDS - begun)) s in all"

@@ -31,7 +31,7 @@ The commands:
     python main.py predict --run runs/deeplab IMAGES_OR_FOLDERS --out DIR
     python main.py compare RUNS... [--out FILE]
     python main.py inspect --config experiments/deeplab.py [--size 480 640]
-    python main.py models | datasets | options
+    python main.py models | datasets | experiments | options
 
 Each command has its own --help; all overrides: --config FILE --help"""
 
@@ -43,6 +43,7 @@ COMMANDS = {
     "inspect": "jaxseg.commands.inspect",
     "models": "jaxseg.commands.models",
     "datasets": "jaxseg.commands.datasets",
+    "experiments": "jaxseg.commands.experiments",
     "options": "jaxseg.commands.options",
 }
 """Name -> module.  "train" is what a command line that begins with an option means."""

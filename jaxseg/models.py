@@ -93,7 +93,7 @@ def create_model(
     )
     given = _merged(named.options, options)
     build = _classifier if named.name == CLASSIFIER else _segmenter
-    model = build(named.name, given, body, num_classes, bool(auxiliary), align_corners)
+    model = build(named.name, given, body, num_classes, auxiliary, align_corners)
     return model.clone(freeze=freeze, example=(*model.example[:-1], image_channels))
 
 

@@ -37,6 +37,16 @@ def cache_folder(cache: str = "") -> Path:
     return user_path(chosen).resolve()
 
 
+def experiments_folder() -> Path:
+    """Return the folder of the experiments that come with jaxseg.
+
+    They lie in the package where it is installed, and beside it in a checkout.
+    """
+    package = Path(__file__).parent
+    installed = package / "experiments"
+    return installed if installed.is_dir() else package.parent / "experiments"
+
+
 def replace_text(path: Path, text: str) -> None:
     """Write a text file in one step, so that a kill leaves the old or the new one.
 

@@ -7,7 +7,9 @@ from pathlib import Path
 import pytest
 
 from jaxseg.build import build_model
+from jaxseg.commands.options import markdown
 from jaxseg.experiment import load_config
+from jaxseg.schema import options
 
 ROOT = Path(__file__).parents[1]
 DOCUMENTS = [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))]
@@ -49,3 +51,8 @@ def test_links_lead_to_files(document):
     for target in re.findall(r"\]\(([^)#]+)[^)]*\)", document.read_text()):
         if "://" not in target:
             assert (document.parent / target).exists(), target
+
+
+def test_the_table_of_options_is_that_of_the_schema():
+    text = (ROOT / "docs" / "options.md").read_text()
+    assert text.endswith(f"\n\n{markdown(options().values())}\n")

@@ -9,7 +9,7 @@ dilated convolutions touch are in `gridding.py`.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -191,6 +191,22 @@ class EffectiveField:
         return float(np.sqrt(strong.sum()))
 
 
+def _influence(run: Callable[[Any, Any], Any], squared: bool) -> Callable[..., Any]:
+    """Return `(image, signs, variables) -> [H, W]`, the central pixel's gradient."""
+
+    def central(image: Any, signs: Any, variables: Any) -> Any:
+        out = run(variables, image)
+        pixel = out[0, out.shape[1] // 2, out.shape[2] // 2]
+        return jnp.sum(pixel.astype(jnp.float32) * signs)
+
+    @jax.jit
+    def influence(image: Any, signs: Any, variables: Any) -> Any:
+        gradient = jax.grad(central)(image, signs, variables)
+        return (gradient**2 if squared else jnp.abs(gradient)).sum(-1)
+
+    return influence
+
+
 def effective(
     module: nn.Module,
     image_size: tuple[int, int],
@@ -236,16 +252,7 @@ def effective(
     def run(variables: Any, image: Any) -> Any:
         return _chosen(module.apply(variables, image[None], method=method), output)
 
-    def central(image: Any, signs: Any, variables: Any) -> Any:
-        out = run(variables, image)
-        pixel = out[0, out.shape[1] // 2, out.shape[2] // 2]
-        return jnp.sum(pixel.astype(jnp.float32) * signs)
-
-    @jax.jit
-    def influence(image: Any, signs: Any, variables: Any) -> Any:
-        gradient = jax.grad(central)(image, signs, variables)
-        return (gradient**2 if squared else jnp.abs(gradient)).sum(-1)
-
+    influence = _influence(run, squared)
     total, number = np.zeros(image_size), 0
     for each in draw:
         key, image_key, sign_key = jax.random.split(key, 3)

@@ -6,7 +6,6 @@ import argparse
 import dataclasses
 import json
 import math
-from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -70,10 +69,7 @@ def evaluate_run(
     workdir: str | Path,
     split: str | None = None,
     root: str | None = None,
-    scales: Sequence[float] | None = None,
-    flip: bool | None = None,
-    window: int | None = None,
-    crf: int | None = None,
+    **inference: Any,
 ) -> dict[str, Any]:
     """Evaluate the best checkpoint of a run.
 
@@ -81,10 +77,8 @@ def evaluate_run(
       workdir: the run folder.
       split: of its data set; None is the one it was evaluated on.
       root: where the raw data lies now, if it has moved.
-      scales: of multi-scale evaluation; None is the run's.
-      flip: add mirrored images; None is the run's.
-      window: side of a sliding window; None is the run's.
-      crf: iterations of a dense CRF; None is the run's.
+      **inference: scales, flip, window or crf of `EvaluationConfig`, in place of the
+        run's; None is the run's.
 
     Returns:
       The figures of `results.json`.
@@ -93,21 +87,10 @@ def evaluate_run(
       UserError: no run, no data, or classes that do not match.
     """
     run = Run.open(workdir)
-    given = {"scales": scales, "flip": flip, "window": window, "crf": crf}
-    options = changed_options(run.config, given)
-    data = run.config.data
-    if root is not None:
-        data = dataclasses.replace(data, root=root)
+    options = changed_options(run.config, inference)
     with run.naming_remedy():
-        dataset = _open(data, run.labels)
-    for text in dataset.notes:
-        note(text)
-    if dataset.labels.names != run.labels.names:
-        raise UserError(
-            f"{workdir} was trained on classes {', '.join(run.labels.names)};"
-            f" {data.name} has {', '.join(dataset.labels.names)}"
-        )
-    split = split or data.eval_split
+        dataset = _dataset_of(run, root)
+    split = split or run.config.data.eval_split
     samples = dataset.samples(split)
     before = run.data()
     if before and (difference := before.difference(dataset, [split])):
@@ -127,7 +110,7 @@ def evaluate_run(
             mesh,
             batch_size=options.batch_size,
             multiple=size_multiple(model, options),
-            threads=data.threads,
+            threads=run.config.data.threads,
             done=progress.update,
         )
     return {
@@ -137,6 +120,22 @@ def evaluate_run(
         **evaluation.figures(run.labels.names),
         "evaluation": dataclasses.asdict(options),
     }
+
+
+def _dataset_of(run: Run, root: str | None) -> Dataset:
+    """Open the data set of a run, and check that its classes are the run's."""
+    data = run.config.data
+    if root is not None:
+        data = dataclasses.replace(data, root=root)
+    dataset = _open(data, run.labels)
+    for text in dataset.notes:
+        note(text)
+    if dataset.labels.names != run.labels.names:
+        raise UserError(
+            f"{run.workdir} was trained on classes {', '.join(run.labels.names)};"
+            f" {data.name} has {', '.join(dataset.labels.names)}"
+        )
+    return dataset
 
 
 def _open(data: DataConfig, labels: LabelSet) -> Dataset:

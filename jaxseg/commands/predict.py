@@ -7,6 +7,7 @@ import os
 from collections import Counter
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -77,11 +78,8 @@ def predict_files(
     workdir: str | Path,
     images: Sequence[str | Path] | Found,
     out: str | Path,
-    scales: Sequence[float] | None = None,
-    flip: bool | None = None,
-    window: int | None = None,
-    crf: int | None = None,
     values: str = "classes",
+    **inference: Any,
 ) -> int:
     """Segment image files; write `out/masks/*.png` and `out/overlays/*.png`.
 
@@ -94,13 +92,11 @@ def predict_files(
       images: image files of at most `images.LARGEST` pixels, or folders that are
         searched; or what a search has found.
       out: folder for the results; made if it is missing.
-      scales: of multi-scale inference; None is the run's.
-      flip: add mirrored images; None is the run's.
-      window: side of a sliding window; None is the run's.
-      crf: iterations of a dense CRF; None is the run's.
       values: "classes" writes palette PNGs of the class numbers; "masks" writes what
         the masks of the run's data hold: grey values, or RGB where they are in colours;
         of several values of a class, the first.
+      **inference: scales, flip, window or crf of `EvaluationConfig`, in place of the
+        run's; None is the run's.
 
     Returns:
       The number of images.
@@ -117,16 +113,11 @@ def predict_files(
     _check_free(out, names)
     if found.left_out():
         note(found.left_out())
-    given = {"scales": scales, "flip": flip, "window": window, "crf": crf}
-    options = changed_options(run.config, given)
+    options = changed_options(run.config, inference)
     sizes = [image_size(path) for path in paths]
     model, variables, _ = run.best_variables()
     predictor = Predictor.of_run(run, model, variables, options)
-    for folder in (out / "masks", out / "overlays"):
-        try:
-            folder.mkdir(parents=True, exist_ok=True)
-        except OSError as error:
-            raise UserError(f"{folder}: cannot make it ({error.strerror})") from error
+    _make_folders(out)
     counted, total = predictor.work(sizes)
     with Progress(total, name=counted) as progress:
         predictions = predictor.predict_lazily(
@@ -137,6 +128,14 @@ def predict_files(
             painted = overlay(picture, mask, run.labels, legend=True)
             save_picture(out / "overlays" / f"{names[index]}.png", painted)
     return len(paths)
+
+
+def _make_folders(out: Path) -> None:
+    for folder in (out / "masks", out / "overlays"):
+        try:
+            folder.mkdir(parents=True, exist_ok=True)
+        except OSError as error:
+            raise UserError(f"{folder}: cannot make it ({error.strerror})") from error
 
 
 def _check_free(out: Path, names: Sequence[str]) -> None:
