@@ -36,11 +36,14 @@ if TYPE_CHECKING:
     from jaxseg.predictor import Predictor
     from jaxseg.report.image_files import save_mask
     from jaxseg.report.pictures import overlay
+    from jaxseg.trainer.callbacks import Callback
+    from jaxseg.trainer.trainer import Trainer
     from jaxseg.training.losses import Loss, register_loss
     from jaxseg.weights.load import load_weights, save_weights
 
 _HOMES = {
     "AugmentConfig": "jaxseg.config",
+    "Callback": "jaxseg.trainer.callbacks",
     "Config": "jaxseg.config",
     "Confusion": "jaxseg.evaluation.metrics",
     "DataConfig": "jaxseg.config",
@@ -53,6 +56,7 @@ _HOMES = {
     "Predictor": "jaxseg.predictor",
     "SequenceDataset": "jaxseg.data.sequences",
     "TrainConfig": "jaxseg.config",
+    "Trainer": "jaxseg.trainer.trainer",
     "UserError": "jaxseg.errors",
     "create_classifier": "jaxseg.models",
     "create_model": "jaxseg.models",
@@ -74,6 +78,7 @@ _HOMES = {
 
 __all__ = [
     "AugmentConfig",
+    "Callback",
     "Config",
     "Confusion",
     "DataConfig",
@@ -86,6 +91,7 @@ __all__ = [
     "Predictor",
     "SequenceDataset",
     "TrainConfig",
+    "Trainer",
     "UserError",
     "__version__",
     "create_classifier",

@@ -19,6 +19,7 @@ from types import ModuleType
 from jaxseg.command_line import changed
 from jaxseg.config import Config
 from jaxseg.errors import UnknownName, UserError, nearest
+from jaxseg.paths import experiments_folder
 from jaxseg.schema import from_file, validated
 
 
@@ -26,7 +27,8 @@ def load_config(path: str | Path, overrides: Sequence[str] = ()) -> Config:
     """Read an experiment and apply overrides.
 
     Args:
-      path: a Python file that defines `get_config() -> Config`, or a `config.json`.
+      path: a Python file that defines `get_config() -> Config`, a `config.json`, or the
+        name of an experiment that comes with jaxseg.
       overrides: command-line words, `["--train.steps", "500"]`.
 
     Raises:
@@ -34,7 +36,7 @@ def load_config(path: str | Path, overrides: Sequence[str] = ()) -> Config:
         another type or out of its range, a name is unknown, or values do not go
         together.
     """
-    path = Path(path)
+    path = _found(Path(path))
     _require_file(path)
     config = from_file(path) if path.suffix == ".json" else _run_experiment(path)
     if not config.name:
@@ -56,11 +58,23 @@ def load_config(path: str | Path, overrides: Sequence[str] = ()) -> Config:
     return config
 
 
+def _found(path: Path) -> Path:
+    """Return the file of an experiment of ours that is given by its name alone."""
+    named = experiments_folder() / f"{path}.py"
+    alone = path.name == str(path) and not path.suffix and not os.path.exists(path)
+    return named if alone and named.is_file() else path
+
+
 def _require_file(path: Path) -> None:
-    if not os.path.isfile(path):
-        close = nearest(path.name, glob.glob("*.py", root_dir=path.parent))
-        hint = f" Did you mean {path.parent / close}?" if close else ""
-        raise UserError(f"{path}: no such experiment file.{hint}")
+    if os.path.isfile(path):
+        return
+    close = nearest(path.name, glob.glob("*.py", root_dir=path.parent))
+    hint = f" Did you mean {path.parent / close}?" if close else ""
+    if path.name == str(path) and not path.suffix:
+        ours = [each.stem for each in experiments_folder().glob("*.py")]
+        close = nearest(path.name, ours)
+        hint = f" Did you mean {close}?" if close else ""
+    raise UserError(f"{path}: no such experiment file.{hint}")
 
 
 def _run_experiment(path: Path) -> Config:

@@ -37,10 +37,11 @@ FLOORS = {
     "run": 11,
     "initial_weights": 12,
     "predictor": 12,
-    "commands": 13,
-    "cli": 14,
-    "__init__": 14,
-    "__main__": 15,
+    "trainer": 13,
+    "commands": 14,
+    "cli": 15,
+    "__init__": 15,
+    "__main__": 16,
 }
 """One line a folder or file of the package.  An import goes to a lower floor; what lies
 on the same one is blind to each other."""

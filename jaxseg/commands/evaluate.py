@@ -88,8 +88,7 @@ def evaluate_run(
     """
     run = Run.open(workdir)
     options = changed_options(run.config, inference)
-    with run.naming_remedy():
-        dataset = _dataset_of(run, root)
+    dataset = _dataset_of(run, root)
     split = split or run.config.data.eval_split
     samples = dataset.samples(split)
     before = run.data()
@@ -127,7 +126,8 @@ def _dataset_of(run: Run, root: str | None) -> Dataset:
     data = run.config.data
     if root is not None:
         data = dataclasses.replace(data, root=root)
-    dataset = _open(data, run.labels)
+    with run.naming_remedy():
+        dataset = _open(data, run.labels)
     for text in dataset.notes:
         note(text)
     if dataset.labels.names != run.labels.names:
