@@ -26,8 +26,8 @@ if TYPE_CHECKING:
     from jaxseg.data.catalog import register_dataset
     from jaxseg.data.images import load_image
     from jaxseg.data.labels import LabelSet
+    from jaxseg.data.named_transforms import register_transform
     from jaxseg.data.sequences import SequenceDataset
-    from jaxseg.data.transforms import register_transform
     from jaxseg.errors import UserError
     from jaxseg.evaluation.metrics import Confusion, register_metric
     from jaxseg.experiment import load_config
@@ -69,7 +69,7 @@ _HOMES = {
     "register_head": "jaxseg.heads",
     "register_loss": "jaxseg.training.losses",
     "register_metric": "jaxseg.evaluation.metrics",
-    "register_transform": "jaxseg.data.transforms",
+    "register_transform": "jaxseg.data.named_transforms",
     "overlay": "jaxseg.report.pictures",
     "save_mask": "jaxseg.report.image_files",
     "save_weights": "jaxseg.weights.load",

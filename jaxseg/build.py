@@ -17,7 +17,8 @@ from jaxseg.backbones import BACKBONES
 from jaxseg.config import Config, EvaluationConfig
 from jaxseg.data.border_weights import BorderWeights
 from jaxseg.data.catalog import DATASETS
-from jaxseg.data.transforms import TRANSFORMS, Chain, Checked, training_transforms
+from jaxseg.data.named_transforms import TRANSFORMS, Checked
+from jaxseg.data.transforms import Chain, training_transforms
 from jaxseg.errors import UserError, choose
 from jaxseg.evaluation.inference import Scores, create_scores
 from jaxseg.evaluation.metrics import check_metrics

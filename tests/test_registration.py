@@ -9,7 +9,7 @@ import pytest
 import jaxseg
 from jaxseg.backbones import BACKBONES
 from jaxseg.data.catalog import DATASETS
-from jaxseg.data.transforms import TRANSFORMS
+from jaxseg.data.named_transforms import TRANSFORMS
 from jaxseg.errors import UserError
 from jaxseg.evaluation.metrics import METRICS
 from jaxseg.experiment import import_experiment, load_config
