@@ -1,4 +1,4 @@
-"""Transforms by name, for `augment.transforms`, and a check of what a user's own return.
+"""Transforms by name, for `augment.transforms`, and a check of what they return.
 
 `TRANSFORMS` is the registry; `register_transform` adds to it.
 """
