@@ -44,11 +44,9 @@ def create_train_step(
 ) -> Any:
     """Return `train_step(state, batch) -> state, metrics`, jitted for the mesh.
 
-    The metrics are float32 scalars: loss, gradient_norm and learning_rate.
-
-    The state is donated: the one passed in must not be used again.  The loss is that of
-    the whole batch, so splitting it over devices or micro-batches changes nothing but
-    the statistics of batch normalisation, which are of the micro-batch.
+    The metrics are float32 scalars: loss, gradient_norm and learning_rate.  The state
+    is donated: the one passed in must not be used again.  The loss is that of the whole
+    batch; of a micro-batch are only the statistics of batch normalisation.
 
     Args:
       model: with `low_resolution(image, train)`, and perhaps `align_corners`.
@@ -77,16 +75,16 @@ def create_train_step(
         key = jax.random.fold_in(jax.random.key(seed), state.step)
         batch = _with_ignored(batch)
         of_all = loss.prepare(batch["label"], batch.get("weight"))
-        before = state.params, state.batch_stats
-        (value, stats), grads = gradient(*before, batch, key, of_all)
+        inputs = state.params, state.batch_stats, batch, key, of_all
+        (value, stats), grads = gradient(*inputs)
         metrics = _metrics(value, grads, schedule(state.step))
         state = _updated(state, grads, stats, optimizer, ema)
         # Keep the input's shardings; otherwise the next step would be recompiled.
         placed = shardings(state, mesh, split), replicated(mesh)
         return jax.lax.with_sharding_constraint((state, metrics), placed)
 
-    options = {"xla_gpu_deterministic_ops": True} if deterministic else None
-    return jax.jit(train_step, donate_argnums=0, compiler_options=options)
+    flags = {"xla_gpu_deterministic_ops": True} if deterministic else None
+    return jax.jit(train_step, donate_argnums=0, compiler_options=flags)
 
 
 Gradient = Callable[..., tuple[tuple[jax.Array, Any], Any]]

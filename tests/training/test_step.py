@@ -18,6 +18,7 @@ from jaxseg.parallel.mesh import (
     create_mesh,
     device_put,
     shard_batch,
+    shardings,
 )
 from jaxseg.segmenter import abstract_variables
 from jaxseg.training.losses import CrossEntropy
