@@ -47,8 +47,7 @@ def load_weights(
 ) -> dict[str, Any]:
     """Read weights into a model's variables.
 
-    Kernels of PyTorch and safetensors files lie as PyTorch has them, those of Keras and
-    NumPy files as Keras and we have them (HWIO), whatever their names.
+    Kernels of PyTorch and safetensors files lie as in PyTorch, others as in Keras (HWIO).
 
     Args:
       model: a segmenter or classifier.
@@ -59,9 +58,8 @@ def load_weights(
       names: "torchvision", "timm", "smp" or "jaxseg"; a table of rules; a mapping or
         function from a path of ours, `params/head/classifier/kernel`, to a name in the
         file.  None tries all.
-      strict: refuse a file that does not fit exactly; otherwise take what fits and log
-        the rest.
-      variables: what to keep where nothing fits; None draws it with seed 0.
+      strict: refuse what does not fit exactly; else take what fits and log the rest.
+      variables: kept where nothing fits; None draws them with seed 0.
       bgr: the weights want blue first; the convolution that reads the image is turned.
       key: see `read_weights`.
       allow_nonfinite: see `read_weights`.
@@ -71,8 +69,8 @@ def load_weights(
       Variables for `model.apply`, float32.
 
     Raises:
-      UserError: the file is missing, damaged or hostile, or does not fit; or the model
-        computes otherwise than the library whose weights they are.
+      UserError: the file is missing, damaged or hostile, does not fit, or is of a model
+        that computes otherwise.
     """
     layout = prefix = ""
     if isinstance(file, Mapping):
