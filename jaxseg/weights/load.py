@@ -45,7 +45,7 @@ def load_weights(
     allow_nonfinite: bool = False,
     log: Callable[[str], None] = _log,
 ) -> dict[str, Any]:
-    """Read weights into a model's variables.
+    """Read weights into a model's variables, float32, for its `apply`.
 
     Kernels of PyTorch and safetensors files lie as in PyTorch, others as in Keras (HWIO).
 
@@ -64,9 +64,6 @@ def load_weights(
       key: see `read_weights`.
       allow_nonfinite: see `read_weights`.
       log: is told what was left out and what did not fit.
-
-    Returns:
-      Variables for `model.apply`, float32.
 
     Raises:
       UserError: the file is missing, damaged or hostile, does not fit, or is of a model

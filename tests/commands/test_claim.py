@@ -282,9 +282,9 @@ def test_the_remedies_that_a_refusal_names_work(short, run, data, tmp_path):
 def test_a_warm_up_in_steps_goes_on_as_the_same_share_of_the_steps(short, tmp_path):
     in_steps = replaced(short, "optimizer", warmup_steps=1)
     train(in_steps, tmp_path / "run")
-    train(replaced(short, "optimizer", warmup_steps=0.5), tmp_path / "run")
-    with pytest.raises(UserError, match=r"optimizer.warmup_steps 0\.5, not 0\.1"):
-        train(replaced(short, "optimizer", warmup_steps=0.1), tmp_path / "run")
+    train(replaced(short, "optimizer", warmup_ratio=0.5), tmp_path / "run")
+    with pytest.raises(UserError, match=r"optimizer.warmup_ratio 0\.5, not 0\.1"):
+        train(replaced(short, "optimizer", warmup_ratio=0.1), tmp_path / "run")
 
 
 def test_an_evaluation_on_other_data_says_so_and_leaves_the_run_alone(
