@@ -47,7 +47,7 @@ def load_weights(
 ) -> dict[str, Any]:
     """Read weights into a model's variables, float32, for its `apply`.
 
-    Kernels of PyTorch and safetensors files lie as in PyTorch, others as in Keras (HWIO).
+    Kernels of PyTorch and safetensors files lie as in PyTorch, others as in Keras.
 
     Args:
       model: a segmenter or classifier.
