@@ -62,7 +62,7 @@ def stream(
     **_: Any,
 ) -> Prepared:
     """Build ours."""
-    from jaxseg.data.pipeline import KeptSamples, TrainingStream
+    from jaxseg.data.pipeline import CachedSamples, TrainingStream
     from jaxseg.data.transforms import training_transforms
 
     samples = open_dataset(DataConfig(name=data, root=root)).samples("train")
@@ -71,7 +71,7 @@ def stream(
     )
     threads = DataConfig().threads
     memory = 0 if "first epoch" in contender else DataConfig().memory
-    samples = KeptSamples(samples, memory)
+    samples = CachedSamples(samples, memory)
     source = TrainingStream(
         samples, transform, batch_size=batch, seed=0, threads=threads
     )
@@ -225,23 +225,15 @@ def wait(options: argparse.Namespace) -> None:
     """Print what the data costs of a training step."""
     import jax
 
-    from jaxseg.commands.setup import Setup
-    from jaxseg.data.pipeline import KeptSamples, TrainingStream
     from jaxseg.parallel.mesh import shard_batch
+    from jaxseg.trainer.trainer import Trainer
 
     config: Config = load_config(options.config, options.extra)
-    training = Setup(config)
-    state = training.initial_state(fresh=False)
-    step = training.train_step()
-    source = TrainingStream(
-        KeptSamples(training.train_samples, config.data.memory),
-        training.transform,
-        batch_size=config.train.batch_size,
-        seed=config.seed,
-        threads=config.data.threads,
-    )
+    training = Trainer(config)
+    training.initialize(weights=False)
+    state, step, source = training.state, training.compile(), training.create_stream()
     held = shard_batch(next(source), training.mesh)
-    for _ in range(len(training.train_samples) // config.train.batch_size):
+    for _ in range(len(training.data.training) // config.train.batch_size):
         next(source)
 
     def block(steps: int, fed: bool) -> tuple[float, float]:

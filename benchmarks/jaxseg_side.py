@@ -31,9 +31,9 @@ from jaxseg.models import create_model
 from jaxseg.parallel.mesh import (
     BATCH_AXIS,
     create_mesh,
-    place,
-    placement,
+    device_put,
     shard_batch,
+    shardings,
 )
 from jaxseg.segmenter import Segmenter, abstract_variables
 from jaxseg.training.losses import CrossEntropy
@@ -99,7 +99,7 @@ def compiled_training(
             leaf.shape, leaf.dtype, sharding=place
         ),
         state,
-        placement(state, mesh),
+        shardings(state, mesh),
     )
     compiled = step.lower(state, batch).compile()  # type: ignore[attr-defined]
     return compiled, state, batch
@@ -136,7 +136,7 @@ def train_step(**settings: Any) -> Prepared:
     variables = read_weights(build(case, auxiliary=True), case)
     check = {"logits": _logits(case, variables, auxiliary=True)}
     step, optimizer = training(case, mesh)
-    state = place(fresh_state(variables, optimizer), mesh)
+    state = device_put(fresh_state(variables, optimizer), mesh)
     image, label = case.arrays()
     valid = np.ones(case.batch, bool)
     batch = shard_batch({"image": image, "label": label, "valid": valid}, mesh)

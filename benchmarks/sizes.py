@@ -28,12 +28,12 @@ from benchmarks.document import markdown, put
 from jaxseg.config import DataConfig
 from jaxseg.data.catalog import Dataset, open_dataset
 from jaxseg.data.labels import IGNORE
-from jaxseg.data.pipeline import KeptSamples, TrainingStream
+from jaxseg.data.pipeline import CachedSamples, TrainingStream
 from jaxseg.data.transforms import training_transforms
 from jaxseg.evaluation.inference import create_scores
 from jaxseg.heads import HEADS
 from jaxseg.models import create_model
-from jaxseg.parallel.mesh import create_mesh, place, shard_batch
+from jaxseg.parallel.mesh import create_mesh, device_put, shard_batch
 from jaxseg.report.console import note
 from jaxseg.segmenter import Segmenter
 from jaxseg.training.losses import LOSSES
@@ -100,7 +100,10 @@ def train(model: Segmenter, dataset: Dataset) -> Any:
         (CROP, CROP), scale=(0.5, 1.0), max_class_share=1.0, mean=model.mean
     )
     stream = TrainingStream(
-        KeptSamples(dataset.samples("train"), 512), transform, batch_size=BATCH, seed=0
+        CachedSamples(dataset.samples("train"), 512),
+        transform,
+        batch_size=BATCH,
+        seed=0,
     )
     schedule = SCHEDULES["poly"](2e-3, 0.0, STEPS, 20, 0.9)
     optimizer = create_optimizer("adamw", schedule, weight_decay=1e-4, clip_norm=1.0)
@@ -114,7 +117,7 @@ def train(model: Segmenter, dataset: Dataset) -> Any:
         mean=model.mean,
         std=model.std,
     )
-    state = place(create_state(model, optimizer, 0, (CROP, CROP)), mesh)
+    state = device_put(create_state(model, optimizer, 0, (CROP, CROP)), mesh)
     loss = 0.0
     for _, batch in zip(range(STEPS), stream, strict=False):
         state, metrics = step(state, shard_batch(batch, mesh))

@@ -34,11 +34,14 @@ if TYPE_CHECKING:
     from jaxseg.predictor import Predictor
     from jaxseg.report.image_files import save_mask
     from jaxseg.report.pictures import overlay
+    from jaxseg.trainer.callbacks import Callback
+    from jaxseg.trainer.trainer import Trainer
     from jaxseg.training.losses import Loss, register_loss
     from jaxseg.weights.load import load_weights, save_weights
 
 _HOMES = {
     "AugmentConfig": "jaxseg.config",
+    "Callback": "jaxseg.trainer.callbacks",
     "Config": "jaxseg.config",
     "DataConfig": "jaxseg.config",
     "EvaluationConfig": "jaxseg.config",
@@ -49,6 +52,7 @@ _HOMES = {
     "OptimizerConfig": "jaxseg.config",
     "Predictor": "jaxseg.predictor",
     "TrainConfig": "jaxseg.config",
+    "Trainer": "jaxseg.trainer.trainer",
     "UserError": "jaxseg.errors",
     "create_classifier": "jaxseg.models",
     "create_model": "jaxseg.models",
@@ -69,6 +73,7 @@ _HOMES = {
 
 __all__ = [
     "AugmentConfig",
+    "Callback",
     "Config",
     "DataConfig",
     "EvaluationConfig",
@@ -79,6 +84,7 @@ __all__ = [
     "OptimizerConfig",
     "Predictor",
     "TrainConfig",
+    "Trainer",
     "UserError",
     "__version__",
     "create_classifier",

@@ -35,10 +35,11 @@ FLOORS = {
     "run": 10,
     "initial_weights": 11,
     "predictor": 11,
-    "commands": 12,
-    "cli": 13,
-    "__init__": 13,
-    "__main__": 14,
+    "trainer": 12,
+    "commands": 13,
+    "cli": 14,
+    "__init__": 14,
+    "__main__": 15,
 }
 """One line a folder or file of the package.  An import goes to a lower floor; what lies
 on the same one is blind to each other."""

@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from jaxseg.config import Config, EvaluationConfig
+from jaxseg.evaluation.window_plan import smaller_window
 from jaxseg.schema import replaced
 
 NAMES = (
@@ -44,13 +45,3 @@ def less_memory(window: int) -> str:
     if smaller := smaller_window(window):
         return f"give --window {smaller}, which takes images in parts"
     return "give --crf 0 and --scales 1, or shrink the images"
-
-
-def smaller_window(window: int) -> int:
-    """Return the side of a window that takes less memory; 0 if there is none.
-
-    Args:
-      window: the one that takes too much; 0 is the whole image.
-    """
-    half = (window or 1024) // 2
-    return half if half >= 64 else 0

@@ -15,17 +15,61 @@ from jaxseg.build import describe_model
 from jaxseg.config import Config
 from jaxseg.data.pipeline import Samples
 from jaxseg.nn import cpu_kernels
+from jaxseg.parallel.distributed import broadcast_from_primary
+from jaxseg.parallel.mesh import gather
 from jaxseg.paths import replace_text, user_path
 from jaxseg.predictor import Predictor
+from jaxseg.report.console import note
 from jaxseg.report.image_files import file_names, save_picture
 from jaxseg.report.page import write_report
 from jaxseg.report.sheets import Sheet, comparison
 from jaxseg.run import Run
 from jaxseg.schema import to_json
+from jaxseg.segmenter import count_parameters
+from jaxseg.trainer.trainer import Trainer
+from jaxseg.training.checkpoint import Checkpoints
+from jaxseg.training.state import fingerprint
 from jaxseg.version import __version__
 
 PICTURES = 8
 """Number of samples in a report."""
+
+
+def finish(trainer: Trainer, run: Run, checkpoints: Checkpoints) -> dict[str, Any]:
+    """Measure the best checkpoint; write results, pictures and the report.
+
+    Args:
+      trainer: after `fit`.
+      run: the folder.
+      checkpoints: of the run.
+
+    Returns:
+      The content of `results.json`.
+    """
+    config, state = trainer.config, trainer.state
+    assert state is not None
+    step, variables, evaluation = trainer.best(checkpoints)
+    results = {
+        **describe_run(config),
+        "step": step,
+        "split": config.data.eval_split,
+        **evaluation.figures(trainer.data.dataset.labels.names),
+        "trained_steps": trainer.step,
+        "parameters": count_parameters(trainer.model),
+        "parameters_sha256": fingerprint(gather(state.params, trainer.mesh)),
+        "device": describe_devices(trainer.mesh, config.model.dtype),
+        "versions": versions(),
+    }
+    variables = gather(variables, trainer.mesh)
+
+    def write() -> str:
+        predictor = Predictor.of_run(run, trainer.model, variables)
+        return str(write_results(run, results, predictor, trainer.data.evaluation))
+
+    page = broadcast_from_primary(write)
+    miou = "-" if results["miou"] is None else f"{results['miou']:.4f}"
+    note(f"best: step {step}, mean IoU {miou}; report in {page}")
+    return results
 
 
 def write_results(

@@ -39,61 +39,60 @@ class Samples(Protocol):
 
 
 MOST_THREADS = 8
-"""Where they are not counted by hand; Python lets one of them speak at a time."""
+"""Default upper bound; beyond it Python's global lock serialises the threads."""
 
-ALONE = 128 * 128
-"""Pixels of a crop up to which one thread is faster than two, once nothing is decoded:
-they hand Python to each other for every small change to an image."""
-
+SMALL_CROP = 128 * 128
+"""Pixels of a crop up to which one thread is faster than several, once nothing has to
+be decoded: they would spend more time on exchanging Python's lock than on the crop."""
 
 ENDLESS = 2**52
-"""Samples of a stream that nobody sees the end of.  Grain counts batches with floats,
-which are exact up to here: its own endless repeat cannot be cut in batches of one."""
+"""Number of samples of an endless stream.  Grain counts batches with floats, which are
+exact up to here; its own endless repeat cannot be cut into batches of one."""
 
 
-def _reading(threads: int) -> grain.ReadOptions:
+def _read_options(threads: int) -> grain.ReadOptions:
     if not threads:
         cores = os.sched_getaffinity(0) if hasattr(os, "sched_getaffinity") else ()
         threads = min(MOST_THREADS, len(cores) or os.cpu_count() or 1)
     return grain.ReadOptions(num_threads=threads, prefetch_buffer_size=max(4, threads))
 
 
-class KeptSamples:
-    """Samples of which as many as fit stay in memory, decoded; safe for threads.
+class CachedSamples:
+    """Decoded samples, of which as many as fit stay in memory; safe for threads.
 
-    Every sample of an epoch is read once, so any of them are as good to keep as others:
-    the first that come stay.  Their arrays cannot be written to.
+    Every sample is read once an epoch, so it does not matter which of them are kept:
+    the first ones that are read stay.  Their arrays cannot be written to.
     """
 
     def __init__(self, samples: Samples, mebibytes: int) -> None:
-        """Read `samples`, and keep arrays of `mebibytes` in all at most."""
+        """Read `samples`, and keep arrays of at most `mebibytes` in all."""
         self._samples = samples
         self._left = mebibytes * 2**20
-        self._kept: dict[int, dict[str, Any]] = {}
+        self._cached: dict[int, dict[str, Any]] = {}
         self._lock = threading.Lock()
 
     def __len__(self) -> int:
         """Return the number of samples."""
         return len(self._samples)
 
-    def complete(self) -> bool:
+    def is_full(self) -> bool:
         """Whether all samples are in memory."""
-        return len(self._kept) == len(self._samples)
+        return len(self._cached) == len(self._samples)
 
     def __getitem__(self, index: Any) -> Any:
         """Return a sample."""
         index = int(index)
-        if index in self._kept:
-            return self._kept[index]
+        if index in self._cached:
+            return self._cached[index]
         sample = self._samples[index]
         arrays = [value for value in sample.values() if isinstance(value, np.ndarray)]
         size = sum(array.nbytes for array in arrays)
         with self._lock:
-            if size <= self._left and index not in self._kept:
+            if size <= self._left and index not in self._cached:
                 for array in arrays:
                     array.flags.writeable = False
                 self._left -= size
-                self._kept[index] = sample
+                self._cached[index] = sample
         return sample
 
 
@@ -118,8 +117,9 @@ class TrainingStream:
           transform: makes every sample the same size.
           batch_size: global; each process gets its share.
           seed: of order and augmentation.
-          threads: that read and augment; 0 is one a core, `MOST_THREADS` at most, and
-            one alone for small crops as soon as all of a `KeptSamples` is in memory.
+          threads: that read and augment; 0 is one a core, at most `MOST_THREADS`, and
+            one for crops of at most `SMALL_CROP` pixels as soon as all samples of a
+            `CachedSamples` are in memory.
           process_index: of this process.
           process_count: number of processes.
 
@@ -141,8 +141,9 @@ class TrainingStream:
             }
             return {**arrays, "valid": np.True_}
 
-        # Augmented before it is shared out: a sample's randomness is that of its place
-        # in the global order.  Everything is lazy, so only this process' rows are read.
+        # Augment before the rows are shared out, so that a sample's randomness depends
+        # on its place in the global order alone.  All of this is lazy: only the rows of
+        # this process are read.
         order = grain.MapDataset.source(samples).seed(seed).shuffle()
         order = order.repeat(ENDLESS // len(samples))
         share = batch_size // process_count
@@ -152,10 +153,10 @@ class TrainingStream:
                 _Rows(augmented, batch_size, process_index * share, share)
             )
         self._batches = augmented.batch(share)
-        self._iterator = self._read(threads)
-        self._being_kept = None
-        if isinstance(samples, KeptSamples) and not threads:
-            self._being_kept = samples
+        self._iterator = self._start(threads)
+        self._filling: CachedSamples | None = None
+        if isinstance(samples, CachedSamples) and not threads:
+            self._filling = samples
 
     def __iter__(self) -> Iterator[Batch]:
         """Return itself."""
@@ -164,17 +165,29 @@ class TrainingStream:
     def __next__(self) -> Batch:
         """Return the next batch."""
         batch = next(self._iterator)
-        if self._being_kept is not None and self._being_kept.complete():
-            self._being_kept = None
-            if batch["label"][0].size <= ALONE:
-                place = self.state()
-                self._iterator.close()
-                self._iterator = self._read(1)
-                self.restore(place)
+        if self._filling is not None and self._filling.is_full():
+            self._filling = None
+            if batch["label"][0].size <= SMALL_CROP:
+                self._continue_with_one_thread()
         return batch
 
-    def _read(self, threads: int) -> Any:
-        return iter(self._batches.to_iter_dataset(_reading(threads)))
+    def _continue_with_one_thread(self) -> None:
+        """Replace the iterator by one with a single thread, at the same position.
+
+        In the first epoch several threads decode the samples.  Once all samples are in
+        memory there is only augmentation left, and one thread alone is faster for small
+        crops.  Grain fixes the number of threads of an iterator when it starts, so a
+        new iterator is needed.  Its state is one integer, and a sample depends on its
+        position alone: the batches are the same.
+        """
+        position = self.state()
+        self._iterator.close()
+        self._iterator = self._start(1)
+        self.restore(position)
+
+    def _start(self, threads: int) -> Any:
+        """Return an iterator from the first batch on."""
+        return iter(self._batches.to_iter_dataset(_read_options(threads)))
 
     def state(self) -> dict[str, Any]:
         """Return where the stream stands, as JSON-able values."""
@@ -240,7 +253,7 @@ def evaluation_batches(
       batch_size: largest global batch, rounded up to `unit`.
       multiple: sizes are padded to multiples of this.
       smallest: and to at least this.
-      threads: that read; 0 is one a core, `MOST_THREADS` at most.
+      threads: that read; 0 is one a core, at most `MOST_THREADS`.
       process_index: of this process.
       process_count: number of processes.
       unit: every global batch is a multiple of this (the number of devices).
@@ -273,4 +286,4 @@ def evaluation_batches(
         return EvaluationBatch(tuple(indices), tuple(shapes), arrays)
 
     dataset = grain.MapDataset.source(plan).map(read)
-    yield from dataset.to_iter_dataset(_reading(threads))
+    yield from dataset.to_iter_dataset(_read_options(threads))

@@ -19,10 +19,10 @@ from jaxseg.evaluation.metrics import Confusion, confusion_matrix
 from jaxseg.evaluation.windows import WindowedScores
 from jaxseg.parallel.mesh import (
     batch_devices,
+    constrain,
     replicated,
     shard_batch,
     split_rows,
-    spread,
 )
 from jaxseg.segmenter import SIZE_MULTIPLE, SMALLEST
 
@@ -107,7 +107,7 @@ def create_evaluation_step(
         return _windowed_step(scores, num_classes, mesh)
 
     def step(variables: Any, batch: Mapping[str, jax.Array]) -> jax.Array:
-        batch = spread(batch, mesh)
+        batch = constrain(batch, mesh)
         with split_rows(mesh):
             found = scores(variables, batch["image"])
         return _count(found, batch, num_classes)
@@ -157,7 +157,7 @@ def evaluate(
     batch_size: int = 8,
     multiple: int = SIZE_MULTIPLE,
     threads: int = 0,
-    between: Callable[[], None] = lambda: None,
+    on_batch: Callable[[], None] = lambda: None,
     done: Callable[[int], None] = lambda images: None,
 ) -> Evaluation:
     """Count every image of a split once.
@@ -172,7 +172,7 @@ def evaluate(
       batch_size: global; of a step that takes one each, the number of devices.
       multiple: sides are padded to multiples of this by reflection; 1 pads none.
       threads: that read; 0 is one a core, up to some.
-      between: called before each batch; what it raises ends the evaluation.
+      on_batch: called before each batch; what it raises ends the evaluation.
       done: called with the number of images that are done, of all processes.
     """
     start, processes = time.perf_counter(), jax.process_count()
@@ -189,7 +189,7 @@ def evaluate(
         unit=batch_devices(mesh),
     )
     for batch in batches:
-        between()
+        on_batch()
         counts = step.count(variables, batch.arrays)
         if pending is not None:  # one behind, so that the device never waits
             total += np.asarray(pending)

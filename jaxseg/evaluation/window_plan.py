@@ -126,3 +126,13 @@ def starts(size: int, window: int) -> tuple[int, ...]:
     if size <= window:
         return (0,)
     return (*range(0, size - window, max(1, window * 2 // 3)), size - window)
+
+
+def smaller_window(window: int) -> int:
+    """Return the side of a window that takes less memory; 0 if there is none.
+
+    Args:
+      window: the one that takes too much; 0 is the whole image.
+    """
+    half = (window or 1024) // 2
+    return half if half >= 64 else 0

@@ -1,37 +1,40 @@
-"""Several processes, one run: starting them, and what only the first of them does.
+"""Several processes, one run: starting them, and what only the primary one does.
 
-Every process computes its part of each batch.  The first one also writes: data, run
-folder, checkpoints, report.  What it finds out is told to the others, errors included,
-so that all go on or all stop.
+Every process computes its part of each batch.  The primary process, which is number 0,
+also writes: data, run folder, checkpoints, report.  It tells the others what it finds
+out, errors included, so that all of them go on or all of them stop.
 """
 
 from __future__ import annotations
 
-import contextlib
-import itertools
 import json
 import os
 import re
 import sys
+import threading
 import time
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any, NoReturn
 
 import jax
-from jax._src.distributed import global_state  # the key-value store has no public name
+import numpy as np
+from jax.experimental import multihost_utils
 
 from jaxseg.errors import UserError
 
 HEARTBEAT = 30
 """Seconds of silence after which a process counts as dead."""
 
-PATIENCE = 24 * 3600
-"""Seconds that the others wait for the first, which may be preparing data."""
+INTERVAL = 5.0
+"""Seconds between the primary process' messages that it is still busy.  Collective
+operations time out (in gloo after minutes), so no process waits in one for longer."""
 
 FAREWELL = 5
-"""Seconds that a process which fails waits for others to fail likewise."""
+"""Seconds that the primary process lets the others end before it, after a failure."""
 
-_numbers = itertools.count()
+_BUSY = 0
+"""Length of a message that is not there yet; a message in JSON is never empty."""
 
 
 def start(
@@ -81,55 +84,93 @@ def _check_address(coordinator: str) -> None:
         )
 
 
-def several() -> bool:
+def is_distributed() -> bool:
     """Whether other processes take part."""
     return jax.process_count() > 1
 
 
-def is_first() -> bool:
+def is_primary() -> bool:
     """Whether this is the process that writes."""
     return jax.process_index() == 0
 
 
-def from_first(call: Callable[[], Any]) -> Any:
-    """Call a function in the first process and return its result in all of them.
+def broadcast_from_primary(call: Callable[[], Any]) -> Any:
+    """Call a function in the primary process and return its result in all processes.
 
-    All must come here in the same order.
+    All processes must call this in the same order.  The call may take hours: the others
+    are told every `INTERVAL` seconds to wait on.
 
     Args:
-      call: gives a JSON-able value.
+      call: returns a value that JSON can represent; only called in the primary process.
 
     Raises:
       UserError: what `call` raised, in every process.
+      RuntimeError: another process has ended.
     """
-    if not several():
+    if not is_distributed():
         return call()
-    client: Any = global_state.client
-    key = f"jaxseg/{next(_numbers)}"
-    if is_first():
+    message = json.loads(_send(call) if is_primary() else _receive())
+    if "error" in message:
+        raise UserError(message["error"])
+    return message["value"]
+
+
+def _send(call: Callable[[], Any]) -> bytes:
+    """Call, and broadcast the result or its error; another thread says "busy"."""
+    finished = threading.Event()
+
+    def say_busy() -> None:
+        while not finished.wait(INTERVAL):
+            _broadcast_length(_BUSY)
+
+    with ThreadPoolExecutor(1, "busy") as pool:
+        saying = pool.submit(say_busy)
         try:
-            said = {"value": call()}
-        except UserError as error:
-            said = {"error": str(error)}
-        client.key_value_set(key, json.dumps(said))
-    else:
-        said = json.loads(client.blocking_key_value_get(key, PATIENCE * 1000))
-    if "error" in said:
-        raise UserError(said["error"])
-    return said["value"]
+            message = _result(call)
+        finally:
+            finished.set()
+        saying.result()  # raises if a process that should have heard it has ended
+    _broadcast_length(len(message))
+    return _broadcast_bytes(message, len(message))
 
 
-def leave(code: int) -> NoReturn:
+def _receive() -> bytes:
+    """Wait for what the primary process sends, however long it is busy."""
+    length = _BUSY
+    while length == _BUSY:
+        length = _broadcast_length(_BUSY)
+    return _broadcast_bytes(b"", length)
+
+
+def _result(call: Callable[[], Any]) -> bytes:
+    """Return the value of a call, or the line that says its error, as JSON."""
+    try:
+        message = {"value": call()}
+    except UserError as error:
+        message = {"error": str(error)}
+    return json.dumps(message).encode()
+
+
+def _broadcast_length(length: int) -> int:
+    return int(multihost_utils.broadcast_one_to_all(np.int32(length)))
+
+
+def _broadcast_bytes(message: bytes, length: int) -> bytes:
+    """Broadcast bytes, padded to a power of two so that few programs are compiled."""
+    padded = np.zeros(1 << (length - 1).bit_length(), np.uint8)
+    padded[: len(message)] = np.frombuffer(message, np.uint8)
+    return multihost_utils.broadcast_one_to_all(padded)[:length].tobytes()
+
+
+def abort(code: int) -> NoReturn:
     """End this process after a failure, whatever the others do.
 
-    jax would wait for them, and they for this one.  If all fail alike they leave
-    together; the first is the last to go, since jax kills those that lose it.
+    An ordinary exit would wait for the others, and they for this one.  The primary
+    process goes last: it coordinates the others, and jax kills those that lose it,
+    while they may still have the same failure to report.
     """
-    client: Any = global_state.client
-    with contextlib.suppress(RuntimeError):  # some are gone, or not yet here
-        client.wait_at_barrier("jaxseg/leave", FAREWELL * 1000)
-    if is_first():
-        time.sleep(1)
     sys.stdout.flush()
     sys.stderr.flush()
+    if is_primary():
+        time.sleep(FAREWELL)
     os._exit(code)

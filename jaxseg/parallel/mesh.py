@@ -64,8 +64,8 @@ def replicated(mesh: Mesh) -> NamedSharding:
 def shard_batch(batch: Mapping[str, np.ndarray], mesh: Mesh) -> dict[str, jax.Array]:
     """Put this host's part of a batch on its devices, as one global array a leaf.
 
-    Images that the devices do not divide go to each of them; `spread` then splits them
-    as evenly as it goes.
+    Images that the devices do not divide go to each of them; `constrain` then splits
+    them as evenly as possible.
     """
     leaves = {name: np.asarray(leaf) for name, leaf in batch.items()}
     devices = batch_devices(mesh) // jax.process_count()
@@ -98,7 +98,7 @@ def abstract_batch(
     return {name: leaf(*given) for name, given in leaves.items()}
 
 
-def spread(tree: Any, mesh: Mesh) -> Any:
+def constrain(tree: Any, mesh: Mesh) -> Any:
     """Split arrays `[B]` or `[B, H, ...]` over the mesh, inside a jitted function.
 
     B need not be divisible: the compiler pads and masks, and what is computed is that
@@ -131,7 +131,7 @@ def split_rows(mesh: Mesh) -> AbstractContextManager[None]:
     if bands == 1:
         return nullcontext()
 
-    def constrain(x: jax.Array, split: bool) -> jax.Array:
+    def place_rows(x: jax.Array, split: bool) -> jax.Array:
         axes = PartitionSpec(BATCH_AXIS, ROW_AXIS if split else None)
         return jax.lax.with_sharding_constraint(x, NamedSharding(mesh, axes))
 
@@ -142,7 +142,7 @@ def split_rows(mesh: Mesh) -> AbstractContextManager[None]:
         (x, *others), (span, stride) = args, reach
         rows = x.shape[1]
         split = rows % (bands * stride) == 0 and rows // bands >= max(span, 2)
-        return constrain(function(constrain(x, split), *others, **kwargs), split)
+        return place_rows(function(place_rows(x, split), *others, **kwargs), split)
 
     return nn.intercept_methods(call)
 
@@ -165,7 +165,7 @@ def _rows(sizes: Any) -> int:
     return sizes[0]
 
 
-def place(tree: Any, mesh: Mesh, split: bool = False) -> Any:
+def device_put(tree: Any, mesh: Mesh, split: bool = False) -> Any:
     """Put a tree on the mesh: whole on every device, or its large leaves split.
 
     Args:
@@ -174,7 +174,7 @@ def place(tree: Any, mesh: Mesh, split: bool = False) -> Any:
       split: as fully sharded data parallelism does (Zhao et al. 2023): it saves
         memory and costs an exchange in each step.
     """
-    return jax.device_put(tree, placement(tree, mesh, split))
+    return jax.device_put(tree, shardings(tree, mesh, split))
 
 
 def gather(tree: Any, mesh: Mesh) -> Any:
@@ -189,8 +189,8 @@ def gather(tree: Any, mesh: Mesh) -> Any:
     return jax.tree.map(np.asarray, whole)
 
 
-def placement(tree: Any, mesh: Mesh, split: bool = False) -> Any:
-    """Return the shardings of `place`, a function of the leaves' shapes alone."""
+def shardings(tree: Any, mesh: Mesh, split: bool = False) -> Any:
+    """Return the shardings of `device_put`, a function of the leaves' shapes alone."""
     # As XLA writes what it returns: else a second step would be a second program.
     axes = tuple(name for name in mesh.axis_names if mesh.shape[name] > 1)
     axis = axes[0] if len(axes) == 1 else axes

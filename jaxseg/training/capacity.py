@@ -1,8 +1,8 @@
 """Whether a training fits into memory, found out before its first step.
 
-A system that runs out of memory may end the process without a word, so the batch is
-compared with the host's memory before data is opened, and the compiled step, whose
-buffers XLA has laid out, with the device's before the run folder is made.
+A system that runs out of memory may end the process without a word.  The batch is
+therefore compared with the host's memory before data is opened, and the compiled step,
+whose buffers XLA has laid out, with the device's memory before the run folder is made.
 """
 
 from __future__ import annotations
@@ -15,14 +15,12 @@ import numpy as np
 from jax.sharding import Mesh
 
 from jaxseg import memory
-from jaxseg.config import Config
 from jaxseg.parallel import devices
-from jaxseg.parallel.distributed import several
 from jaxseg.parallel.mesh import abstract_batch
 from jaxseg.training.state import TrainState
 
 Leaves = dict[str, tuple[tuple[int, ...], Any]]
-"""Shape and dtype by name."""
+"""Shape and dtype of each array of a batch, by its name."""
 
 SMALLER = (
     "give a smaller --train.batch_size or --augment.crop, a larger --train.accumulate,"
@@ -31,59 +29,64 @@ SMALLER = (
 """What takes less memory in training."""
 
 
-def require_batch(config: Config) -> None:
+def batch_leaves(batch_size: int, crop: tuple[int, int], weighted: bool) -> Leaves:
+    """Return what a training batch of all hosts together holds.
+
+    Args:
+      batch_size: number of images.
+      crop: height and width of each image, pixels.
+      weighted: whether each pixel has a weight.
+    """
+    leaves: Leaves = {
+        "image": ((batch_size, *crop, 3), np.uint8),
+        "label": ((batch_size, *crop), np.uint8),
+        "valid": ((batch_size,), np.bool_),
+    }
+    if weighted:
+        leaves["weight"] = ((batch_size, *crop), np.float32)
+    return leaves
+
+
+def require_batch(leaves: Leaves) -> None:
     """Refuse a batch that the host's memory cannot hold, before it is read.
 
+    Args:
+      leaves: from `batch_leaves`.
+
     Raises:
-      UserError: it is larger than the memory that is free.
+      UserError: the batch is larger than the memory that is free.
     """
     memory.require(
-        _bytes(_leaves(config)) // jax.process_count(),
-        f"a batch of {_images(config)}",
+        _bytes(leaves) // jax.process_count(),
+        f"a batch of {_images(leaves)}",
         "give a smaller --train.batch_size or --augment.crop",
     )
 
 
-def compile_step(step: Any, state: TrainState, config: Config, mesh: Mesh) -> Any:
-    """Compile a training step and see whether its memory is there.
+def compile_step(step: Any, state: TrainState, leaves: Leaves, mesh: Mesh) -> Any:
+    """Compile a training step and refuse it if it needs more memory than there is.
 
     Args:
       step: from `create_train_step`.
-      state: on the mesh; its values are not looked at.
-      config: of the run.
+      state: on the mesh; its values are not waited for.
+      leaves: from `batch_leaves`.
       mesh: the devices.
 
     Returns:
       The compiled step, which is called like `step`.
 
     Raises:
-      UserError: it takes more memory than there is.
+      UserError: the step takes more memory than there is.
     """
-    leaves = _leaves(config)
     compiled = step.lower(state, abstract_batch(leaves, mesh)).compile()
     share = -(-_bytes(leaves) // mesh.size)
-    devices.require(compiled, share, f"a step of {_images(config)}", SMALLER)
+    devices.require(compiled, share, f"a step of {_images(leaves)}", SMALLER)
     return compiled
 
 
-def _images(config: Config) -> str:
-    height, width = config.augment.crop
-    return f"{config.train.batch_size} images of {height}x{width}"
-
-
-def _leaves(config: Config) -> Leaves:
-    """Return what a training batch of all hosts holds."""
-    images, crop = config.train.batch_size, config.augment.crop
-    leaves: Leaves = {
-        "image": ((images, *crop, 3), np.uint8),
-        "label": ((images, *crop), np.uint8),
-        "valid": ((images,), np.bool_),
-    }
-    if config.train.border_weight:
-        leaves["weight"] = ((images, *crop), np.float32)
-    if several():
-        leaves["stop"] = ((images,), np.bool_)
-    return leaves
+def _images(leaves: Leaves) -> str:
+    images, height, width, _ = leaves["image"][0]
+    return f"{images} images of {height}x{width}"
 
 
 def _bytes(leaves: Leaves) -> int:

@@ -19,7 +19,11 @@ from typing import Any
 import orbax.checkpoint as ocp
 
 from jaxseg.errors import UserError
-from jaxseg.parallel.distributed import from_first, is_first, several
+from jaxseg.parallel.distributed import (
+    broadcast_from_primary,
+    is_distributed,
+    is_primary,
+)
 from jaxseg.training.manifest import Manifest
 from jaxseg.training.state import TrainState, describe_difference
 
@@ -55,8 +59,8 @@ class Checkpoints:
         self._damaged: list[int] = []
         self._sealing: Future[None] | None = None
         self._thread = ThreadPoolExecutor(1, "seal")
-        self._writes = is_first() and not read_only
-        found = from_first(lambda: [asdict(each) for each in self._open()])
+        self._writes = is_primary() and not read_only
+        found = broadcast_from_primary(lambda: [asdict(each) for each in self._open()])
         self._manifests = {each["step"]: Manifest(**each) for each in found}
         self._orbax = ocp.AsyncCheckpointer(
             ocp.CompositeCheckpointHandler(
@@ -74,7 +78,7 @@ class Checkpoints:
         After a failed exchange between processes nothing is waited for: the save needs
         the others too, and one of them is gone.
         """
-        if several() and kind is not None and issubclass(kind, RuntimeError):
+        if is_distributed() and kind is not None and issubclass(kind, RuntimeError):
             return
         try:
             self.wait()
@@ -93,7 +97,7 @@ class Checkpoints:
           UserError: the folder cannot be written.
         """
         if not self._begun:
-            from_first(self._tidy)
+            broadcast_from_primary(self._tidy)
             self._begun = True
 
     def latest_step(self) -> int | None:
@@ -102,10 +106,10 @@ class Checkpoints:
 
     def best_step(self) -> int | None:
         """Return the intact step with the highest mean IoU, the newest of equals."""
-        return from_first(self._best_step)
+        return broadcast_from_primary(self._best_step)
 
     def miou(self, step: int) -> float | None:
-        """Return what `rate` noted of an intact step, or None."""
+        """Return what `record_score` noted of an intact step, or None."""
         return self._manifests[step].miou
 
     def save(self, state: TrainState, stream: dict[str, Any]) -> None:
@@ -128,7 +132,7 @@ class Checkpoints:
             self._orbax.save(self._path(step), args=args)
         self._sealing = self._thread.submit(self._seal, step)
 
-    def rate(self, step: int, miou: float) -> None:
+    def record_score(self, step: int, miou: float) -> None:
         """Note the mean IoU of a step that was saved.
 
         Raises:

@@ -14,14 +14,13 @@ from jax.sharding import Mesh
 from jaxseg.data.labels import IGNORE
 from jaxseg.nn.normalization import normalize_image
 from jaxseg.nn.remat import recompute_blocks
-from jaxseg.parallel.mesh import placement, replicated, split_rows, spread
+from jaxseg.parallel.mesh import constrain, replicated, shardings, split_rows
 from jaxseg.training.losses import Loss
 from jaxseg.training.state import TrainState
 
 Batch = Mapping[str, jax.Array]
-"""image uint8 `[B, H, W, 3]`, label `[B, H, W]`, valid bool `[B]`; by choice
-weight float32 `[B, H, W]`, a factor of each pixel's loss, and stop bool `[B]`, which
-comes back as one metric, so that all hosts hear what one was asked."""
+"""image uint8 `[B, H, W, 3]`, label uint8 `[B, H, W]`, valid bool `[B]`; optionally
+weight float32 `[B, H, W]`, a factor of each pixel's loss."""
 
 TrainStep = Callable[[TrainState, Batch], tuple[TrainState, dict[str, jax.Array]]]
 
@@ -64,7 +63,7 @@ def create_train_step(
       accumulate: number of micro-batches.
       remat: keep only the backbone's block outputs for the backward pass.
       seed: of dropout.
-      split: the state's large arrays are split over the devices (`mesh.place`).
+      split: the state's large arrays are split over the devices (`mesh.device_put`).
       deterministic: sums in a fixed order on GPUs too.
 
     Returns:
@@ -75,7 +74,7 @@ def create_train_step(
     def loss_sum(
         params: Any, stats: Any, batch: Batch, key: jax.Array, prepared: Any
     ) -> tuple[jax.Array, Any]:
-        batch = spread(batch, mesh)
+        batch = constrain(batch, mesh)
         image = normalize_image(batch["image"], mean, std)
         with split_rows(mesh):
             (logits, auxiliary), changed = model.apply(
@@ -125,7 +124,7 @@ def create_train_step(
     def train_step(
         state: TrainState, batch: Batch
     ) -> tuple[TrainState, dict[str, jax.Array]]:
-        label, stop = batch["label"].astype(jnp.int32), batch.get("stop")
+        label = batch["label"].astype(jnp.int32)
         valid = batch["valid"].reshape(-1, *(1 for _ in label.shape[1:]))
         label = jnp.where(valid, label, IGNORE)
         kept = {name: batch[name] for name in ("image", "weight") if name in batch}
@@ -150,11 +149,9 @@ def create_train_step(
             "gradient_norm": optax.tree.norm(grads),
             "learning_rate": jnp.asarray(schedule(state.step), jnp.float32),
         }
-        if stop is not None:
-            metrics["stop"] = stop.any()
         state = TrainState(state.step + 1, params, stats, opt_state, average)
-        # Where it lay before: the next step takes it as it is, and is the same program.
-        state = jax.lax.with_sharding_constraint(state, placement(state, mesh, split))
+        # Keep the input's shardings; otherwise the next step would be recompiled.
+        state = jax.lax.with_sharding_constraint(state, shardings(state, mesh, split))
         metrics = jax.lax.with_sharding_constraint(metrics, replicated(mesh))
         return state, metrics
 

@@ -10,12 +10,11 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from jaxseg.commands import setup
-from jaxseg.commands import train as loop
 from jaxseg.commands.evaluate import evaluate_run
 from jaxseg.commands.train import train
 from jaxseg.errors import UserError
 from jaxseg.locks import locked
+from jaxseg.parallel.mesh import create_mesh
 
 
 def replaced(config, section, **values):
@@ -257,12 +256,9 @@ def test_the_remedies_that_a_refusal_names_work(short, run, data, tmp_path):
     assert train(config, run).results["trained_steps"] == 2
 
 
-def test_a_warm_up_in_steps_goes_on_as_the_same_share_of_the_steps(
-    short, tmp_path, monkeypatch
-):
+def test_a_warm_up_in_steps_goes_on_as_the_same_share_of_the_steps(short, tmp_path):
     in_steps = replaced(short, "optimizer", warmup_steps=1)
     train(in_steps, tmp_path / "run")
-    monkeypatch.setattr(loop._Training, "run", None)  # it is finished
     train(replaced(short, "optimizer", warmup_steps=0.5), tmp_path / "run")
     with pytest.raises(UserError, match=r"optimizer.warmup_steps 0\.5, not 0\.1"):
         train(replaced(short, "optimizer", warmup_steps=0.1), tmp_path / "run")
@@ -307,16 +303,14 @@ def test_an_evaluation_whose_data_has_moved_says_how_to_name_it(
     ],
 )
 def test_one_image_at_a_time_is_resumed_bit_for_bit(
-    short, with_train, tmp_path, monkeypatch, devices, values
+    short, with_train, tmp_path, devices, values
 ):
-    create = setup.create_mesh
-    chosen = jax.devices()[:devices]
-    monkeypatch.setattr(setup, "create_mesh", lambda **_: create(chosen))
+    mesh = create_mesh(jax.devices()[:devices])
     config = replaced(with_train(short, steps=4, **values), "evaluation", batch_size=1)
     # The other schedules depend on the number of steps.
     config = replaced(config, "optimizer", schedule="constant")
-    whole = train(config, tmp_path / "whole").results
-    train(with_train(config, steps=2), tmp_path / "parts")
-    resumed = train(config, tmp_path / "parts").results
+    whole = train(config, tmp_path / "whole", mesh=mesh).results
+    train(with_train(config, steps=2), tmp_path / "parts", mesh=mesh)
+    resumed = train(config, tmp_path / "parts", mesh=mesh).results
     for name in ("parameters_sha256", "confusion"):
         assert resumed[name] == whole[name]

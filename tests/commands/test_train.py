@@ -10,17 +10,59 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from jaxseg.commands import setup
-from jaxseg.commands import train as loop
 from jaxseg.commands.claim import claimed
-from jaxseg.commands.train import Interrupted, train
+from jaxseg.commands.train import train
 from jaxseg.config import MeshConfig
 from jaxseg.data.catalog import open_dataset
 from jaxseg.errors import UserError
 from jaxseg.nn import cpu_kernels
-from jaxseg.report.events import MetricLog, read_metrics
+from jaxseg.parallel.mesh import create_mesh
+from jaxseg.report.events import read_metrics
 from jaxseg.run import Run
+from jaxseg.trainer.callbacks import Callback
+from jaxseg.trainer.trainer import Interrupted
 from jaxseg.weights.load import save_weights
+
+
+class Signal(Callback):
+    """Sends this process a signal as soon as the metrics of a step are read.
+
+    The next step is being taken then, or the evaluation of this step comes next.
+    """
+
+    def __init__(self, step, number):
+        self.step, self.number = step, number
+
+    def on_step(self, trainer, step, metrics):
+        if step == self.step:
+            os.kill(os.getpid(), self.number)
+
+
+class Refuse(Callback):
+    """Fails if anything is trained."""
+
+    def on_begin(self, trainer):
+        raise AssertionError("it trained")
+
+
+class Record(Callback):
+    """Notes all calls, with what `value` returns at that time."""
+
+    def __init__(self, value=lambda: None):
+        self.calls, self.metrics, self.value = [], [], value
+
+    def on_begin(self, trainer):
+        self.calls.append(("begin", trainer.step, self.value()))
+
+    def on_step(self, trainer, step, metrics):
+        self.metrics.append({"step": step, "split": "train", **metrics})
+        self.calls.append(("step", step, self.value()))
+
+    def on_evaluation(self, trainer, step, evaluation):
+        self.calls.append(("evaluation", step, self.value()))
+
+    def on_end(self, trainer):
+        self.calls.append(("end", trainer.step, self.value()))
 
 
 @pytest.fixture(scope="module")
@@ -72,35 +114,86 @@ def test_every_step_is_logged_once(run):
     assert [line["step"] for line in lines if line["split"] == "val"] == [3, 6]
 
 
-def test_a_finished_run_is_not_trained_again(run, tiny_config, monkeypatch):
-    def refuse(*_, **__):
-        raise AssertionError("it trained")
-
-    monkeypatch.setattr(loop._Training, "run", refuse)
+def test_a_finished_run_is_not_trained_again(run, tiny_config):
     before = json.loads((run / "results.json").read_text())
-    after = train(tiny_config, run).results
+    after = train(tiny_config, run, callbacks=[Refuse()]).results
     assert after["confusion"] == before["confusion"]
     assert after["parameters_sha256"] == before["parameters_sha256"]
 
 
+def test_a_callback_sees_begin_every_step_every_evaluation_and_end_in_order(
+    tiny_config, tmp_path
+):
+    record = Record()
+    train(tiny_config, tmp_path / "run", callbacks=[record])
+    steps = [("step", 1), ("step", 2), ("step", 3), ("evaluation", 3), ("step", 4)]
+    steps += [("step", 5), ("step", 6), ("evaluation", 6)]
+    expected = [("begin", 0), *steps, ("end", 6)]
+    assert [call[:2] for call in record.calls] == expected
+    logged = [line for line in read_metrics(tmp_path / "run") if "loss" in line]
+    assert record.metrics == logged
+
+
+def test_a_callback_is_told_the_end_after_an_error_too(tiny_config, tmp_path):
+    class Fails(Callback):
+        def on_step(self, trainer, step, metrics):
+            raise RuntimeError("broken callback")
+
+    record = Record()
+    with pytest.raises(RuntimeError, match="broken callback"):
+        train(tiny_config, tmp_path / "run", callbacks=[record, Fails()])
+    assert [name for name, *_ in record.calls] == ["begin", "step", "end"]
+
+
+@pytest.mark.parametrize("method", ["on_step", "on_evaluation"])
+def test_a_callback_stops_a_run_which_is_evaluated_and_resumed_as_if_it_had_not(
+    run, tiny_config, tmp_path, method
+):
+    """Asked for while step 4 is taken, or after the evaluation of step 3."""
+
+    class Stops(Callback):
+        pass
+
+    def stop(self, trainer, step, measured):
+        if step == 3:
+            trainer.stop()
+
+    setattr(Stops, method, stop)
+    at = 3
+    result = train(tiny_config, tmp_path / "run", callbacks=[Stops()])
+    assert result.results["trained_steps"] == at and result.results["step"] == at
+    assert (tmp_path / "run" / "report.html").exists()
+    record = Record()
+    resumed = train(tiny_config, tmp_path / "run", callbacks=[record]).results
+    assert record.calls[0][:2] == ("begin", at)
+    whole = json.loads((run / "results.json").read_text())
+    for name in ("parameters_sha256", "step", "miou", "confusion"):
+        assert resumed[name] == whole[name]
+    assert read_metrics(tmp_path / "run") == read_metrics(run)
+
+
+def test_a_run_that_is_stopped_between_evaluations_is_evaluated_there(
+    tiny_config, tmp_path
+):
+    class Stops(Callback):
+        def on_step(self, trainer, step, metrics):
+            if step == 1:
+                trainer.stop()
+
+    record = Record()
+    result = train(tiny_config, tmp_path / "run", callbacks=[record, Stops()])
+    assert result.results["step"] == result.results["trained_steps"] == 2
+    assert record.calls[-2][:2] == ("evaluation", 2)
+
+
 @pytest.mark.parametrize("at", [2, 3, 5])
 def test_an_interrupted_run_ends_with_the_same_parameters(
-    run, tiny_config, tmp_path, monkeypatch, at
+    run, tiny_config, tmp_path, at
 ):
     """SIGTERM in step `at`: saved, resumed, bit for bit as uninterrupted."""
-    original = loop.shard_batch
-    calls = []
-
-    def kill_at(batch, mesh):
-        calls.append(None)
-        if len(calls) == at:
-            os.kill(os.getpid(), signal.SIGTERM)
-        return original(batch, mesh)
-
-    monkeypatch.setattr(loop, "shard_batch", kill_at)
+    interrupt = Signal(at - 1, signal.SIGTERM)
     with pytest.raises(Interrupted, match=f"stopped at step {at}"):
-        train(tiny_config, tmp_path / "run")
-    monkeypatch.setattr(loop, "shard_batch", original)
+        train(tiny_config, tmp_path / "run", callbacks=[interrupt])
     resumed = train(tiny_config, tmp_path / "run").results
     whole = json.loads((run / "results.json").read_text())
     assert resumed["parameters_sha256"] == whole["parameters_sha256"]
@@ -117,28 +210,14 @@ def test_an_interrupted_run_ends_with_the_same_parameters(
 
 
 @pytest.mark.parametrize("split", [False, True])
-def test_a_run_moves_from_eight_devices_to_one(
-    run, tiny_config, tmp_path, monkeypatch, split
-):
+def test_a_run_moves_from_eight_devices_to_one(run, tiny_config, tmp_path, split):
     """Stopped at step 3 on eight, resumed on one: the same batches follow."""
-    original = loop.shard_batch
-    calls = []
-
-    def kill_at_three(batch, mesh):
-        calls.append(None)
-        if len(calls) == 3:
-            os.kill(os.getpid(), signal.SIGTERM)
-        return original(batch, mesh)
-
     mesh = MeshConfig(sharded_parameters=split)
     config = dataclasses.replace(tiny_config, mesh=mesh)
-    monkeypatch.setattr(loop, "shard_batch", kill_at_three)
+    interrupt = Signal(2, signal.SIGTERM)
     with pytest.raises(Interrupted, match="stopped at step 3"):
-        train(config, tmp_path / "run")
-    monkeypatch.setattr(loop, "shard_batch", original)
-    create = setup.create_mesh
-    monkeypatch.setattr(setup, "create_mesh", lambda **_: create(jax.devices()[:1]))
-    train(tiny_config, tmp_path / "run")
+        train(config, tmp_path / "run", callbacks=[interrupt])
+    train(tiny_config, tmp_path / "run", mesh=create_mesh(jax.devices()[:1]))
     moved, whole = (
         [line["loss"] for line in read_metrics(folder) if "loss" in line]
         for folder in (tmp_path / "run", run)
@@ -166,24 +245,13 @@ def test_a_cpu_without_kernels_is_told(
     assert "half as fast as could be: no compiler" in "".join(capsys.readouterr())
 
 
-@pytest.mark.parametrize("at", [1, 2])
-def test_an_interrupted_evaluation_is_made_up_for(
-    run, tiny_config, tmp_path, monkeypatch, at
-):
+@pytest.mark.parametrize("at", [3, 6])
+def test_an_interrupted_evaluation_is_made_up_for(run, tiny_config, tmp_path, at):
     """Ctrl-C in the evaluation of step 3 or 6: it ends at once, and is done again."""
-    original = loop.evaluate
-    calls = []
-
-    def interrupted(*args, between, **options):
-        calls.append(None)
-        if len(calls) == at:
-            os.kill(os.getpid(), signal.SIGINT)
-        return original(*args, between=between, **options)
-
-    monkeypatch.setattr(loop, "evaluate", interrupted)
-    with pytest.raises(Interrupted, match=f"stopped at step {3 * at}"):
-        train(tiny_config, tmp_path / "run")
-    monkeypatch.setattr(loop, "evaluate", original)
+    record, interrupt = Record(), Signal(at, signal.SIGINT)
+    with pytest.raises(Interrupted, match=f"stopped at step {at}"):
+        train(tiny_config, tmp_path / "run", callbacks=[record, interrupt])
+    assert ("evaluation", at, None) not in record.calls
     resumed = train(tiny_config, tmp_path / "run").results
     whole = json.loads((run / "results.json").read_text())
     for name in ("parameters_sha256", "step", "miou", "confusion"):
@@ -212,34 +280,24 @@ def test_two_trainers_in_one_folder_are_one_too_many(tiny_config, tmp_path):
     assert not list(tmp_path.iterdir())
 
 
-def test_nothing_is_compiled_after_the_first_epoch(
-    tiny_config, with_train, tmp_path, monkeypatch
-):
-    compiled, counts = [], {}
+def test_nothing_is_compiled_after_the_first_epoch(tiny_config, with_train, tmp_path):
+    compiled = []
 
     def listen(event, seconds, **_):
         if event == "/jax/core/compile/backend_compile_duration":
             compiled.append(seconds)
 
-    write = MetricLog.write
-
-    def count(log, step, split, values):
-        counts[step, split] = len(compiled)
-        write(log, step, split, values)
-
-    monkeypatch.setattr(MetricLog, "write", count)
+    record, steps = Record(lambda: len(compiled)), 24
+    config = with_train(tiny_config, steps=steps, eval_every=4, checkpoint_every=2)
     jax.monitoring.register_event_duration_secs_listener(listen)
     try:
-        steps = 24
-        train(
-            with_train(tiny_config, steps=steps, eval_every=4, checkpoint_every=2),
-            tmp_path,
-        )
+        train(config, tmp_path, callbacks=[record])
     finally:
         jax.monitoring.unregister_event_duration_listener(listen)
-    assert counts[1, "train"] > 0
-    assert len({counts[step, "train"] for step in range(5, steps + 1)}) == 1
-    assert len({counts[step, "val"] for step in range(4, steps + 1, 4)}) == 1
+    counts = {(name, step): count for name, step, count in record.calls}
+    assert counts["step", 1] > 0
+    assert len({counts["step", step] for step in range(5, steps + 1)}) == 1
+    assert len({counts["evaluation", step] for step in range(4, steps + 1, 4)}) == 1
 
 
 def test_another_experiment_in_the_folder_is_refused_and_nothing_changes(
@@ -256,23 +314,16 @@ def test_another_experiment_in_the_folder_is_refused_and_nothing_changes(
 
 
 def test_a_loss_that_is_no_number_stops_and_keeps_the_last_checkpoint(
-    tiny_config, tmp_path, monkeypatch
+    tiny_config, tmp_path
 ):
-    original = setup.compile_step
+    class Poison(Callback):
+        def on_step(self, trainer, step, metrics):
+            if step == 4:  # step 5 is taken: the loss of step 6 shows it
+                broken = jax.tree.map(lambda leaf: leaf * np.nan, trainer.state.params)
+                trainer.state = trainer.state.replace(params=broken)
 
-    def poisoned(*args, **kwargs):
-        step = original(*args, **kwargs)
-
-        def run_step(state, batch):
-            state, metrics = step(state, batch)
-            broken = metrics["loss"] * np.where(state.step >= 5, np.nan, 1.0)
-            return state, {**metrics, "loss": broken}
-
-        return run_step
-
-    monkeypatch.setattr(setup, "compile_step", poisoned)
-    with pytest.raises(UserError, match="the loss is nan at step 5"):
-        train(tiny_config, tmp_path / "run")
+    with pytest.raises(UserError, match="the loss is nan at step 6"):
+        train(tiny_config, tmp_path / "run", callbacks=[Poison()])
     steps = {path.name for path in (tmp_path / "run" / "checkpoints").iterdir()}
     assert "3" in steps and "6" not in steps
 

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from jaxseg.data import pipeline
 from jaxseg.data.labels import IGNORE
 from jaxseg.data.padding import group_by_size, pad_image, padded_size
-from jaxseg.data.pipeline import KeptSamples, TrainingStream, evaluation_batches
+from jaxseg.data.pipeline import CachedSamples, TrainingStream, evaluation_batches
 from jaxseg.errors import UserError
 
 
@@ -81,7 +81,7 @@ class Counted(Numbered):
 @pytest.mark.parametrize(("mebibytes", "kept"), [(0, 0), (2, 2), (100, 6)])
 def test_as_many_samples_as_fit_are_kept(mebibytes, kept):
     source = Counted(6)
-    samples = KeptSamples(source, mebibytes)
+    samples = CachedSamples(source, mebibytes)
     assert len(samples) == 6
     for _ in range(3):
         for index in range(6):
@@ -91,7 +91,7 @@ def test_as_many_samples_as_fit_are_kept(mebibytes, kept):
 
 
 def test_a_kept_sample_cannot_be_changed():
-    samples = KeptSamples(Numbered(3), 1)
+    samples = CachedSamples(Numbered(3), 1)
     with pytest.raises(ValueError, match="read-only"):
         samples[1]["image"][0] = 7
 
@@ -149,12 +149,12 @@ def test_a_restored_stream_continues_bit_for_bit(steps):
 def test_small_crops_in_memory_are_left_to_one_thread(
     monkeypatch, mebibytes, pixels, asked
 ):
-    threads, reading = [], pipeline._reading
-    monkeypatch.setattr(pipeline, "ALONE", pixels)
+    threads, reading = [], pipeline._read_options
+    monkeypatch.setattr(pipeline, "SMALL_CROP", pixels)
     monkeypatch.setattr(
-        pipeline, "_reading", lambda count: threads.append(count) or reading(count)
+        pipeline, "_read_options", lambda count: threads.append(count) or reading(count)
     )
-    samples = KeptSamples(Numbered(10), mebibytes)
+    samples = CachedSamples(Numbered(10), mebibytes)
     source = TrainingStream(samples, jitter, batch_size=4, seed=0)
     found = pairs(take(source, 12))
     assert threads == asked

@@ -9,10 +9,10 @@ from closeness import assert_close
 from jaxseg.errors import UserError
 from jaxseg.parallel.mesh import (
     check_batch_size,
+    constrain,
     create_mesh,
-    place,
+    device_put,
     shard_batch,
-    spread,
 )
 
 
@@ -47,7 +47,7 @@ def test_what_the_devices_do_not_divide_is_spread_as_evenly_as_it_goes(rows):
 
     @jax.jit
     def variance(batch):
-        image = jnp.tanh(spread(batch["image"], mesh))
+        image = jnp.tanh(constrain(batch["image"], mesh))
         return jnp.var(image), jnp.tanh(image).sum((1, 2))
 
     total, each = variance(shard_batch({"image": image}, mesh))
@@ -57,14 +57,14 @@ def test_what_the_devices_do_not_divide_is_spread_as_evenly_as_it_goes(rows):
 
 
 def test_a_state_is_whole_on_every_device():
-    tree = place({"w": np.arange(4)}, create_mesh())
+    tree = device_put({"w": np.arange(4)}, create_mesh())
     assert len(tree["w"].addressable_shards) == jax.device_count()
     assert tree["w"].addressable_shards[-1].data.shape == (4,)
 
 
 def test_large_leaves_are_split_along_their_longest_axis_that_fits():
     tree = {"large": np.zeros((30, 40, 64)), "small": np.zeros(64), "odd": np.zeros(99)}
-    split = place(tree, create_mesh(), split=True)
+    split = device_put(tree, create_mesh(), split=True)
     assert shapes(split["large"]) == {(30, 40, 8)}
     assert shapes(split["small"]) == {(64,)}
     assert shapes(split["odd"]) == {(99,)}

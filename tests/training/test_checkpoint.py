@@ -10,7 +10,7 @@ import optax
 import pytest
 
 from jaxseg.errors import UserError
-from jaxseg.parallel.mesh import create_mesh, place
+from jaxseg.parallel.mesh import create_mesh, device_put
 from jaxseg.training.checkpoint import Checkpoints
 from jaxseg.training.state import TrainState, fingerprint
 
@@ -33,7 +33,7 @@ def save_all(folder, steps):
         for step, miou in steps:
             checkpoints.save(make_state(step, step), {"next_index": step})
             if miou is not None:
-                checkpoints.rate(step, miou)
+                checkpoints.record_score(step, miou)
         checkpoints.wait()
         return checkpoints.latest_step(), checkpoints.best_step()
 
@@ -98,7 +98,7 @@ def test_a_state_saved_on_one_device_is_restored_on_eight(tmp_path):
     with Checkpoints(tmp_path) as checkpoints:
         checkpoints.save(make_state(1, 0.5), {})
         checkpoints.wait()
-        read, _ = checkpoints.restore(place(make_state(), create_mesh()), 1)
+        read, _ = checkpoints.restore(device_put(make_state(), create_mesh()), 1)
     assert len(read.params["b"].sharding.device_set) == 8
     np.testing.assert_array_equal(read.params["head"]["kernel"], 0.5)
 

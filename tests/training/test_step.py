@@ -10,7 +10,7 @@ from jaxseg.data.labels import IGNORE
 from jaxseg.evaluation.metrics import Confusion, confusion_matrix
 from jaxseg.models import create_model
 from jaxseg.nn.normalization import normalize_image
-from jaxseg.parallel.mesh import create_mesh, place, shard_batch
+from jaxseg.parallel.mesh import create_mesh, device_put, shard_batch
 from jaxseg.training.losses import CrossEntropy
 from jaxseg.training.optimizer import create_optimizer
 from jaxseg.training.state import create_state
@@ -44,7 +44,7 @@ class Harness:
         optimizer = create_optimizer("sgd", schedule)
         state = create_state(self.model, optimizer, 0, (40, 40), ema=ema > 0)
         split = options.get("split", False)
-        self.mesh, self.state = mesh, place(state, mesh, split)
+        self.mesh, self.state = mesh, device_put(state, mesh, split)
         self.step = create_train_step(
             self.model,
             optimizer,

@@ -1,0 +1,135 @@
+"""Callbacks: what watches a training, and may stop it.
+
+Those of every run are here too: the log of its metrics, and its progress on a terminal.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from jaxseg.evaluation.evaluate import Evaluation
+from jaxseg.parallel.distributed import is_primary
+from jaxseg.report.console import Progress
+from jaxseg.report.events import MetricLog
+
+if TYPE_CHECKING:  # it calls the callbacks
+    from jaxseg.trainer.trainer import Trainer
+
+
+class Callback:
+    """Watches a training, and may stop it; override the methods that you need.
+
+    Every process of a training calls its callbacks in the same order.
+    """
+
+    def on_begin(self, trainer: Trainer) -> None:
+        """Begin to train; `trainer.step` is the step that a resume goes on from."""
+
+    def on_step(
+        self, trainer: Trainer, step: int, metrics: Mapping[str, float]
+    ) -> None:
+        """See the metrics of a step, in order of the steps.
+
+        The device may be computing the next step already, so `trainer.step` and
+        `trainer.state` may be one step further.
+
+        Args:
+          trainer: the training.
+          step: number of the step, from 1.
+          metrics: loss, gradient_norm and learning_rate.
+        """
+
+    def on_evaluation(
+        self, trainer: Trainer, step: int, evaluation: Evaluation
+    ) -> None:
+        """See an evaluation of the state after a step, which is saved already.
+
+        A training that is killed before the score is recorded evaluates again, so this
+        may be called twice for a step.
+
+        Args:
+          trainer: the training, at this step.
+          step: the number of steps taken.
+          evaluation: `evaluation.confusion.mean_iou` and others.
+        """
+
+    def on_end(self, trainer: Trainer) -> None:
+        """End; called after an error too."""
+
+
+class MetricWriter(Callback):
+    """Writes the metrics of a run into its folder, in the primary process."""
+
+    def __init__(self, workdir: Path):
+        """Begin; nothing is written before the training does.
+
+        Args:
+          workdir: the run folder.
+        """
+        self._workdir, self._log = workdir, None
+
+    def on_begin(self, trainer: Trainer) -> None:
+        """Open the log, without what a resumed run is going to measure again."""
+        if is_primary():
+            self._log = MetricLog(self._workdir, trainer.step)
+
+    def on_step(
+        self, trainer: Trainer, step: int, metrics: Mapping[str, float]
+    ) -> None:
+        """Write the metrics of every `train.log_every`th step, and of the last."""
+        options = trainer.config.train
+        if self._log and (step % options.log_every == 0 or step == options.steps):
+            self._log.write(step, "train", metrics)
+
+    def on_evaluation(
+        self, trainer: Trainer, step: int, evaluation: Evaluation
+    ) -> None:
+        """Write what the evaluation measured."""
+        confusion = evaluation.confusion
+        values = {
+            "miou": confusion.mean_iou,
+            "pixel_accuracy": confusion.pixel_accuracy,
+            "frequency_weighted_iou": confusion.frequency_weighted_iou,
+            "mean_dice": confusion.mean_dice,
+        }
+        if self._log:
+            self._log.write(step, trainer.config.data.eval_split, values)
+
+    def on_end(self, trainer: Trainer) -> None:
+        """Close the log."""
+        if self._log:
+            self._log.close()
+
+
+class ProgressBar(Callback):
+    """Shows how far a training is."""
+
+    _progress: Progress
+
+    def on_begin(self, trainer: Trainer) -> None:
+        """Show the bar."""
+        options = trainer.config.train
+        self._progress = Progress(options.steps, trainer.step, options.batch_size)
+
+    def on_step(
+        self, trainer: Trainer, step: int, metrics: Mapping[str, float]
+    ) -> None:
+        """Move the bar."""
+        self._progress.update(step, metrics)
+
+    def on_evaluation(
+        self, trainer: Trainer, step: int, evaluation: Evaluation
+    ) -> None:
+        """Print what the evaluation measured, above the bar."""
+        confusion = evaluation.confusion
+        self._progress.note(
+            f"step {step}: {trainer.config.data.eval_split} mean IoU"
+            f" {confusion.mean_iou:.4f}, pixel accuracy {confusion.pixel_accuracy:.4f}"
+            f" ({evaluation.images} images in {evaluation.seconds:.1f} s)"
+        )
+
+    def on_end(self, trainer: Trainer) -> None:
+        """Leave the last state of the bar on the screen."""
+        self._progress.close()

@@ -1,0 +1,71 @@
+"""The data of a training: its data set, opened, and the two splits that it reads."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from jaxseg import memory
+from jaxseg.config import DataConfig
+from jaxseg.data.catalog import Dataset, open_dataset
+from jaxseg.data.pipeline import Samples
+from jaxseg.parallel.distributed import broadcast_from_primary, is_primary
+from jaxseg.report.console import note, warn
+
+
+@dataclass(frozen=True)
+class TrainingData:
+    """The data of a training.
+
+    Attributes:
+      dataset: opened, and prepared if it was not.
+      training: samples of the training split.
+      evaluation: samples of the evaluation split.
+      evaluation_sizes: height and width of each image of the evaluation split.
+    """
+
+    dataset: Dataset
+    training: Samples
+    evaluation: Samples
+    evaluation_sizes: Sequence[tuple[int, int]]
+
+    @property
+    def num_classes(self) -> int:
+        """Number of classes of the data set."""
+        return self.dataset.labels.num_classes
+
+
+def open_training_data(config: DataConfig) -> TrainingData:
+    """Open the data of a training; the primary process prepares it if it must.
+
+    Raises:
+      UserError: the data is missing, wrong or unreadable; nothing was written but
+        prepared data.
+    """
+    note(f"data set {config.name}: preparing or opening")
+    dataset = _open(config)
+    for text in dataset.notes:
+        note(text)
+    remarks = dataset.check_classes(config)
+    for remark in remarks if is_primary() else ():
+        warn(remark)
+    evaluation = dataset.samples(config.eval_split, "data.eval_split")
+    return TrainingData(
+        dataset=dataset,
+        training=dataset.samples(config.train_split),
+        evaluation=evaluation,
+        evaluation_sizes=evaluation.sizes(),
+    )
+
+
+def _open(config: DataConfig) -> Dataset:
+    """Open the data set in the primary process first: the others find it prepared."""
+    opened: list[Dataset] = []
+    broadcast_from_primary(lambda: opened.append(_prepare(config)))
+    return opened[0] if opened else _prepare(config)
+
+
+def _prepare(config: DataConfig) -> Dataset:
+    remedy = "give fewer --data.threads, or split or shrink the largest images"
+    with memory.remedied("preparing the data", remedy):
+        return open_dataset(config)

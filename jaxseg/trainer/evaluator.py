@@ -1,0 +1,80 @@
+"""Measuring a model on the evaluation split, as the Config of its training says."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+from jax.sharding import Mesh
+
+from jaxseg import memory
+from jaxseg.build import build_scores, size_multiple
+from jaxseg.config import Config
+from jaxseg.evaluation.evaluate import (
+    Evaluation,
+    EvaluationStep,
+    create_evaluation_step,
+    evaluate,
+)
+from jaxseg.evaluation.window_plan import smaller_window
+from jaxseg.parallel import devices
+from jaxseg.segmenter import Segmenter
+from jaxseg.trainer.data import TrainingData
+
+
+class Evaluator:
+    """Measures the variables of one model; its program is compiled once."""
+
+    def __init__(
+        self, config: Config, model: Segmenter, data: TrainingData, mesh: Mesh
+    ):
+        """Begin; nothing is computed yet.
+
+        Args:
+          config: of the training.
+          model: of the config.
+          data: of the config.
+          mesh: the devices.
+        """
+        self._config, self._model, self._data = config, model, data
+        self._mesh = mesh
+        self._step: EvaluationStep | None = None
+
+    def __call__(
+        self, variables: Any, on_batch: Callable[[], None] = lambda: None
+    ) -> Evaluation:
+        """Measure the evaluation split.
+
+        Args:
+          variables: of the model, on the mesh.
+          on_batch: called before each batch; what it raises ends the evaluation.
+
+        Raises:
+          UserError: memory is short; the message says what takes less.
+        """
+        options, data = self._config.evaluation, self._data
+        remedy = "give --evaluation.batch_size 1"
+        if window := smaller_window(options.window):
+            remedy += f" or --evaluation.window {window}"
+        remedy += ", and run the same command again to go on"
+        with memory.remedied("evaluating", remedy, devices.left):
+            return evaluate(
+                self._compiled(),
+                variables,
+                data.evaluation,
+                data.evaluation_sizes,
+                data.num_classes,
+                self._mesh,
+                batch_size=options.batch_size,
+                multiple=size_multiple(self._model, options),
+                threads=self._config.data.threads,
+                on_batch=on_batch,
+            )
+
+    def _compiled(self) -> EvaluationStep:
+        """Return the step that counts pixels, always the same."""
+        if self._step is None:
+            scores = build_scores(self._config, self._model)
+            classes = self._data.num_classes
+            self._step = create_evaluation_step(scores, classes, self._mesh)
+        return self._step

@@ -1,0 +1,101 @@
+"""Asking a training to stop: by Ctrl-C, SIGTERM or a callback, in any of its processes.
+
+One process alone knows of a request at once.  Several processes must stop at the same
+step, so they exchange what each was asked in a small collective operation of its own.
+"""
+
+from __future__ import annotations
+
+import signal
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from enum import IntEnum
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from jax.sharding import Mesh, NamedSharding, PartitionSpec
+
+from jaxseg.parallel.distributed import is_distributed
+from jaxseg.parallel.mesh import replicated
+
+
+class Stop(IntEnum):
+    """What a training was asked for; of several requests the greatest counts."""
+
+    NO = 0
+    FINISH = 1
+    """Save, evaluate and report, as after the last step."""
+    INTERRUPT = 2
+    """Save and leave at once, to be resumed."""
+
+
+class StopRequest:
+    """What any process of a training was asked for, as all processes know it."""
+
+    def __init__(self, mesh: Mesh):
+        """Begin without a request.
+
+        Args:
+          mesh: the devices of all processes.
+        """
+        self._mesh, self._asked = mesh, Stop.NO
+        self._exchanged: jax.Array | None = None
+        self._largest = jax.jit(jnp.max, out_shardings=replicated(mesh))
+
+    def ask(self, stop: Stop) -> None:
+        """Ask for a stop in this process; the others hear of it."""
+        self._asked = max(self._asked, stop)
+
+    def poll(self) -> Stop:
+        """Return what was asked for; with several processes, until the last call.
+
+        All processes must call this equally often, and get the same answer.  It does
+        not wait for the device: the exchange that the last call began is done by now.
+        """
+        if not is_distributed():
+            return self._asked
+        last, self._exchanged = self._exchanged, self._exchange()
+        return Stop.NO if last is None else Stop(int(last))
+
+    def agree(self) -> Stop:
+        """Return what was asked for until now, and wait for the others' answers.
+
+        All processes must call this equally often, and get the same answer.
+        """
+        if not is_distributed():
+            return self._asked
+        self._exchanged = self._exchange()
+        return Stop(int(self._exchanged))
+
+    def _exchange(self) -> jax.Array:
+        """Begin to compute the greatest request of all processes."""
+        flat = NamedSharding(self._mesh, PartitionSpec(self._mesh.axis_names))
+        mine = np.full(self._mesh.local_mesh.size, self._asked, np.int32)
+        return self._largest(jax.make_array_from_process_local_data(flat, mine))
+
+
+@contextmanager
+def interrupted_by_signals(request: StopRequest) -> Iterator[None]:
+    """Turn the first Ctrl-C or SIGTERM into a request; a second one acts at once.
+
+    Python allows this in the main thread only; elsewhere nothing is changed.
+    """
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
+    previous: dict[int, Any] = {}
+
+    def interrupt(number: int, frame: Any) -> None:
+        request.ask(Stop.INTERRUPT)
+        signal.signal(number, previous[number])
+
+    for number in (signal.SIGINT, signal.SIGTERM):
+        previous[number] = signal.signal(number, interrupt)
+    try:
+        yield
+    finally:
+        for number, handler in previous.items():
+            signal.signal(number, handler)
