@@ -37,16 +37,16 @@ CLASSIFIERS = {
     "timm/resnet18d": "resnet18d",
     "timm/seresnet18": "seresnet18",
     "timm/xception41": "xception41",
-    "timm/tf_efficientnet_lite0": "tf_efficientnet_lite0",
-    "timm/tf_mobilenetv3_small_100": "tf_mobilenetv3_small_100",
+    "timm/tf_efficientnet_lite0": "efficientnet_lite0",
+    "timm/tf_mobilenetv3_small_100": "mobilenet_v3_small",
 }
 """Case -> our backbone."""
 
 SEGMENTERS = {
     "torchvision/fcn_resnet50": ("fcn", "resnet50"),
-    "torchvision/lraspp_mobilenet_v3_large": ("lraspp", "mobilenet_v3_large_dilated"),
+    "torchvision/lraspp_mobilenet_v3_large": ("lraspp", "mobilenet_v3_large"),
     "smp/unet_resnet18": ("unet", "resnet18"),
-    "smp/unet_efficientnet-b0": ("unet", "smp_efficientnet_b0"),
+    "smp/unet_efficientnet-b0": ("unet", "efficientnet_b0"),
     "smp/pspnet_resnet18": ("pspnet", "resnet18"),
     "smp/upernet_resnet18": ("upernet", "resnet18"),
     "smp/deeplabv3_resnet18": ("deeplabv3", "resnet18"),
@@ -54,6 +54,14 @@ SEGMENTERS = {
     "smp/segformer_mit_b0": ("segformer", "mit_b0"),
 }
 """Case -> our head and backbone."""
+
+ARITHMETICS = {
+    "timm/tf_efficientnet_lite0": "tensorflow",
+    "timm/tf_mobilenetv3_small_100": "tensorflow",
+    "torchvision/lraspp_mobilenet_v3_large": "dilated",
+    "smp/unet_efficientnet-b0": "smp",
+}
+"""Case -> arithmetic of its backbone, where that is not the usual one."""
 
 
 @torch.no_grad()
@@ -81,6 +89,7 @@ def main() -> None:
         facts = {
             "head": head,
             "backbone": backbone,
+            "arithmetic": ARITHMETICS.get(name, ""),
             "size": [height, width],
             "shapes": shapes,
         }

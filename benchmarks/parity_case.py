@@ -51,14 +51,16 @@ def randomize(module: torch.nn.Module, seed: int = 0) -> None:
 def classifier(entry: BackboneEntry, **arguments: Any) -> Classifier:
     """Return our classifier of 1000 classes, with its auxiliary ones if it has any."""
     auxiliary = entry.auxiliary(num_classes=1000) if entry.auxiliary else None
-    return Classifier(entry.build(**arguments), entry.top(num_classes=1000), auxiliary)
+    return Classifier(
+        entry.build(**arguments), entry.classifier(num_classes=1000), auxiliary
+    )
 
 
-def table(backbone: Table, top: Table, auxiliary: Table = ()) -> list[Rule]:
+def table(backbone: Table, classifier: Table, auxiliary: Table = ()) -> list[Rule]:
     """Return the rules of a whole classifier."""
     return [
         *prefixed("", backbone, "backbone/"),
-        *prefixed("", top, "head/"),
+        *prefixed("", classifier, "head/"),
         *prefixed("", auxiliary, "auxiliary/"),
     ]
 

@@ -19,13 +19,16 @@ import torchvision
 
 from benchmarks import parity_case
 from benchmarks.parity_case import SIZES, Case, Features, TorchFeatures, randomize
-from jaxseg.backbones.efficientnet import EFFICIENTNETS
-from jaxseg.backbones.mobilenet import MOBILENETS
+from jaxseg.backbones.efficientnet import EfficientNet
+from jaxseg.backbones.mobilenet import MobileNetV2
+from jaxseg.backbones.names import find_backbone
 from jaxseg.weights.families import efficientnet, mobilenet
 from jaxseg.weights.naming import Rule, Table, prefixed
 
-ENTRIES = EFFICIENTNETS | MOBILENETS
 EVEN = ((64, 96), (128, 160))
+
+Network = tuple[str, str]
+"""Our name of a network, and its arithmetic."""
 
 
 class TorchvisionDilated(torch.nn.Module):
@@ -69,42 +72,43 @@ def settled(module: torch.nn.Module) -> torch.nn.Module:
     return module
 
 
-def _tables(name: str, source: str) -> tuple[Table, Table]:
-    """Return the rules of a backbone and of its top."""
-    backbone = ENTRIES[name].build()
-    if name in EFFICIENTNETS:
-        tables, top = efficientnet.backbone_tables(backbone), efficientnet.TOP
+def _tables(network: Network, source: str) -> tuple[Table, Table]:
+    """Return the rules of a backbone and of its classifier."""
+    backbone = find_backbone(*network).build()
+    if isinstance(backbone, EfficientNet):
+        tables, head = efficientnet.backbone_tables(backbone), efficientnet.CLASSIFIER
+    elif isinstance(backbone, MobileNetV2):
+        tables, head = mobilenet.backbone_tables(backbone), mobilenet.V2_CLASSIFIER
     else:
-        tables = mobilenet.backbone_tables(backbone)
-        top = mobilenet.V2_TOP if name == "mobilenet_v2" else mobilenet.V3_TOP
-    return tables[source], top.get(source, ())
+        tables, head = mobilenet.backbone_tables(backbone), mobilenet.V3_CLASSIFIER
+    return tables[source], head.get(source, ())
 
 
 def classifier(
-    name: str,
+    network: Network,
     source: str,
     peer: Callable[[], torch.nn.Module],
     sizes: Sequence[tuple[int, int]] = SIZES,
 ) -> Case:
-    entry = ENTRIES[name]
-    backbone, top = _tables(name, source)
+    entry = find_backbone(*network)
+    backbone, head = _tables(network, source)
     return Case(
         lambda: settled(peer()),
         lambda: parity_case.classifier(entry),
-        parity_case.table(backbone, top),
+        parity_case.table(backbone, head),
         sizes,
     )
 
 
 def features(
-    name: str,
+    network: Network,
     source: str,
     peer: Callable[[], torch.nn.Module],
     sizes: Sequence[tuple[int, int]] = EVEN,
     **arguments: Any,
 ) -> Case:
-    entry = ENTRIES[name]
-    backbone, _ = _tables(name, source)
+    entry = find_backbone(*network)
+    backbone, _ = _tables(network, source)
     table: list[Rule] = prefixed("encoder.", backbone, "backbone/")
     return Case(
         lambda: settled(TorchFeatures(peer())),
@@ -121,7 +125,7 @@ def _encoder(name: str, stride: int) -> torch.nn.Module:
 
 
 def _encoder_case(
-    theirs: str, ours: str, stride: int = 32, uniform: bool = True
+    theirs: str, ours: Network, stride: int = 32, uniform: bool = True
 ) -> Case:
     return features(
         ours,
@@ -153,43 +157,45 @@ TORCHVISION = (
     "mobilenet_v3_small",
 )
 
-# Our name -> timm's.
-TIMM = {
-    **{f"tf_efficientnet_b{n}": f"tf_efficientnet_b{n}" for n in range(8)},
-    **{f"efficientnet_b{n}": f"efficientnet_b{n}" for n in range(5)},
-    **{f"timm_efficientnet_b{n}": f"efficientnet_b{n}" for n in (5, 6, 7)},
-    **{f"tf_efficientnet_lite{n}": f"tf_efficientnet_lite{n}" for n in range(5)},
-    **{f"efficientnet_lite{n}": f"efficientnet_lite{n}" for n in range(5)},
-    "mobilenet_v2": "mobilenetv2_100",
-    "mobilenetv3_large_100": "mobilenetv3_large_100",
-    "mobilenetv3_small_100": "mobilenetv3_small_100",
-    "tf_mobilenetv3_large_100": "tf_mobilenetv3_large_100",
-    "tf_mobilenetv3_small_100": "tf_mobilenetv3_small_100",
+TIMM: dict[str, Network] = {
+    **{f"tf_efficientnet_b{n}": (f"efficientnet_b{n}", "tensorflow") for n in range(8)},
+    **{f"efficientnet_b{n}": (f"efficientnet_b{n}", "timm") for n in range(8)},
+    **{
+        f"tf_efficientnet_lite{n}": (f"efficientnet_lite{n}", "tensorflow")
+        for n in range(5)
+    },
+    **{f"efficientnet_lite{n}": (f"efficientnet_lite{n}", "timm") for n in range(5)},
+    "mobilenetv2_100": ("mobilenet_v2", ""),
+    "mobilenetv3_large_100": ("mobilenet_v3_large", "timm"),
+    "mobilenetv3_small_100": ("mobilenet_v3_small", "timm"),
+    "tf_mobilenetv3_large_100": ("mobilenet_v3_large", "tensorflow"),
+    "tf_mobilenetv3_small_100": ("mobilenet_v3_small", "tensorflow"),
 }
+"""timm's name -> ours."""
 
 # SMP's encoder -> ours; those of timm dilate the first convolution of a stage late.
-SMP = {
-    **{f"efficientnet-b{n}": f"smp_efficientnet_b{n}" for n in range(8)},
-    "timm-efficientnet-b0": "efficientnet_b0",
-    "timm-efficientnet-b5": "timm_efficientnet_b5",
-    "timm-tf_efficientnet_lite0": "efficientnet_lite0",
-    "mobilenet_v2": "mobilenet_v2",
+SMP: dict[str, Network] = {
+    **{f"efficientnet-b{n}": (f"efficientnet_b{n}", "smp") for n in range(8)},
+    "timm-efficientnet-b0": ("efficientnet_b0", "timm"),
+    "timm-efficientnet-b5": ("efficientnet_b5", "timm"),
+    "timm-tf_efficientnet_lite0": ("efficientnet_lite0", "timm"),
+    "mobilenet_v2": ("mobilenet_v2", ""),
 }
-SMP_OF_TIMM = {
-    "tu-tf_efficientnet_b0": "tf_efficientnet_b0",
-    "tu-tf_efficientnet_lite0": "tf_efficientnet_lite0",
-    "tu-mobilenetv3_large_100": "mobilenetv3_large_100",
-    "tu-mobilenetv3_small_100": "mobilenetv3_small_100",
-    "timm-mobilenetv3_large_100": "tf_mobilenetv3_large_100",
+SMP_OF_TIMM: dict[str, Network] = {
+    "tu-tf_efficientnet_b0": ("efficientnet_b0", "tensorflow"),
+    "tu-tf_efficientnet_lite0": ("efficientnet_lite0", "tensorflow"),
+    "tu-mobilenetv3_large_100": ("mobilenet_v3_large", "timm"),
+    "tu-mobilenetv3_small_100": ("mobilenet_v3_small", "timm"),
+    "timm-mobilenetv3_large_100": ("mobilenet_v3_large", "tensorflow"),
 }
 
 CASES: dict[str, Case] = {
     **{
-        f"torchvision/{name}": classifier(name, "torchvision", _torchvision(name))
+        f"torchvision/{name}": classifier((name, ""), "torchvision", _torchvision(name))
         for name in TORCHVISION
     },
     "torchvision/mobilenet_v3_large dilated": features(
-        "mobilenet_v3_large_dilated",
+        ("mobilenet_v3_large", "dilated"),
         "torchvision",
         TorchvisionDilated,
         SIZES,
@@ -197,7 +203,7 @@ CASES: dict[str, Case] = {
     ),
     **{
         f"timm/{theirs}": classifier(ours, "timm", _timm(theirs))
-        for ours, theirs in TIMM.items()
+        for theirs, ours in TIMM.items()
     },
     **{
         f"smp/{theirs}": _encoder_case(theirs, ours)
@@ -219,7 +225,7 @@ CASES: dict[str, Case] = {
     },
     **{
         f"package/efficientnet_lite{number}": classifier(
-            f"tf_efficientnet_lite{number}",
+            (f"efficientnet_lite{number}", "tensorflow"),
             "package",
             lambda number=number: _lite_package(number),
             ((side, side),),

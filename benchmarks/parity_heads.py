@@ -11,7 +11,7 @@ import torch
 from torchvision.models import segmentation
 
 from benchmarks.parity_case import SIZES, Case
-from jaxseg.backbones import BACKBONES
+from jaxseg.backbones.names import find_backbone
 from jaxseg.heads.fcn import FCN
 from jaxseg.models import create_classifier, create_model
 from jaxseg.weights.families import (
@@ -37,8 +37,8 @@ SMP_DECODERS = {
     "deeplabv3plus": smp.DeepLabV3Plus,
 }
 MIT = mix_transformer.BACKBONE
-EFFICIENTNET = BACKBONES["smp_efficientnet_b0"].build()
-MOBILENET = BACKBONES["mobilenet_v3_large_dilated"].build()
+EFFICIENTNET = find_backbone("efficientnet_b0", "smp").build()
+MOBILENET = find_backbone("mobilenet_v3_large", "dilated").build()
 
 
 def smp_model(head: str, backbone: str, **arguments: Any) -> torch.nn.Module:
@@ -53,9 +53,10 @@ def smp_case(
     table: Sequence[Rule] = resnet.BACKBONE,
     sizes: Sequence[tuple[int, int]] = WHOLE,
     ours: str | None = None,
+    arithmetic: str = "",
 ) -> Case:
     """Return a case; `ours` is our name of the backbone if it has another."""
-    arguments = heads_smp.SMP_ARGUMENTS[head]
+    arguments = heads_smp.SMP_ARGUMENTS[head] | {"arithmetic": arithmetic}
     return Case(
         functools.partial(smp_model, head, backbone),
         functools.partial(create_model, head, ours or backbone, CLASSES, **arguments),
@@ -70,7 +71,6 @@ def smp_case(
 def torchvision_case(
     head: str,
     backbone: str,
-    ours: str | None = None,
     table: Sequence[Rule] = resnet.BACKBONE,
     auxiliary: int | None = -2,
     **arguments: Any,
@@ -78,7 +78,7 @@ def torchvision_case(
     """Return a case; `auxiliary` is the feature that the auxiliary head reads."""
 
     def build() -> Any:
-        model = create_model(head, ours or backbone, CLASSES, **given)
+        model = create_model(head, backbone, CLASSES, **given)
         if auxiliary is None:
             return model
         return model.clone(auxiliary=FCN(CLASSES, level=auxiliary))
@@ -121,7 +121,7 @@ def mix_case(name: str) -> Case:
         functools.partial(create_classifier, name, CLASSES),
         [
             *prefixed("encoder.", MIT, "backbone/"),
-            *prefixed("", mix_transformer.TOP, "head/"),
+            *prefixed("", mix_transformer.CLASSIFIER, "head/"),
         ],
         ((64, 96), (97, 75), (33, 35)),
     )
@@ -157,7 +157,8 @@ CASES |= {
         head,
         "efficientnet-b0",
         efficientnet.backbone_tables(EFFICIENTNET)["smp"],
-        ours="smp_efficientnet_b0",
+        ours="efficientnet_b0",
+        arithmetic="smp",
     )
     for head in SMP_DECODERS
 }
@@ -170,11 +171,11 @@ CASES |= {
     f"torchvision/{head}_mobilenet_v3_large": torchvision_case(
         head,
         "mobilenet_v3_large",
-        "mobilenet_v3_large_dilated",
         heads_torchvision.numbered_backbone(
             mobilenet.torchvision_v3(MOBILENET.rows),
         ),
         auxiliary,
+        arithmetic="dilated",
         output_stride=16,
         **arguments,
     )

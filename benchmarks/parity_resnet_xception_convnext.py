@@ -140,7 +140,7 @@ for name, entry in RESNETS.items():
     else:
         peer = partial(torchvision.models.get_model, name, weights=None)
     ours = partial(classifier, entry)
-    CASES[f"{source}/{name}"] = Case(peer, ours, table(rules, resnet.TOP))
+    CASES[f"{source}/{name}"] = Case(peer, ours, table(rules, resnet.CLASSIFIER))
 
 for stride, dilate in ((32, (0, 0, 0)), (16, (0, 0, 1)), (8, (0, 1, 1))):
     dilated = [bool(flag) for flag in dilate]
@@ -183,25 +183,25 @@ CASES["smp/xception features 32"] = features(
 CASES["timm/legacy_xception"] = Case(
     partial(timm.create_model, "legacy_xception"),
     partial(classifier, XCEPTIONS["xception"], padded_stem=False),
-    table(xception.BACKBONE, xception.TOP),
+    table(xception.BACKBONE, xception.CLASSIFIER),
 )
 for name, entry in ALIGNED_XCEPTIONS.items():
     CASES[f"timm/{name}"] = Case(
         partial(timm.create_model, name),
         partial(classifier, entry),
-        table(xception.ALIGNED_BACKBONE, xception.ALIGNED_TOP),
+        table(xception.ALIGNED_BACKBONE, xception.ALIGNED_CLASSIFIER),
     )
 for name, entry in CONVNEXTS.items():
     CASES[f"timm/{name}"] = Case(
         partial(scaled, partial(timm.create_model, name)),
         partial(classifier, entry),
-        table(convnext.TIMM_BACKBONE, convnext.TIMM_TOP),
+        table(convnext.TIMM_BACKBONE, convnext.TIMM_CLASSIFIER),
         EVEN,
     )
     CASES[f"torchvision/{name}"] = Case(
         partial(scaled, partial(torchvision.models.get_model, name, weights=None)),
         partial(classifier, entry),
-        table(convnext.TORCHVISION_BACKBONE, convnext.TORCHVISION_TOP),
+        table(convnext.TORCHVISION_BACKBONE, convnext.TORCHVISION_CLASSIFIER),
         EVEN,
     )
 for stride in (32, 16):  # at 8 timm shifts the last stage

@@ -44,24 +44,24 @@ for name, entry in VGGS.items():
     CASES[f"torchvision/{name}"] = Case(
         _torchvision(name),
         partial(classifier, entry),
-        table(rules, vgg.TORCHVISION_TOP),
+        table(rules, vgg.TORCHVISION_CLASSIFIER),
         VGG_SIZES,
     )
     CASES[f"timm/{name}"] = Case(
         partial(timm.create_model, name),
         partial(classifier, entry),
-        table(rules, vgg.TIMM_TOP),
+        table(rules, vgg.TIMM_CLASSIFIER),
         ((224, 224),),  # elsewhere timm averages logits, torchvision features
     )
 for name, entry in GOOGLENETS.items():
     CASES[f"torchvision/{name}"] = Case(
         _torchvision(name),
         partial(classifier, entry),
-        table(googlenet.BACKBONE, googlenet.TOP, googlenet.AUXILIARY),
+        table(googlenet.BACKBONE, googlenet.CLASSIFIER, googlenet.AUXILIARY),
         SIZES["googlenet"],
     )
 for name, entry in DENSENETS.items():
-    named = table(densenet.BACKBONE, densenet.TOP)
+    named = table(densenet.BACKBONE, densenet.CLASSIFIER)
     ours = partial(classifier, entry)
     sizes = SIZES["densenet"]
     CASES[f"torchvision/{name}"] = Case(_torchvision(name), ours, named, sizes)

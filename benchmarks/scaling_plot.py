@@ -18,8 +18,10 @@ from typing import Any
 import numpy as np
 
 from benchmarks.scaling import NAMES
-from jaxseg.report.analysis_figures import CONTRAST
 from jaxseg.report.style import ACCENT, INK, RULE, SOFT
+
+CONTRAST = "#c8553d"
+"""Colour of data to be set off against others."""
 
 TITLES = {"size": "side in pixels", "devices": "devices that share a batch"}
 POWERS = {"batch": 1, "size": 2, "classes": 1, "devices": -1}

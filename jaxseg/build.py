@@ -13,18 +13,22 @@ from typing import Any
 import optax
 
 from jaxseg.backbones import BACKBONES
+from jaxseg.backbones.names import find_backbone, resolve_name
 from jaxseg.config import Config, EvaluationConfig
 from jaxseg.data.border_weights import BorderWeights
 from jaxseg.data.catalog import DATASETS
-from jaxseg.data.transforms import TRANSFORMS, Chain, training_transforms
+from jaxseg.data.named_transforms import TRANSFORMS, Checked
+from jaxseg.data.transforms import Compose, training_transforms
 from jaxseg.errors import UserError, choose
 from jaxseg.evaluation.inference import Scores, create_scores
+from jaxseg.evaluation.metrics import check_metrics
 from jaxseg.evaluation.windows import WindowedScores
 from jaxseg.heads import HEADS
 from jaxseg.models import DEFAULT_BACKBONE, create_model
 from jaxseg.nn.crf import DenseCRF
+from jaxseg.output_checks import check_backbone, check_head, check_loss
 from jaxseg.parallel.mesh import check_batch_size
-from jaxseg.registry import check_options, fields_of, parse
+from jaxseg.registry import check_options, create, fields_of, parse, required_of
 from jaxseg.segmenter import SMALLEST, Segmenter
 from jaxseg.training.losses import LOSSES, Loss
 from jaxseg.training.optimizer import OPTIMIZERS, SCHEDULES, create_optimizer
@@ -51,7 +55,7 @@ class Parts:
     loss: Loss
     schedule: optax.Schedule
     optimizer: optax.GradientTransformation
-    transform: Chain
+    transform: Compose
     mean: Triple
     std: Triple
 
@@ -66,6 +70,7 @@ def build(config: Config, num_classes: int) -> Parts:
     Raises:
       UserError: an unknown name, or values that do not go together.
     """
+    check_metrics(num_classes)
     schedule = build_schedule(config)
     mean, std = normalization(config)
     return Parts(
@@ -132,10 +137,11 @@ def build_model(config: Config, num_classes: int) -> Segmenter:
         preset = choose("head of this preset", head.name, preset)
         kept = {name: preset[name] for name in preset if name not in head.options}
         given = kept | given
-    return create_model(
+    built = create_model(
         model.head,
         model.backbone,
         num_classes,
+        arithmetic=model.arithmetic,
         width=model.width,
         max_channels=model.max_channels,
         auxiliary=model.auxiliary,
@@ -144,6 +150,13 @@ def build_model(config: Config, num_classes: int) -> Segmenter:
         dtype=model.dtype,
         **given,
     )
+    if BACKBONES.own(model.backbone or ""):
+        usual = HEADS[head.name].output_stride if head.name in HEADS else 32
+        stride = usual if model.output_stride is None else model.output_stride
+        check_backbone(f"backbone {model.backbone!r}", built, stride)
+    if HEADS.own(head.name):
+        check_head(f"head {head.name!r}", built, num_classes)
+    return built
 
 
 def _require_options(head: str, given: Mapping[str, Any]) -> None:
@@ -161,7 +174,7 @@ def _require_options(head: str, given: Mapping[str, Any]) -> None:
 def normalization(config: Config) -> tuple[Triple, Triple]:
     """Return mean and standard deviation of RGB values 0..1 that the model wants."""
     model = config.model
-    entry = BACKBONES.find(model.backbone or DEFAULT_BACKBONE)
+    entry = find_backbone(model.backbone or DEFAULT_BACKBONE, model.arithmetic)
     return model.mean or entry.mean, model.std or entry.std
 
 
@@ -187,7 +200,8 @@ def build_loss(config: Config, num_classes: int | None) -> Loss:
     for name in shared:
         if name in named.options:
             raise UserError(f"{owner}: {name} is given there and as train.{name}")
-    options = check_options(owner, known, {**shared, **named.options})
+    required = required_of(kind)
+    options = check_options(owner, known, {**shared, **named.options}, required)
     _check_class_weights(options.get("class_weights", ()), num_classes)
     if config.mesh.spatial > 1 and "bands" in known:
         options["bands"] = 1
@@ -196,7 +210,10 @@ def build_loss(config: Config, num_classes: int | None) -> Loss:
             f"train.accumulate {train.accumulate}: {owner} of a batch is not the sum of"
             " those of its parts; give --train.accumulate 1"
         )
-    return kind(**options)
+    loss = create(owner, kind, options)
+    if LOSSES.own(named.name):
+        check_loss(owner, loss, num_classes or 2)
+    return loss
 
 
 def _check_class_weights(weights: tuple[float, ...], num_classes: int | None) -> None:
@@ -268,7 +285,7 @@ def build_optimizer(
     )
 
 
-def build_transform(config: Config) -> Chain:
+def build_transform(config: Config) -> Compose:
     """Build what augments a training sample.
 
     Raises:
@@ -285,7 +302,9 @@ def build_transform(config: Config) -> Chain:
         named = parse("transform", text)
         kind = TRANSFORMS.find(named.name)
         owner = f"transform {named.name!r}"
-        further.append(kind(**check_options(owner, fields_of(kind), named.options)))
+        known, required = fields_of(kind), required_of(kind)
+        options = check_options(owner, known, named.options, required)
+        further.append(Checked(owner, create(owner, kind, options)))
     chain = training_transforms(
         augment.crop,
         scale=augment.scale,
@@ -298,7 +317,9 @@ def build_transform(config: Config) -> Chain:
         mean=normalization(config)[0],
     )
     if config.train.border_weight:
-        return Chain((*chain.transforms, BorderWeights(w0=config.train.border_weight)))
+        return Compose(
+            (*chain.transforms, BorderWeights(w0=config.train.border_weight))
+        )
     return chain
 
 
@@ -336,11 +357,19 @@ def size_multiple(model: Segmenter, evaluation: EvaluationConfig) -> int:
 
 
 def describe_model(config: Config) -> dict[str, str | None]:
-    """Return the names of a run's head and backbone.
+    """Return the names of a run's head, of its backbone and of that one's arithmetic.
 
-    The backbone is None where the head has its own.
+    The backbone is None where the head has its own, and the arithmetic is "" if it is
+    the backbone's usual one.
     """
     head = parse("head", config.model.head).name
-    own = head in HEADS and HEADS[head].backbone is not None
-    backbone = None if own else config.model.backbone or DEFAULT_BACKBONE
-    return {"head": head, "backbone": backbone}
+    if head in HEADS and HEADS[head].backbone is not None:
+        return {"head": head, "backbone": None, "arithmetic": ""}
+    asked = config.model.backbone or DEFAULT_BACKBONE
+    backbone, arithmetic = resolve_name(asked, config.model.arithmetic)
+    usual = arithmetic == resolve_name(backbone)[1]
+    return {
+        "head": head,
+        "backbone": backbone,
+        "arithmetic": "" if usual else arithmetic,
+    }

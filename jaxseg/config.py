@@ -126,6 +126,9 @@ class ModelConfig(Section):
     "pspnet(bins=(1, 2, 4))"."""
     backbone: str | None = None
     """Name of a backbone; None is the head's usual one."""
+    arithmetic: str = ""
+    """Whose weights the backbone computes like, such as "timm" or "tensorflow";
+    `python main.py models` lists what each has, empty is its usual one."""
     preset: str = ""
     """"smp" computes as segmentation_models.pytorch does, for its weights."""
     weights: str = ""

@@ -18,6 +18,10 @@ class UserError(Exception):
     """A mistake that the user can mend; the message names the value and the remedy."""
 
 
+class UnknownName(UserError):
+    """A name that is in no registry; a user's own is there once it was registered."""
+
+
 def nearest(name: str, known: Iterable[str]) -> str | None:
     """Return the known name closest to `name`, or None if none is close."""
     matches = difflib.get_close_matches(name, list(known), n=1, cutoff=0.5)

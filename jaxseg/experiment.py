@@ -1,7 +1,7 @@
 """Loading an experiment: a Python file, the command line's changes, and every check.
 
-An experiment defines `get_config() -> Config`, and may register a head, a loss, a
-transform or a data set of its own.
+An experiment defines `get_config() -> Config`, and may register a head, a backbone, a
+loss, a transform, a data set or a metric of its own.
 """
 
 from __future__ import annotations
@@ -18,7 +18,8 @@ from types import ModuleType
 
 from jaxseg.command_line import changed
 from jaxseg.config import Config
-from jaxseg.errors import UserError, nearest
+from jaxseg.errors import UnknownName, UserError, nearest
+from jaxseg.paths import experiments_folder
 from jaxseg.schema import from_file, validated
 
 
@@ -26,7 +27,8 @@ def load_config(path: str | Path, overrides: Sequence[str] = ()) -> Config:
     """Read an experiment and apply overrides.
 
     Args:
-      path: a Python file that defines `get_config() -> Config`, or a `config.json`.
+      path: a Python file that defines `get_config() -> Config`, a `config.json`, or the
+        name of an experiment that comes with jaxseg.
       overrides: command-line words, `["--train.steps", "500"]`.
 
     Raises:
@@ -34,11 +36,8 @@ def load_config(path: str | Path, overrides: Sequence[str] = ()) -> Config:
         another type or out of its range, a name is unknown, or values do not go
         together.
     """
-    path = Path(path)
-    if not os.path.isfile(path):
-        close = nearest(path.name, glob.glob("*.py", root_dir=path.parent))
-        hint = f" Did you mean {path.parent / close}?" if close else ""
-        raise UserError(f"{path}: no such experiment file.{hint}")
+    path = _found(Path(path))
+    _require_file(path)
     config = from_file(path) if path.suffix == ".json" else _run_experiment(path)
     if not config.name:
         config = dataclasses.replace(config, name=path.stem)
@@ -47,8 +46,35 @@ def load_config(path: str | Path, overrides: Sequence[str] = ()) -> Config:
         check,  # imports jax: a value of a wrong type is said before
     )
 
-    check(config)
+    try:
+        check(config)
+    except UnknownName as error:
+        if path.suffix != ".json":
+            raise
+        raise UserError(
+            f"{path}: {error}. If it is your own, give the experiment that registers it"
+            " in place of this file"
+        ) from error
     return config
+
+
+def _found(path: Path) -> Path:
+    """Return the file of an experiment of ours that is given by its name alone."""
+    named = experiments_folder() / f"{path}.py"
+    alone = path.name == str(path) and not path.suffix and not os.path.exists(path)
+    return named if alone and named.is_file() else path
+
+
+def _require_file(path: Path) -> None:
+    if os.path.isfile(path):
+        return
+    close = nearest(path.name, glob.glob("*.py", root_dir=path.parent))
+    hint = f" Did you mean {path.parent / close}?" if close else ""
+    if path.name == str(path) and not path.suffix:
+        ours = [each.stem for each in experiments_folder().glob("*.py")]
+        close = nearest(path.name, ours)
+        hint = f" Did you mean {close}?" if close else ""
+    raise UserError(f"{path}: no such experiment file.{hint}")
 
 
 def _run_experiment(path: Path) -> Config:
@@ -71,9 +97,12 @@ def import_experiment(path: Path) -> ModuleType:
 
     It becomes a module, so that classes which it defines know where they come from.
 
+    Loaded again, it is run again, and what it registers is replaced.
+
     Raises:
-      UserError: the file cannot be run.
+      UserError: the file is missing, or cannot be run.
     """
+    _require_file(path)
     place = hashlib.sha256(str(path.resolve()).encode()).hexdigest()[:8]
     name = f"jaxseg_experiment_{path.stem}_{place}"
     spec = importlib.util.spec_from_file_location(name, path)

@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import contextlib
-import fcntl
-import os
+import errno
 from collections.abc import Iterator
 from pathlib import Path
-from typing import IO
+
+from filelock import FileLock, Timeout
+
+_NO_LOCKS = (errno.ENOSYS, errno.ENOTSUP, errno.EOPNOTSUPP, errno.ENOLCK)
+"""What a file system without locks answers."""
 
 
 @contextlib.contextmanager
@@ -29,32 +32,22 @@ def locked(path: Path, wait: bool = True, remove: bool = False) -> Iterator[bool
       OSError: the file cannot be made.
     """
     made = not path.exists()
-    with contextlib.ExitStack() as held:
-        file = held.enter_context(path.open("ab"))
-        free = _lock(file, wait)
-        while free and not _is_at(file, path):  # its holder has just deleted it
-            file = held.enter_context(path.open("ab"))
-            free = _lock(file, wait)
-        try:
-            yield free
-        finally:
-            if free and made and remove:
+    # A marker file in place of a lock would outlive a process that is killed.
+    lock = FileLock(path, fallback_to_soft=False)
+    free = True
+    try:
+        lock.acquire(blocking=wait)
+    except Timeout:
+        free = False
+    except OSError as error:
+        if error.errno not in _NO_LOCKS:
+            raise
+    try:
+        yield free
+    finally:
+        if free and made and remove:
+            # While the lock is held, so that nobody else's file is deleted. Windows
+            # does not delete a file that is open; there it stays, empty.
+            with contextlib.suppress(PermissionError):
                 path.unlink(missing_ok=True)
-
-
-def _lock(file: IO[bytes], wait: bool) -> bool:
-    try:
-        fcntl.flock(file, fcntl.LOCK_EX | (0 if wait else fcntl.LOCK_NB))
-    except BlockingIOError:
-        return False
-    except OSError:  # of the file system: it has no locks
-        return True
-    return True
-
-
-def _is_at(file: IO[bytes], path: Path) -> bool:
-    """Whether `path` is still the name of an open file."""
-    try:
-        return os.path.samestat(os.fstat(file.fileno()), path.stat())
-    except FileNotFoundError:
-        return False
+        lock.release()

@@ -14,10 +14,11 @@ import jax.numpy as jnp
 
 from jaxseg.backbones import BACKBONES
 from jaxseg.backbones.entry import IMAGENET_MEAN, IMAGENET_STD
+from jaxseg.backbones.names import find_backbone
 from jaxseg.errors import UserError, choose
 from jaxseg.heads import HEADS, HeadEntry
 from jaxseg.heads.fcn import FCN
-from jaxseg.registry import check_options, fields_of, parse
+from jaxseg.registry import check_options, fields_of, parse, required_of
 from jaxseg.segmenter import FREEZES, Classifier, Segmenter
 
 DTYPES = {"float32": jnp.float32, "bfloat16": jnp.bfloat16}
@@ -38,6 +39,7 @@ def create_model(
     backbone: str | None = None,
     num_classes: int = 21,
     *,
+    arithmetic: str = "",
     image_channels: int = 3,
     width: float = 1.0,
     max_channels: int | None = None,
@@ -56,6 +58,7 @@ def create_model(
       head: a name in `HEADS`, such as "deeplabv3plus" or "unet"; "classifier" is the
         backbone's own classifier, which gives one prediction an image.
       backbone: a name in `BACKBONES`; None is the head's usual one.
+      arithmetic: of the backbone, see `backbones.names`; "" is its usual one.
       num_classes: number of classes.
       image_channels: of the images, 3 for RGB.
       width: factor on the backbone's channels.
@@ -79,17 +82,11 @@ def create_model(
       UserError: an unknown name, or an option that this head does not have.
     """
     named = parse("head", head)
-    choose("head", named.name, {CLASSIFIER: None, **HEADS})
+    if named.name != CLASSIFIER:
+        HEADS.find(named.name, [CLASSIFIER])
     choose("freeze", freeze, FREEZES)
-    body = _Body(
-        backbone,
-        width,
-        max_channels,
-        output_stride,
-        uniform_dilation,
-        tuple(multi_grid),
-        _dtype(dtype),
-    )
+    stage = output_stride, uniform_dilation, tuple(multi_grid)
+    body = _Body(backbone, arithmetic, width, max_channels, *stage, _dtype(dtype))
     given = _merged(named.options, options)
     build = _classifier if named.name == CLASSIFIER else _segmenter
     model = build(named.name, given, body, num_classes, auxiliary, align_corners)
@@ -101,6 +98,7 @@ class _Body:
     """What may be said of a backbone; None is the head's or the backbone's usual."""
 
     backbone: str | None
+    arithmetic: str
     width: float
     max_channels: int | None
     output_stride: int | None
@@ -138,6 +136,7 @@ def _classifier(
     return create_classifier(
         body.backbone or DEFAULT_BACKBONE,
         num_classes,
+        arithmetic=body.arithmetic,
         width=body.width,
         max_channels=body.max_channels,
         auxiliary=auxiliary,
@@ -154,7 +153,9 @@ def _segmenter(
     align_corners: bool | None,
 ) -> Segmenter:
     entry = HEADS[head]
-    given = check_options(f"head {head!r}", entry.options(), options)
+    given = check_options(
+        f"head {head!r}", entry.options(), options, required_of(entry.module)
+    )
     _check_classes(num_classes)
     known = fields_of(entry.module)
     stride = body.output_stride
@@ -168,7 +169,7 @@ def _segmenter(
         dtype=body.dtype,
         **{name: value for name, value in of_head.items() if name in known},
     )
-    named = BACKBONES.find(body.backbone or DEFAULT_BACKBONE)
+    named = find_backbone(body.backbone or DEFAULT_BACKBONE, body.arithmetic)
     return Segmenter(
         backbone=_own_backbone(head, of_head, body, auxiliary)
         if own
@@ -188,9 +189,9 @@ def _own_backbone(
     head: str, of_head: Mapping[str, Any], body: _Body, auxiliary: bool
 ) -> nn.Module:
     """Build the backbone that belongs to a head and takes some of its options."""
-    if body.backbone or body.dilates or auxiliary:
+    if body.backbone or body.arithmetic or body.dilates or auxiliary:
         raise UserError(
-            f"head {head!r} has a backbone of its own: leave backbone,"
+            f"head {head!r} has a backbone of its own: leave backbone, arithmetic,"
             " output_stride, uniform_dilation, multi_grid and auxiliary unset"
         )
     build = HEADS[head].backbone
@@ -206,6 +207,7 @@ def _any_backbone(entry: HeadEntry, body: _Body) -> nn.Module:
     stride = body.output_stride
     return create_backbone(
         body.backbone or DEFAULT_BACKBONE,
+        arithmetic=body.arithmetic,
         width=body.width,
         max_channels=body.max_channels,
         output_stride=entry.output_stride if stride is None else stride,
@@ -218,6 +220,7 @@ def _any_backbone(entry: HeadEntry, body: _Body) -> nn.Module:
 def create_backbone(
     name: str,
     *,
+    arithmetic: str = "",
     width: float = 1.0,
     max_channels: int | None = None,
     output_stride: int = 32,
@@ -229,6 +232,7 @@ def create_backbone(
 
     Args:
       name: in `BACKBONES`.
+      arithmetic: one that the network has, see `backbones.names`; "" is its usual one.
       width: factor on its channels.
       max_channels: upper bound on a stage's channels.
       output_stride: 32, 16 or 8.
@@ -239,7 +243,7 @@ def create_backbone(
     Raises:
       UserError: an unknown name, or a value out of range.
     """
-    entry = BACKBONES.find(name)
+    entry = find_backbone(name, arithmetic)
     check_output_stride(output_stride)
     if width <= 0:
         raise UserError(f"model.width {width}: it must be positive")
@@ -269,6 +273,7 @@ def create_classifier(
     backbone: str,
     num_classes: int = 1000,
     *,
+    arithmetic: str = "",
     width: float = 1.0,
     max_channels: int | None = None,
     auxiliary: bool = False,
@@ -279,6 +284,7 @@ def create_classifier(
     Args:
       backbone: a name in `BACKBONES`.
       num_classes: number of classes.
+      arithmetic: of the backbone, see `backbones.names`; "" is its usual one.
       width: factor on the backbone's channels.
       max_channels: upper bound on a stage's channels.
       auxiliary: add the paper's auxiliary classifiers (GoogLeNet).
@@ -289,17 +295,21 @@ def create_classifier(
     """
     compute = _dtype(dtype)
     body = create_backbone(
-        backbone, width=width, max_channels=max_channels, dtype=compute
+        backbone,
+        arithmetic=arithmetic,
+        width=width,
+        max_channels=max_channels,
+        dtype=compute,
     )
     _check_classes(num_classes)
-    entry = BACKBONES[backbone]
-    if entry.classifier:
-        body = body.clone(**entry.classifier)
+    entry = find_backbone(backbone, arithmetic)
+    if entry.classifier_arguments:
+        body = body.clone(**entry.classifier_arguments)
     if auxiliary and entry.auxiliary is None:
         raise UserError(f"backbone {backbone!r} has no auxiliary classifiers")
     return Classifier(
         backbone=body,
-        head=entry.top(num_classes=num_classes, dtype=compute),
+        head=entry.classifier(num_classes=num_classes, dtype=compute),
         auxiliary=entry.auxiliary(num_classes=num_classes, dtype=compute)
         if auxiliary and entry.auxiliary
         else None,

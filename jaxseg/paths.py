@@ -5,7 +5,9 @@ from __future__ import annotations
 import contextlib
 import errno
 import os
+from collections.abc import Iterator
 from pathlib import Path
+from typing import IO
 
 from jaxseg.errors import UserError
 
@@ -47,18 +49,40 @@ def experiments_folder() -> Path:
     return installed if installed.is_dir() else package.parent / "experiments"
 
 
-def replace_text(path: Path, text: str) -> None:
-    """Write a text file in one step, so that a kill leaves the old or the new one.
+@contextlib.contextmanager
+def replace_file(path: Path) -> Iterator[IO[bytes]]:
+    """Write a file in one step: a kill, or an error here, leaves the old one.
+
+    What was written is on the disk before the file appears under its name.
+
+    Args:
+      path: of the file; its folder exists.
+
+    Yields:
+      A file to write bytes to.
 
     Raises:
       OSError: it cannot be written.
     """
-    temporary = path.with_name(f"{path.name}.{os.getpid()}.tmp")
+    temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
     try:
-        temporary.write_text(text, encoding="utf-8")
+        with temporary.open("wb") as file:
+            yield file
+            file.flush()
+            os.fsync(file.fileno())
         os.replace(temporary, path)
     finally:
         temporary.unlink(missing_ok=True)
+
+
+def replace_text(path: Path, text: str) -> None:
+    """Write a text file in UTF-8 by `replace_file`, lines ending as they do in `text`.
+
+    Raises:
+      OSError: it cannot be written.
+    """
+    with replace_file(path) as file:
+        file.write(text.encode())
 
 
 def write_file(path: Path, text: str) -> None:

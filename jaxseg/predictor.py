@@ -17,6 +17,7 @@ from jaxseg.data.padding import Size, group_by_size, pad_image, padded_size
 from jaxseg.errors import UserError
 from jaxseg.evaluation.inference import Scores, create_scores
 from jaxseg.evaluation.windows import WindowedScores
+from jaxseg.nn.lowering import compiling_for, devices_of
 from jaxseg.run import Run
 from jaxseg.segmenter import SIZE_MULTIPLE, SMALLEST, Segmenter
 
@@ -220,7 +221,14 @@ def _classes(scores: jax.Array) -> jax.Array:
 
 def _whole(scores: Scores) -> Masks:
     predict = jax.jit(lambda variables, images: _classes(scores(variables, images)))
-    return lambda variables, images, done: np.asarray(predict(variables, images))
+
+    def masks(
+        variables: Any, images: np.ndarray, done: Callable[[int], None]
+    ) -> np.ndarray:
+        with compiling_for(devices_of(variables)):
+            return np.asarray(predict(variables, images))
+
+    return masks
 
 
 def _by_window(scores: WindowedScores) -> Masks:

@@ -10,21 +10,19 @@ from __future__ import annotations
 import ast
 import dataclasses
 import inspect
+import sys
 from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass, field
 from typing import Any, TypeVar
 
-from pydantic import (
-    AfterValidator,
-    PydanticSchemaGenerationError,
-    TypeAdapter,
-    ValidationError,
-)
+from pydantic import AfterValidator, ConfigDict, TypeAdapter, ValidationError
+from pydantic.errors import PydanticUserError
 
-from jaxseg.errors import UserError, choose
+from jaxseg.errors import UnknownName, UserError, choose
 from jaxseg.schema import first_fault
 
 Entry = TypeVar("Entry")
+Made = TypeVar("Made")
 
 
 class Registry(dict[str, Entry]):
@@ -39,21 +37,37 @@ class Registry(dict[str, Entry]):
         super().__init__(entries)
         self.kind = kind
         self._of_package = frozenset(entries)
+        self._modules: dict[str, str] = {}
 
-    def find(self, name: str) -> Entry:
+    def find(self, name: str, others: Collection[str] = ()) -> Entry:
         """Return the entry of a name.
 
-        Raises:
-          UserError: there is none; the message names the nearest and lists all.
-        """
-        return choose(self.kind, name, self)
-
-    def register(self, name: str, entry: Entry) -> None:
-        """Add an entry; one that was added under this name before is replaced.
+        Args:
+          name: of the entry.
+          others: further names that may be given, for the message.
 
         Raises:
-          UserError: the name is taken by the package, or is not an identifier.
+          UnknownName: there is none; the message names the nearest and lists all.
         """
+        known: dict[str, Any] = {**dict.fromkeys(others), **self}
+        try:
+            return choose(self.kind, name, known)
+        except UserError as error:
+            raise UnknownName(str(error)) from error
+
+    def own(self, name: str) -> bool:
+        """Whether an entry was registered from outside the package."""
+        return name in self and name not in self._of_package
+
+    def require_name(self, name: Any) -> None:
+        """Refuse what cannot be the name of a new entry.
+
+        Raises:
+          UserError: it is no text, no identifier, or the name of one of jaxseg's own.
+        """
+        if not isinstance(name, str):
+            decorator = f"@jaxseg.register_{self.kind.replace(' ', '')}"
+            raise UserError(f'{decorator} takes a name: write {decorator}("my_own")')
         if not name.isidentifier():
             raise UserError(
                 f"{self.kind} {name!r}: a name has letters, digits and underscores, and"
@@ -64,7 +78,34 @@ class Registry(dict[str, Entry]):
                 f"{self.kind} {name!r} is one of jaxseg's own: register yours under"
                 " another name"
             )
+
+    def register(self, name: str, entry: Entry, *, of: Any) -> None:
+        """Add an entry; one that the same module added before is replaced.
+
+        So an experiment may be loaded twice, and a cell of a notebook run again.
+
+        Args:
+          name: of the entry.
+          entry: what `find` returns.
+          of: the class or function behind it, which knows its module.
+
+        Raises:
+          UserError: as `require_name`, or another module has registered the name.
+        """
+        self.require_name(name)
+        module = str(getattr(of, "__module__", ""))
+        before = self._modules.setdefault(name, module)
+        if before != module:
+            raise UserError(
+                f"{self.kind} {name!r} is registered already, by {_file_of(before)}:"
+                " give one of the two another name, or import it from one file in both"
+            )
         self[name] = entry
+
+
+def _file_of(module: str) -> str:
+    """Return the file of a module, or else its name."""
+    return getattr(sys.modules.get(module), "__file__", None) or module
 
 
 @dataclass(frozen=True)
@@ -115,8 +156,21 @@ def fields_of(target: type) -> dict[str, Any]:
     return {field.name: types[field.name] for field in fields if field.init}
 
 
+def required_of(target: type) -> list[str]:
+    """Return the names of the fields that have no default."""
+    none = dataclasses.MISSING
+    return [
+        field.name
+        for field in dataclasses.fields(target)
+        if field.init and field.default is none and field.default_factory is none
+    ]
+
+
 def check_options(
-    owner: str, known: Mapping[str, Any], given: Mapping[str, Any]
+    owner: str,
+    known: Mapping[str, Any],
+    given: Mapping[str, Any],
+    required: Collection[str] = (),
 ) -> dict[str, Any]:
     """Return options, checked by the types and ranges of the fields that take them.
 
@@ -124,10 +178,17 @@ def check_options(
       owner: whose options they are, for the message: "head 'unet'".
       known: the types of its options, by name.
       given: the values, by name; lists become tuples.
+      required: the options that have no default.
 
     Raises:
-      UserError: an option that the owner does not have, or a value that does not fit.
+      UserError: an option that the owner does not have, one that is missing, or a value
+        that does not fit.
     """
+    if missing := [name for name in required if name in known and name not in given]:
+        raise UserError(
+            f"{owner} has no default for its option {missing[0]}: give it in brackets"
+            f" after the name, as in name({missing[0]}=...)"
+        )
     if unknown := sorted(set(given) - set(known)):
         raise UserError(
             f"{owner} has no option {', '.join(unknown)};"
@@ -137,17 +198,30 @@ def check_options(
     for name, value in given.items():
         value = tuple(value) if isinstance(value, list) else value
         try:
-            checked[name] = _adapter(known[name]).validate_python(value, strict=True)
+            checked[name] = adapter(known[name]).validate_python(value, strict=True)
         except ValidationError as error:
             _, wrong, reason = first_fault(error)
             raise UserError(f"option {name} of {owner}, {wrong}: {reason}") from error
     return checked
 
 
-def _adapter(annotation: Any) -> Any:
+def create(owner: str, target: type[Made], options: Mapping[str, Any]) -> Made:
+    """Make an object of a registered class, with options that were checked.
+
+    Raises:
+      UserError: the class itself refuses them.
+    """
     try:
-        return TypeAdapter(annotation)
-    except PydanticSchemaGenerationError:  # a type that is not for configurations
+        return target(**options)
+    except (ValueError, TypeError) as error:
+        raise UserError(f"{owner}: {error}") from error
+
+
+def adapter(annotation: Any) -> Any:
+    """Return what checks values of a type; of types that no text can give, nothing."""
+    try:
+        return TypeAdapter(annotation, config=ConfigDict(allow_inf_nan=False))
+    except PydanticUserError:
         return TypeAdapter(Any)
 
 

@@ -9,6 +9,8 @@ from __future__ import annotations
 
 import json
 import os
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -20,7 +22,7 @@ from jaxseg.config import Config, DataConfig
 from jaxseg.data.identity import Identity
 from jaxseg.data.labels import PLAIN, LabelSet, MaskForm
 from jaxseg.data.stock import STOCK
-from jaxseg.errors import UserError
+from jaxseg.errors import UnknownName, UserError
 from jaxseg.paths import replace_text, require_run
 from jaxseg.report.console import warn
 from jaxseg.schema import from_file, to_json
@@ -89,6 +91,22 @@ class Run:
         """The folder of the checkpoints."""
         return self.workdir / "checkpoints"
 
+    @contextmanager
+    def naming_remedy(self) -> Iterator[None]:
+        """Say how a name that the run's experiment had registered becomes known.
+
+        Raises:
+          UserError: what was raised inside, with the folder and the remedy.
+        """
+        try:
+            yield
+        except UnknownName as error:
+            raise UserError(
+                f"{self.workdir}: {error}. If it is your own, name the file that"
+                " registers it, mostly the experiment: --import FILE, or in Python"
+                " jaxseg.load_config(FILE) before"
+            ) from error
+
     def best_variables(
         self, sharding: jax.sharding.Sharding | None = None
     ) -> tuple[Segmenter, dict[str, Any], int]:
@@ -104,7 +122,8 @@ class Run:
           UserError: there is no checkpoint yet.
         """
         sharding = sharding or jax.sharding.SingleDeviceSharding(jax.devices()[0])
-        model = build_model(self.config, self.labels.num_classes)
+        with self.naming_remedy():
+            model = build_model(self.config, self.labels.num_classes)
         if not self.checkpoints.is_dir():
             raise UserError(f"{self.workdir}: no checkpoint yet; train it first")
         with Checkpoints(self.checkpoints, warn, read_only=True) as checkpoints:

@@ -1,11 +1,15 @@
 """Locks between processes."""
 
+import errno
 import subprocess
 import sys
 from pathlib import Path
 
-from jaxseg import locks
+import pytest
+
 from jaxseg.locks import locked
+
+fcntl = pytest.importorskip("fcntl")
 
 ROOT = Path(__file__).parents[1]
 
@@ -55,15 +59,32 @@ def test_a_file_that_was_made_for_a_lock_can_go_with_it(tmp_path):
 def test_a_file_that_its_holder_deletes_is_no_lock_any_more(tmp_path, monkeypatch):
     """Opened before it was deleted, locked after: the lock is on a new file."""
     path = tmp_path / "lock"
-    original, calls = locks._lock, []
+    original, calls = fcntl.flock, []
 
-    def delete_first(file, wait):
+    def delete_first(file, operation):
         calls.append(None)
         if len(calls) == 1:
             path.unlink()
-        return original(file, wait)
+        return original(file, operation)
 
-    monkeypatch.setattr(locks, "_lock", delete_first)
-    with locked(path, wait=False) as free, locked(path, wait=False) as second:
+    monkeypatch.setattr(fcntl, "flock", delete_first)
+    with locked(path) as free, locked(path, wait=False) as second:
         assert (free, second) == (True, False)
         assert path.exists()
+
+
+@pytest.mark.parametrize("code", [errno.ENOSYS, errno.ENOTSUP, errno.ENOLCK])
+@pytest.mark.parametrize("wait", [True, False])
+def test_a_file_system_without_locks_holds_nothing(tmp_path, monkeypatch, code, wait):
+    def refuse(file, operation):
+        raise OSError(code, "no locks")
+
+    monkeypatch.setattr(fcntl, "flock", refuse)
+    with locked(tmp_path / "lock", wait) as free, locked(tmp_path / "lock") as second:
+        assert free and second
+
+
+def test_a_file_that_cannot_be_made_is_an_error(tmp_path):
+    (tmp_path / "file").touch()
+    with pytest.raises(OSError), locked(tmp_path / "file" / "lock", wait=False):
+        pass

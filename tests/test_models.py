@@ -44,15 +44,20 @@ def test_a_classifier_has_the_published_number_of_parameters(backbone):
     )
 
 
-def test_weights_of_inceptions_kin_expect_values_of_minus_one_to_one():
-    kin = [name for name, entry in BACKBONES.items() if entry.mean == (0.5, 0.5, 0.5)]
-    assert set(kin) == {
-        "googlenet",
-        "tf_mobilenetv3_large_100",
-        "tf_mobilenetv3_small_100",
-        *("xception", "xception41", "xception65", "xception71"),
+def test_some_published_weights_expect_values_of_minus_one_to_one():
+    half = {
+        (name, arithmetic): entry.std
+        for name, usual in BACKBONES.items()
+        for arithmetic, entry in (usual.arithmetics or {"": usual}).items()
+        if entry.mean == (0.5, 0.5, 0.5)
     }
-    assert all(BACKBONES[name].std == (0.5, 0.5, 0.5) for name in kin)
+    assert set(half) == {
+        ("googlenet", ""),
+        ("mobilenet_v3_large", "tensorflow"),
+        ("mobilenet_v3_small", "tensorflow"),
+        *((f"xception{depth}", "") for depth in ("", 41, 65, 71)),
+    }
+    assert set(half.values()) == {(0.5, 0.5, 0.5)}
 
 
 # torchvision 0.28 (segmenters of 21 classes on ResNet-50) and
@@ -74,7 +79,7 @@ def test_a_segmenter_has_the_published_number_of_parameters(
     assert count_parameters(model) == count
 
 
-# One of each class of backbones: the deeper kin differ in numbers only.
+# One of each class of backbones: the deeper variants differ in numbers only.
 FAMILIES = [
     "vgg11",
     "googlenet",
@@ -83,7 +88,7 @@ FAMILIES = [
     "resnet18d",
     "densenet121",
     "efficientnet_b0",
-    "tf_efficientnet_lite0",
+    "efficientnet_lite0",
     "mobilenet_v2",
     "mobilenet_v3_small",
     "xception",
@@ -268,6 +273,7 @@ def test_an_option_of_another_head_is_refused():
         ("classifier", {"multi_grid": (1, 2)}, "has no options"),
         ("classifier", {"uniform_dilation": True}, "has no options"),
         ("unet_same", {"uniform_dilation": True}, "of its own"),
+        ("unet_same", {"arithmetic": "timm"}, "of its own"),
         ("unet_same", {"upsampling": "trilinear"}, "'trilinear'"),
         ("unet3d", {"upsampling": "pixel_shuffle"}, "'pixel_shuffle'"),
     ],
@@ -279,7 +285,10 @@ def test_an_option_that_makes_no_sense_is_refused(head, options, words):
 
 def test_a_model_knows_how_its_weights_want_an_image():
     assert create_model("unet", "xception").mean == (0.5, 0.5, 0.5)
-    assert create_classifier("tf_efficientnet_lite0").std == (128 / 255,) * 3
+    assert (
+        create_classifier("efficientnet_lite0", arithmetic="tensorflow").std
+        == (128 / 255,) * 3
+    )
     assert create_model("unet_same").mean == (0.485, 0.456, 0.406)
 
 

@@ -16,10 +16,12 @@ from typing import Any
 FOLDER = Path(__file__).parent
 sys.path.insert(0, str(FOLDER.parents[1]))
 
+import analysis_figures  # noqa: E402
 import flax.linen as nn  # noqa: E402
 import jax  # noqa: E402
 import jax.numpy as jnp  # noqa: E402
 import numpy as np  # noqa: E402
+from architecture_figures import draw_architecture  # noqa: E402
 from PIL import Image  # noqa: E402
 from sklearn.datasets import load_sample_image  # noqa: E402
 
@@ -33,8 +35,6 @@ from jaxseg.nn.upsampling import (  # noqa: E402
     Upsample,
     resize_bilinear,
 )
-from jaxseg.report import analysis_figures  # noqa: E402
-from jaxseg.report.architecture_figures import draw_architecture  # noqa: E402
 from jaxseg.report.pictures import overlay  # noqa: E402
 
 DPI, COLOURS = 120, 96

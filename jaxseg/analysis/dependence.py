@@ -32,7 +32,7 @@ from jaxseg.analysis.extents import (
     union,
 )
 from jaxseg.analysis.rules import ELEMENTWISE, REDUCTIONS, RULES, Value
-from jaxseg.nn import cpu_kernels
+from jaxseg.nn.lowering import ANY_DEVICE, compiling_for
 
 _LARGEST_KNOWN = 2**24
 """Elements up to which an array that does not depend on the image is computed."""
@@ -76,7 +76,7 @@ class Dependence:
         Returns:
           The output's tree with an `Extent` for each array.
         """
-        with cpu_kernels.without():
+        with compiling_for(ANY_DEVICE):
             closed, shapes = jax.make_jaxpr(function, return_shape=True)(image, *others)
         first = along(axis, len(image.shape), self.size)
         rest = [nothing(len(leaf.shape)) for leaf in jax.tree.leaves(others)]

@@ -16,7 +16,7 @@ import flax.linen as nn
 import jax
 import jax.numpy as jnp
 
-from jaxseg.nn import cpu_kernels
+from jaxseg.nn.lowering import ANY_DEVICE, compiling_for
 from jaxseg.nn.upsampling import TransposedConv, UpConv
 
 Shape = tuple[int, ...]
@@ -92,7 +92,7 @@ def layer_table(
         return result
 
     def run(variables: Any, image: Any) -> Any:
-        with nn.intercept_methods(record), cpu_kernels.without():
+        with nn.intercept_methods(record), compiling_for(ANY_DEVICE):
             return model.apply(variables, image, method=method)
 
     key = jax.random.key(0)

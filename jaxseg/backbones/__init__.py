@@ -10,6 +10,7 @@ channels there.  The registry is `BACKBONES`.
 from __future__ import annotations
 
 from collections.abc import Callable
+from typing import Any
 
 import flax.linen as nn
 
@@ -24,6 +25,7 @@ from jaxseg.backbones.resnet import RESNETS
 from jaxseg.backbones.vgg import VGGS
 from jaxseg.backbones.xception import XCEPTIONS
 from jaxseg.backbones.xception_aligned import ALIGNED_XCEPTIONS
+from jaxseg.registration import require_class, require_fields, require_function
 from jaxseg.registry import Decorator, Registry
 
 _ENTRIES: dict[str, BackboneEntry] = {
@@ -41,6 +43,16 @@ _ENTRIES: dict[str, BackboneEntry] = {
 
 BACKBONES = Registry("backbone", _ENTRIES)
 """Name -> entry."""
+
+
+_NEEDED = {
+    "width": "width: float = 1.0",
+    "max_channels": "max_channels: int | None = None",
+    "output_stride": "output_stride: int = 32",
+    "uniform_dilation": "uniform_dilation: bool = False",
+    "dtype": "dtype: Any = jnp.float32",
+}
+"""Fields that every backbone has which is a class."""
 
 
 def register_backbone(
@@ -65,12 +77,19 @@ def register_backbone(
       std: of the RGB values 0..1, by which an image is divided.
 
     Raises:
-      UserError: the name is one of jaxseg's own.
+      UserError: the name is one of jaxseg's own, or it cannot be called.
     """
+    BACKBONES.require_name(name)
 
-    def add(build: Callable[..., nn.Module]) -> Callable[..., nn.Module]:
+    def add(build: Any) -> Any:
+        owner = f"backbone {name!r}"
+        if isinstance(build, type):
+            require_class(owner, build, nn.Module, "flax.linen.Module")
+            require_fields(owner, build, _NEEDED)
+        else:
+            require_function(BACKBONES, name, build)
         entry = BackboneEntry(build, paper, parameters, mean=mean, std=std)
-        BACKBONES.register(name, entry)
+        BACKBONES.register(name, entry, of=build)
         return build
 
     return add

@@ -3,11 +3,12 @@
 The arithmetic is torchvision's and timm's on images whose sides are multiples of 32.
 There is no feature of stride 2: the first map has no channels.  Deviations:
 
-- Other sizes are padded with zeros behind before each stride, so that they round up;
-  PyTorch drops the odd pixels.
+- Other sizes are padded with zeros at the end before each stride, so that they round
+  up; PyTorch drops the odd pixels.
 - Below output stride 32 the strides of downsampling become atrous rates and the 2x2
-  convolutions are padded behind, so that dilation changes no value.  timm does so too,
-  but centres the 2x2 convolution of rate 2, which shifts its last stage at stride 8.
+  convolutions are padded at the end, so that dilation changes no value.  timm does the
+  same, except that it centres the 2x2 convolution of rate 2, which shifts its last
+  stage at output stride 8.
 - A width factor and a cap on channels.
 """
 
@@ -21,15 +22,15 @@ import flax.linen as nn
 import jax
 import jax.numpy as jnp
 
+from jaxseg.backbones.classifier import pool_window
 from jaxseg.backbones.entry import BackboneEntry, plan_stages
-from jaxseg.backbones.top import pool_window
 from jaxseg.nn.blocks import ACTIVATIONS, StochasticDepth, scaled
 from jaxseg.nn.convolution import Conv
 from jaxseg.nn.normalization import LayerNorm
 from jaxseg.nn.remat import block_output
 
 INITIAL = nn.initializers.truncated_normal(0.02)
-"""Of every kernel (paper, table 5)."""
+"""The initialiser of every kernel (paper, table 5)."""
 
 
 class ConvNeXtBlock(nn.Module):
@@ -178,7 +179,7 @@ def _variant(
         ),
         "Liu et al. 2022, arXiv:2201.03545",
         parameters,
-        top=NormalizedClassifier,
+        classifier=NormalizedClassifier,
     )
 
 

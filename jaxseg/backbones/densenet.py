@@ -2,15 +2,16 @@
 
 The arithmetic is torchvision's: the paper's DenseNet-BC for ImageNet (table 1; 161 is
 the authors' wider model, k = 48), with the ReLU of the last normalisation left to the
-classifier.  The features are those of segmentation_models.pytorch: each dense block's
-output as its transition normalises and rectifies it, and the last one normalised only.
+classifier.  The features are those of segmentation_models.pytorch: the output of each
+dense block after the normalisation and ReLU of its transition; the last block's output
+is normalised only.
 Deviations from torchvision:
 
 - The average pooling of a transition rounds odd sizes up, where torchvision drops the
   last row and column; the two agree on even sizes.
 - Below output stride 32 the pooling keeps a stride of 1 and a dilated window, and the
-  3x3 convolutions after it dilate.  Both kinds of dilation plan agree, for no dilated
-  convolution has a stride.
+  3x3 convolutions after it dilate.  `uniform_dilation` changes nothing, because no
+  dilated convolution has a stride.
 - A width factor and a cap on channels, for small models.
 """
 
@@ -25,8 +26,8 @@ import flax.linen as nn
 import jax
 import jax.numpy as jnp
 
+from jaxseg.backbones.classifier import PooledClassifier
 from jaxseg.backbones.entry import plan_stages, registry
-from jaxseg.backbones.top import PooledClassifier
 from jaxseg.nn.blocks import scaled
 from jaxseg.nn.convolution import Conv
 from jaxseg.nn.normalization import BatchNorm
@@ -59,14 +60,14 @@ class DenseLayer(nn.Module):
 
 
 class DenseNet(nn.Module):
-    """Four dense blocks as five feature maps, the stem's the first.
+    """Four dense blocks as five feature maps, of which the first is the stem's.
 
     Attributes:
       layers: number of dense layers in each block.
       growth: channels that a layer adds (k in the paper).
       width: factor on the growth rate and on the stem's 2k channels.
-      max_channels: upper bound on those and on what a transition passes on; a block
-        adds its layers' channels to that.
+      max_channels: upper bound on those and on the output of a transition; a dense
+        block adds the channels of its layers to it.
       output_stride: 32, 16 or 8.
       uniform_dilation: unused; poolings carry the dropped strides.
       dtype: compute type.
@@ -104,7 +105,7 @@ class DenseNet(nn.Module):
                     self.dtype,
                     name=f"stage{number + 1}_layer{index + 1}",
                 )(x, train)
-                # Only what is new is kept for the backward pass, not each join of it.
+                # The backward pass keeps only the new channels, not each concatenation.
                 x = jnp.concatenate([x, block_output(new)], axis=-1)
             last = number == len(self.layers) - 1
             name = "final_norm" if last else f"transition{number + 1}_norm"
@@ -129,7 +130,7 @@ def _variant(
 
 
 DENSENETS = {
-    name: dataclasses.replace(entry, top=RectifiedClassifier)
+    name: dataclasses.replace(entry, classifier=RectifiedClassifier)
     for name, entry in registry(
         DenseNet,
         "Huang et al. 2017, arXiv:1608.06993",

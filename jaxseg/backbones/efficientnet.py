@@ -1,21 +1,24 @@
 """EfficientNet-B0 ... B7 and Lite0 ... Lite4 (Tan & Le 2019, arXiv:1905.11946).
 
-Lite (Google 2020) leaves out squeeze-and-excitation, takes ReLU6 for SiLU, and keeps
-the stem, the head and the depth of the first and last stage at B0's.  There are four
-publishers, each with an arithmetic that its weights want:
+Lite (Google 2020) has no squeeze-and-excitation, has ReLU6 instead of SiLU, and keeps
+the stem, the head and the depth of the first and the last stage of B0.  The networks
+have the arithmetics of four publishers:
 
-- `efficientnet_b#`, `efficientnet_lite#`: torchvision's, symmetric padding.  The
-  shallowest feature is the stem's, as in the `timm-efficientnet-b#` and
-  `timm-tf_efficientnet_lite#` encoders of segmentation_models.pytorch (SMP).
-- `timm_efficientnet_b5` ... `b7`: the same with the epsilon of timm and SMP.
-- `tf_efficientnet_b#`, `tf_efficientnet_lite#`: the authors', TensorFlow's padding,
-  by timm's names; features are the last blocks of each stride (SMP: `tu-tf_...`).
-- `smp_efficientnet_b#`: SMP's `efficientnet-b#`, TensorFlow's padding frozen for the
-  side of the paper's images, and dilated as SMP does whatever `uniform_dilation` says.
-  SMP reads B0's feature of stride 16 two blocks early, and dilates those two with the
-  next stage; so does this.
+- "torchvision" (B0 to B7, the usual one): symmetric padding.  The shallowest feature is
+  the stem's.
+- "timm" (all; Lite's usual one): timm's networks without `tf_`, and the encoders
+  `timm-efficientnet-b#` and `timm-tf_efficientnet_lite#` of
+  segmentation_models.pytorch (SMP).  It differs from torchvision's in the epsilon of B5
+  to B7 only.
+- "tensorflow" (all): the authors', with TensorFlow's padding; timm's `tf_` networks
+  and SMP's `tu-tf_...`.  The features are the outputs of the last blocks before each
+  stride.
+- "smp" (B0 to B7): SMP's `efficientnet-b#`.  TensorFlow's padding is computed for the
+  side of the paper's images, whatever the size of the image, and dilation is always
+  uniform.  SMP takes B0's feature of stride 16 two blocks early and dilates those two
+  blocks like the next stage; "smp" does the same.
 
-Where an odd image would make SMP's sizes round down, they round up here.
+Odd sizes round up here where SMP rounds them down.
 """
 
 from __future__ import annotations
@@ -30,14 +33,20 @@ import flax.linen as nn
 import jax
 import jax.numpy as jnp
 
-from jaxseg.backbones.entry import BackboneEntry
-from jaxseg.backbones.inverted_residual import TENSORFLOW, Arithmetic, round_channels
+from jaxseg.backbones.classifier import PooledClassifier
+from jaxseg.backbones.entry import BackboneEntry, with_arithmetics
+from jaxseg.backbones.inverted_residual import (
+    TENSORFLOW,
+    TIMM,
+    TORCHVISION,
+    Arithmetic,
+    round_channels,
+)
 from jaxseg.backbones.inverted_residual_net import (
     InvertedResidualNet,
     Row,
     ends_of_strides,
 )
-from jaxseg.backbones.top import PooledClassifier
 from jaxseg.nn.blocks import ACTIVATIONS
 from jaxseg.nn.convolution import Conv
 from jaxseg.nn.normalization import BatchNorm
@@ -58,14 +67,14 @@ _TABLE = (
 
 @dataclass(frozen=True)
 class Scale:
-    """A compound scale of B0.
+    """One of the compound scales of B0.
 
     Attributes:
       width: factor on the channels.
       depth: factor on the numbers of blocks.
-      side: of the images, pixels.
+      side: of the images that the network was trained on, pixels.
       dropout: probability, before the classifier.
-      parameters: of the classifier of 1000 classes.
+      parameters: number of them in a classifier of 1000 classes.
     """
 
     width: float
@@ -101,7 +110,7 @@ class EfficientNet(InvertedResidualNet):
     """An EfficientNet as five feature maps."""
 
 
-class EfficientNetTop(nn.Module):
+class EfficientNetClassifier(nn.Module):
     """1x1 convolution, average pooling, dropout, one dense layer (paper, table 1).
 
     Attributes:
@@ -146,7 +155,7 @@ class EfficientNetTop(nn.Module):
 
 
 def rows(scale: Scale, lite: bool = False) -> tuple[Row, ...]:
-    """Return the network's table, B0's scaled (paper, eq. 3)."""
+    """Return the table of a scaled B0 (paper, eq. 3)."""
     table = []
     for number, (kernel, stride, expansion, channels, blocks) in enumerate(_TABLE):
         fixed = lite and number in (0, len(_TABLE) - 1)
@@ -183,15 +192,15 @@ def _entry(
         drop=0.2,
         arithmetic=arithmetic,
     )
-    top = functools.partial(
-        EfficientNetTop,
+    classifier = functools.partial(
+        EfficientNetClassifier,
         channels=1280 if lite else None,
         activation=activation,
         dropout=scale.dropout,
         epsilon=arithmetic.epsilon,
         momentum=arithmetic.momentum,
     )
-    entry = BackboneEntry(module, PAPER, scale.parameters, top, crop=scale.side)
+    entry = BackboneEntry(module, PAPER, scale.parameters, classifier, crop=scale.side)
     if lite and arithmetic == TENSORFLOW:  # bytes less 127, divided by 128
         return replace(entry, mean=(127 / 255,) * 3, std=(128 / 255,) * 3)
     return entry
@@ -200,7 +209,7 @@ def _entry(
 def _smp(
     rows: tuple[Row, ...], taps: tuple[str, ...], **arguments: Any
 ) -> EfficientNet:
-    """Build a network with the dilation of SMP, and its slip in B0."""
+    """Build a network that dilates as SMP's, and takes B0's features where SMP does."""
     if sum(len(row.expansions) for row in rows) == 16:
         early = replace(rows[4], ahead=2)
         rows = (*rows[:4], early, *rows[5:])
@@ -209,29 +218,35 @@ def _smp(
     return EfficientNet(rows=rows, taps=taps, **arguments)
 
 
-def _entries() -> dict[str, BackboneEntry]:
-    symmetric = Arithmetic()
-    symmetric_large = Arithmetic(1e-3, 0.99)
-    entries = {}
-    for number, scale in enumerate(SCALES):
-        ours = symmetric if number < 5 else symmetric_large
-        frozen = replace(TENSORFLOW, padding=scale.side)
-        entries[f"efficientnet_b{number}"] = _entry(scale, ours, stem_tap=True)
-        if number >= 5:
-            entries[f"timm_efficientnet_b{number}"] = _entry(
-                scale, symmetric, stem_tap=True
-            )
-        entries[f"tf_efficientnet_b{number}"] = _entry(scale, TENSORFLOW)
-        entries[f"smp_efficientnet_b{number}"] = _entry(
-            scale, frozen, stem_tap=True, build=_smp
-        )
-    for number, scale in enumerate(LITE_SCALES):
-        entries[f"efficientnet_lite{number}"] = _entry(
-            scale, symmetric, lite=True, stem_tap=True
-        )
-        entries[f"tf_efficientnet_lite{number}"] = _entry(scale, TENSORFLOW, lite=True)
-    return entries
+def _scaled(number: int, scale: Scale) -> BackboneEntry:
+    """Return the entry of B`number` in all its arithmetics."""
+    torchvision = TORCHVISION
+    if number < 5:  # torchvision and timm agree
+        sources = (*TORCHVISION.sources, *TIMM.sources)
+        torchvision = replace(TIMM, name="torchvision", sources=sources)
+    smp = replace(TENSORFLOW, padding=scale.side, name="smp", sources=("smp",))
+    return with_arithmetics(
+        {
+            "torchvision": _entry(scale, torchvision, stem_tap=True),
+            "timm": _entry(scale, TIMM, stem_tap=True),
+            "tensorflow": _entry(scale, TENSORFLOW),
+            "smp": _entry(scale, smp, stem_tap=True, build=_smp),
+        }
+    )
 
 
-EFFICIENTNETS: dict[str, BackboneEntry] = _entries()
+def _lite(scale: Scale) -> BackboneEntry:
+    """Return the entry of a Lite in its arithmetics."""
+    return with_arithmetics(
+        {
+            "timm": _entry(scale, TIMM, lite=True, stem_tap=True),
+            "tensorflow": _entry(scale, TENSORFLOW, lite=True),
+        }
+    )
+
+
+EFFICIENTNETS: dict[str, BackboneEntry] = {
+    **{f"efficientnet_b{n}": _scaled(n, scale) for n, scale in enumerate(SCALES)},
+    **{f"efficientnet_lite{n}": _lite(scale) for n, scale in enumerate(LITE_SCALES)},
+}
 """Name -> entry."""

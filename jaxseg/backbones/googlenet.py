@@ -4,15 +4,16 @@ The arithmetic is torchvision's, whose deviations from the paper are: batch
 normalisation after every convolution in place of local response normalisation, 3x3
 convolutions in place of 5x5, a last max-pooling of 2x2, dropout of 0.2 in place of 0.4
 before the classifier, and auxiliary classifiers that average any map to 4 x 4.
-torchvision's published weights want an image of mean 0.5 and standard deviation 0.5 in
-place of ImageNet's (`transform_input=True` there; nothing is transformed here).
+torchvision's published weights expect images normalised with mean 0.5 and standard
+deviation 0.5 instead of ImageNet's (`transform_input=True` there; this module expects
+images that are already normalised so).
 Deviations from torchvision:
 
 - The 3x3 max-poolings round odd sizes up, where torchvision rounds down; the two agree
   where the map before each of them has even sides.
 - Below output stride 32 a max-pooling keeps a stride of 1 and a dilated window, and all
-  windows and 3x3 convolutions after it dilate.  Both kinds of dilation plan agree, for
-  no dilated convolution has a stride.
+  windows and 3x3 convolutions after it dilate.  `uniform_dilation` changes nothing,
+  because no dilated convolution has a stride.
 - A width factor and a cap on channels, for small models.
 """
 
@@ -25,8 +26,8 @@ import flax.linen as nn
 import jax
 import jax.numpy as jnp
 
+from jaxseg.backbones.classifier import PooledClassifier
 from jaxseg.backbones.entry import HALF, BackboneEntry, plan_stages
-from jaxseg.backbones.top import PooledClassifier
 from jaxseg.nn.blocks import scaled
 from jaxseg.nn.convolution import Conv, ConvNorm
 from jaxseg.nn.pooling import adaptive_average, max_pool
@@ -210,7 +211,7 @@ GOOGLENETS = {
         GoogLeNet,
         "Szegedy et al. 2015, arXiv:1409.4842",
         6_624_904,
-        top=functools.partial(PooledClassifier, dropout=0.2),
+        classifier=functools.partial(PooledClassifier, dropout=0.2),
         auxiliary=GoogLeNetAuxiliary,
         mean=HALF,
         std=HALF,

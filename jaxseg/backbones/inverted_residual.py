@@ -1,11 +1,11 @@
 """The inverted residual block, of which MobileNets and EfficientNets are made.
 
-It is MobileNetV2's (Sandler et al. 2018, arXiv:1801.04381, fig. 3 and 4b), with
+The block is MobileNetV2's (Sandler et al. 2018, arXiv:1801.04381, fig. 3 and 4b), with
 squeeze-and-excitation as in MobileNetV3 (Howard et al. 2019, arXiv:1905.02244, fig. 4).
-What the publishers of weights do differently is an `Arithmetic`.
+An `Arithmetic` holds what differs between the publishers of weights.
 
-Deviation: depthwise kernels start with the variance of one channel's fan, as in the
-authors' networks, not of all channels' together as torchvision's.
+Deviation from torchvision: the initial variance of a depthwise kernel follows the fan
+of one channel, as in the authors' networks; torchvision takes the fan of all channels.
 """
 
 from __future__ import annotations
@@ -22,8 +22,8 @@ from jaxseg.nn.blocks import ACTIVATIONS, SqueezeExcite, StochasticDepth
 from jaxseg.nn.convolution import Conv, Padding
 from jaxseg.nn.normalization import BatchNorm
 
-DEPTHWISE = nn.initializers.variance_scaling(2.0, "fan_in", "normal")
-"""A depthwise kernel's fan-in is its taps."""
+HE_NORMAL_FAN_IN = nn.initializers.variance_scaling(2.0, "fan_in", "normal")
+"""He et al. 2015 (arXiv:1502.01852); the fan-in of a depthwise kernel is its area."""
 
 
 @dataclass(frozen=True)
@@ -33,21 +33,31 @@ class Arithmetic:
     Attributes:
       epsilon: of the normalisations.
       momentum: of the normalisations, the weight of the old statistics.
-      padding: "symmetric"; "same", TensorFlow's; or the image's side for which the
-        latter is frozen: strided convolutions then pad as they would on such an image.
+      padding: "symmetric"; "same", which is TensorFlow's; or the side of an image, in
+        pixels: every strided convolution then pads as "same" would on that image.
+      name: the name by which a user chooses it.
+      sources: the sources in `jaxseg.weights` whose files need this arithmetic.
     """
 
     epsilon: float = 1e-5
     momentum: float = 0.9
     padding: Literal["symmetric", "same"] | int = "symmetric"
+    name: str = ""
+    sources: tuple[str, ...] = ()
 
     def norm(self, name: str, dtype: Any) -> BatchNorm:
         """Return a normalisation."""
         return BatchNorm(self.momentum, self.epsilon, dtype=dtype, name=name)
 
 
-TENSORFLOW = Arithmetic(1e-3, 0.99, "same")
-"""Of the networks that their authors published."""
+TORCHVISION = Arithmetic(1e-3, 0.99, name="torchvision", sources=("torchvision",))
+"""torchvision's of EfficientNet-B5 to B7 and of MobileNetV3."""
+
+TIMM = Arithmetic(name="timm", sources=("timm", "smp"))
+"""timm's of the networks that timm trained."""
+
+TENSORFLOW = Arithmetic(1e-3, 0.99, "same", "tensorflow", ("timm", "smp", "package"))
+"""The arithmetic of the networks' authors, which timm's `tf_` models have."""
 
 
 def round_channels(channels: float) -> int:
@@ -57,7 +67,7 @@ def round_channels(channels: float) -> int:
 
 
 class InvertedResidual(nn.Module):
-    """Expand (1x1), filter each channel, gate, project (1x1), and a shortcut.
+    """Expand (1x1), filter each channel, gate, project (1x1), and add the shortcut.
 
     Attributes:
       channels: of the output.
@@ -107,7 +117,7 @@ class InvertedResidual(nn.Module):
             self.stride,
             self.rate,
             groups=self.expanded,
-            kernel_init=DEPTHWISE,
+            kernel_init=HE_NORMAL_FAN_IN,
             padding=padding,
             dtype=self.dtype,
             name="depthwise_conv",
@@ -128,10 +138,10 @@ class InvertedResidual(nn.Module):
 def pad(
     x: jax.Array, kernel: int, stride: int, padding: str
 ) -> tuple[jax.Array, Padding]:
-    """Return a convolution's input and the padding that it is to be given.
+    """Return the input and the padding argument of a convolution.
 
-    "even" is what "same" would be on a map of even size, whatever the size; odd sizes
-    get one zero more behind, so that they round up.
+    "even" pads a map of any size as "same" pads a map of even size.  An odd size gets
+    one more zero at the end, so that sizes round up.
     """
     if padding == "even" and stride > 1:
         rows, columns = (side % 2 for side in x.shape[1:3])

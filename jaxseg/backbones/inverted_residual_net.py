@@ -1,4 +1,4 @@
-"""Networks of inverted residual blocks: a table of rows, as their papers print it.
+"""Networks of inverted residual blocks, built from the tables in their papers.
 
 Deviations: a width factor and a cap on channels, for small models.
 """
@@ -27,16 +27,17 @@ from jaxseg.nn.remat import block_output
 
 @dataclass(frozen=True)
 class Row:
-    """A row of a network's table: blocks of one width, the first of which may stride.
+    """A row of a network's table: blocks of one width; only the first has a stride.
 
     Attributes:
       kernel: side of the depthwise kernels.
       stride: of the first block.
       channels: of the blocks' outputs.
-      expansions: one a block, the ratio of the depthwise channels to the block's input.
+      expansions: for each block, depthwise channels divided by input channels.
       squeeze: whether the blocks have squeeze-and-excitation.
       activation: name in `ACTIVATIONS`.
-      ahead: number of last blocks that already dilate like the next row's first.
+      ahead: number of blocks at the end of the row that already have the atrous rate of
+        the next row's first block.
     """
 
     kernel: int
@@ -49,9 +50,9 @@ class Row:
 
 
 def ends_of_strides(rows: Sequence[Row]) -> tuple[str, ...]:
-    """Return the names of the last blocks before each stride, and of the last of all.
+    """Return the names of the last block before each stride and of the last block.
 
-    The stem is the first of them if the first row strides.
+    The first name is the stem's if the first row has a stride.
     """
     names = ["stem"]
     names += [f"stage{i}_block{len(row.expansions)}" for i, row in enumerate(rows, 1)]
@@ -60,7 +61,7 @@ def ends_of_strides(rows: Sequence[Row]) -> tuple[str, ...]:
 
 
 class InvertedResidualNet(nn.Module):
-    """A stem, rows of inverted residual blocks and perhaps a last 1x1 convolution.
+    """A stem, rows of inverted residual blocks and an optional last 1x1 convolution.
 
     Attributes:
       rows: the network's table.
@@ -71,7 +72,8 @@ class InvertedResidualNet(nn.Module):
       gate: of the squeeze-and-excitations: "sigmoid" (EfficientNet, squeezed to a
         quarter of the block's input) or "hard_sigmoid" (MobileNetV3, squeezed to a
         quarter of the depthwise channels).
-      drop: probability of leaving out the last block in training, growing linearly.
+      drop: probability of skipping the last block in training; it grows linearly from 0
+        at the first block.
       arithmetic: padding and normalisation.
       width: factor on all channels.
       max_channels: upper bound on them, before the expansion.
@@ -133,7 +135,7 @@ class InvertedResidualNet(nn.Module):
         return tuple(maps[name] for name in self.taps)
 
     def _paddings(self, strides: Sequence[int]) -> list[str]:
-        """Return a padding for each stride, and one for what does not stride."""
+        """Return the padding at each stride, then that of all other convolutions."""
         padding = self.arithmetic.padding
         if isinstance(padding, str):
             return [padding] * (len(strides) + 1)
@@ -146,7 +148,7 @@ class InvertedResidualNet(nn.Module):
     def _end(
         self, name: str, x: jax.Array, train: bool, channels: int, **arguments: Any
     ) -> jax.Array:
-        """Return what the stem, or the last convolution, makes of x."""
+        """Apply the stem or the last convolution, with its norm and activation."""
         channels = self._channels(channels)
         x = Conv(channels, dtype=self.dtype, name=f"{name}_conv", **arguments)(x)
         x = self.arithmetic.norm(f"{name}_norm", self.dtype)(x, train)
@@ -157,7 +159,7 @@ class InvertedResidualNet(nn.Module):
     ) -> InvertedResidual:
         """Return a block for the input x."""
         inputs, channels = x.shape[-1], self._channels(row.channels)
-        # Also with a width of its own, a block keeps its ratios.
+        # The ratios hold for any width factor.
         expanded = inputs if expansion == 1 else round_channels(inputs * expansion)
         squeezed = 0
         if row.squeeze and self.gate == "sigmoid":

@@ -4,20 +4,21 @@ The arithmetic, epsilons included, is that of the authors' code and of
 segmentation_models.pytorch 0.6.  There is no feature of stride 2: the first one has no
 channels.  A stage's feature is layer-normalised.
 
-Sequence reduction is a convolution whose kernel is its stride; rows and columns that do
-not fill a window are left out, as PyTorch does.
+Sequence reduction is a convolution whose kernel has the size of its stride; rows and
+columns that do not fill a window are left out, as in PyTorch.
 
-At output stride 16 or 8 a stage's patch embedding keeps its size, and its rate and that
-of the depthwise convolutions in the feed-forward follow `plan_stages`.  Attention has
-no rate: every token asks, but keys and values come from each `rate`-th token of each
-`rate`-th row.  Those are the strided network's own tokens, so the features at them are
-exactly the strided network's, and attention costs `rate^2` instead of `rate^4` times as
-much.  With `uniform_dilation` all tokens answer: at output stride 16 that is what
-segmentation_models.pytorch computes (at 8 it also takes the stride from the sequence
-reduction, which is not followed).
+At output stride 16 or 8 the patch embedding of a dilated stage does not reduce the
+size.  Its atrous rate, and that of the depthwise convolutions in the feed-forward
+layers, follow `plan_stages`.  Attention has no rate: every token is a query, but keys
+and values come from every `rate`-th token of every `rate`-th row.  Those are the tokens
+of the strided network, so the features at these tokens equal the strided network's, and
+attention costs `rate^2` instead of `rate^4` times as much.  With `uniform_dilation` all
+tokens are keys and values.  At output stride 16 this is what
+segmentation_models.pytorch computes; at 8 it also removes the stride of the sequence
+reduction, which this module keeps.
 
-Deviations: a width factor and a cap on channels, where there are as many heads of the
-paper's width as divide the channels.
+Deviations: a width factor and a cap on channels.  The number of attention heads is then
+the largest divisor of the channels with which a head has at least the paper's width.
 """
 
 from __future__ import annotations

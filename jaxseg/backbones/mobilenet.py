@@ -3,15 +3,16 @@
 Sandler et al. 2018, arXiv:1801.04381; Howard et al. 2019, arXiv:1905.02244.  The last
 1x1 convolution, of 1280, 960 or 576 channels, belongs to the features, as in the
 MobileNetV2 encoder of segmentation_models.pytorch and in torchvision's segmentation
-networks on MobileNetV3.  V3 comes in three arithmetics, by their publishers' names:
+networks on MobileNetV3.  V3 has these arithmetics:
 
-- `mobilenet_v3_large`, `mobilenet_v3_small`: torchvision's.
-- `mobilenet_v3_large_dilated`: the same as torchvision's LR-ASPP and DeepLabV3 use it:
-  the feature of a stride is its first block's, an auxiliary head reads that of stride
-  8, and dilation is uniform whatever `uniform_dilation` says.
-- `mobilenetv3_large_100`, `mobilenetv3_small_100`: timm's, another epsilon.
-- `tf_mobilenetv3_large_100`, `tf_mobilenetv3_small_100`: the authors', TensorFlow's
-  padding, by timm's names (`timm-mobilenetv3_...` of segmentation_models.pytorch).
+- "torchvision", the usual one.
+- "dilated" (Large only): torchvision's, as its LR-ASPP and DeepLabV3 use it.  The
+  feature of a stride is the output of the first block with that stride, an auxiliary
+  head reads the feature of stride 8, and dilation is always uniform.
+- "timm": another epsilon; timm's `mobilenetv3_large_100` and `mobilenetv3_small_100`.
+- "tensorflow": the authors', with TensorFlow's padding; timm's
+  `tf_mobilenetv3_large_100` and `tf_mobilenetv3_small_100`, which are the encoders
+  `timm-mobilenetv3_...` of segmentation_models.pytorch.
 """
 
 from __future__ import annotations
@@ -25,14 +26,19 @@ import flax.linen as nn
 import jax
 import jax.numpy as jnp
 
-from jaxseg.backbones.entry import HALF, BackboneEntry
-from jaxseg.backbones.inverted_residual import TENSORFLOW, Arithmetic
+from jaxseg.backbones.classifier import PooledClassifier, pool_window
+from jaxseg.backbones.entry import HALF, BackboneEntry, with_arithmetics
+from jaxseg.backbones.inverted_residual import (
+    TENSORFLOW,
+    TIMM,
+    TORCHVISION,
+    Arithmetic,
+)
 from jaxseg.backbones.inverted_residual_net import (
     InvertedResidualNet,
     Row,
     ends_of_strides,
 )
-from jaxseg.backbones.top import PooledClassifier, pool_window
 
 _V2 = (  # paper, table 2
     Row(3, 1, 16, (1,), activation="relu6"),
@@ -70,7 +76,7 @@ class MobileNetV3(InvertedResidualNet):
     """A MobileNetV3 as five feature maps."""
 
 
-class MobileNetV3Top(nn.Module):
+class MobileNetV3Classifier(nn.Module):
     """Average pooling, dense, hard swish, dropout, dense (V3's paper, fig. 5).
 
     Attributes:
@@ -106,10 +112,11 @@ def _v2() -> BackboneEntry:
         activation="relu6",
         taps=(*ends_of_strides(_V2)[:-1], "stage8_conv"),
         last=1280,
+        arithmetic=Arithmetic(sources=("torchvision", "timm", "smp")),
     )
     paper = "Sandler et al. 2018, arXiv:1801.04381"
-    top = functools.partial(PooledClassifier, dropout=0.2)
-    return BackboneEntry(module, paper, 3_504_872, top)
+    classifier = functools.partial(PooledClassifier, dropout=0.2)
+    return BackboneEntry(module, paper, 3_504_872, classifier)
 
 
 def _v3(
@@ -126,33 +133,42 @@ def _v3(
         gate="hard_sigmoid",
         arithmetic=arithmetic,
     )
-    top = functools.partial(MobileNetV3Top, hidden=1024 if small else 1280)
+    classifier = functools.partial(
+        MobileNetV3Classifier, hidden=1024 if small else 1280
+    )
     paper = "Howard et al. 2019, arXiv:1905.02244"
-    entry = BackboneEntry(module, paper, 2_542_856 if small else 5_483_032, top)
+    entry = BackboneEntry(module, paper, 2_542_856 if small else 5_483_032, classifier)
     if arithmetic == TENSORFLOW:
         return replace(entry, mean=HALF, std=HALF)
     return entry
 
 
 def _dilated(taps: tuple[str, ...], **arguments: Any) -> MobileNetV3:
-    """Build torchvision's backbone of segmentation networks, MobileNetV3-Large."""
+    """Build MobileNetV3-Large as torchvision's segmentation networks have it."""
     arguments["uniform_dilation"] = True
     firsts = (f"stage{number}_block1" for number in (1, 2, 3, 4))
     return MobileNetV3(taps=(*firsts, taps[-1]), **arguments)
 
 
-_TORCHVISION = Arithmetic(1e-3, 0.99)
-
 MOBILENETS: dict[str, BackboneEntry] = {
     "mobilenet_v2": _v2(),
-    "mobilenet_v3_large": _v3(_TORCHVISION),
-    "mobilenet_v3_small": _v3(_TORCHVISION, small=True),
-    "mobilenet_v3_large_dilated": replace(
-        _v3(_TORCHVISION, build=_dilated), auxiliary_level=2
+    "mobilenet_v3_large": with_arithmetics(
+        {
+            "torchvision": _v3(TORCHVISION),
+            "dilated": replace(
+                _v3(replace(TORCHVISION, name="dilated"), build=_dilated),
+                auxiliary_level=2,
+            ),
+            "timm": _v3(TIMM),
+            "tensorflow": _v3(TENSORFLOW),
+        }
     ),
-    "mobilenetv3_large_100": _v3(Arithmetic()),
-    "mobilenetv3_small_100": _v3(Arithmetic(), small=True),
-    "tf_mobilenetv3_large_100": _v3(TENSORFLOW),
-    "tf_mobilenetv3_small_100": _v3(TENSORFLOW, small=True),
+    "mobilenet_v3_small": with_arithmetics(
+        {
+            "torchvision": _v3(TORCHVISION, small=True),
+            "timm": _v3(TIMM, small=True),
+            "tensorflow": _v3(TENSORFLOW, small=True),
+        }
+    ),
 }
 """Name -> entry."""

@@ -1,10 +1,11 @@
 """The blocks of residual networks (He et al. 2016, arXiv:1512.03385, fig. 5).
 
-The arithmetic is torchvision's and timm's: the stride of a bottleneck sits on its 3x3
-convolution ("v1.5"), and a squeeze-and-excitation gate comes before the sum, its inner
-width a 16th of the channels, rounded to a multiple of 8.  Deviation in dilated stages:
-the average pooling of a shortcut whose stride is dropped takes pixels at the stage's
-first rate and counts no padding, so that dilation changes no value; timm's does not.
+The arithmetic is torchvision's and timm's: the 3x3 convolution of a bottleneck has its
+stride ("v1.5"), and a squeeze-and-excitation gate comes before the sum.  The inner
+width of the gate is a 16th of the channels, rounded to a multiple of 8.  Deviation in
+dilated stages: if the stride of a shortcut is dropped, its average pooling takes pixels
+at the stage's first rate and does not count padding, so that dilation changes no value;
+timm's pooling does not do this.
 """
 
 from __future__ import annotations
@@ -78,7 +79,7 @@ class Bottleneck(nn.Module):
       channels: the stage's width; the output has four times as many.
       stride: of the 3x3 convolution.
       first_rate: atrous rate of the 3x3 convolution.
-      rate: that of the stage's further blocks.
+      rate: atrous rate of the later blocks of the stage.
       project: whether the shortcut is a 1x1 convolution.
       average: see `shortcut`.
       squeeze_excite: whether channels are gated before the sum.

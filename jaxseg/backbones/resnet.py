@@ -1,4 +1,4 @@
-"""Residual networks and their kin.
+"""Residual networks and their variants.
 
 - ResNet-18/34/50/101/152 (He et al. 2016, arXiv:1512.03385), and their plain
   counterparts of 18 and 34 layers, without shortcuts (sec. 3.3);
@@ -6,13 +6,14 @@
 - wide ResNet (Zagoruyko & Komodakis 2016, arXiv:1605.07146): bottlenecks of twice the
   inner width;
 - SE-ResNet (Hu et al. 2018, arXiv:1709.01507): gated channels;
-- ResNet-C and ResNet-D (He et al. 2019, arXiv:1812.01187): three 3x3 convolutions for a
-  stem, and in D shortcuts that average.
+- ResNet-C and ResNet-D (He et al. 2019, arXiv:1812.01187): the stem has three 3x3
+  convolutions, and in D the shortcuts average before their convolution.
 
-The arithmetic is torchvision's, and timm's where torchvision has no such network; see
-`residual` for the blocks.  With an output stride below 32 the first block of a dilated
-stage keeps the rate of the stage before (`replace_stride_with_dilation`).  Deviation
-from the papers beyond that: a width factor and a cap on channels, for small models.
+The arithmetic is torchvision's, or timm's where torchvision has no such network; the
+blocks are in `residual`.  If the output stride is below 32, the first block of a
+dilated stage keeps the rate of the previous stage, like torchvision's
+`replace_stride_with_dilation`.  Further deviations from the papers are a width factor
+and a cap on channels, for small models.
 """
 
 from __future__ import annotations
@@ -41,8 +42,8 @@ class ResNet(nn.Module):
       block: `BasicBlock` or `Bottleneck`.
       options: further arguments of every block.
       deep_stem: three 3x3 convolutions instead of one 7x7.
-      multi_grid: factors on the atrous rates of the last stage's blocks, in turn; 1, 2,
-        4 are DeepLabV3's (arXiv:1706.05587, sec. 3.2).
+      multi_grid: factors on the atrous rates of the blocks of the last stage, repeated
+        if there are more blocks; DeepLabV3 has 1, 2, 4 (arXiv:1706.05587, sec. 3.2).
       width: factor on the 64, 128, 256, 512 channels of the stages (and the stem).
       max_channels: upper bound on them, before a bottleneck's expansion.
       output_stride: 32, 16 or 8.
@@ -72,8 +73,8 @@ class ResNet(nn.Module):
         x = max_pool(x, 3, 2, centred=True)
         for number, (stage, count) in enumerate(zip(stages, self.blocks, strict=True)):
             channels = self._channels(64 * 2**number)
-            # Decided by the architecture alone, so that the parameters do not depend on
-            # the output stride or on the image's size.
+            # The architecture alone decides this, so that the parameters depend neither
+            # on the output stride nor on the image's size.
             project = number > 0 or x.shape[-1] != channels * self.block.expansion
             grid = (self.multi_grid if number == 3 else ()) or (1,)
             for index in range(count):

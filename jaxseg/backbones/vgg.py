@@ -1,16 +1,16 @@
 """VGG-11/13/16/19, plain and normalised (Simonyan & Zisserman 2015, arXiv:1409.1556).
 
 The features are the outputs of the five max-poolings, which FCN and Hypercolumns read.
-The arithmetic is torchvision's, whose deviations from the paper are the variants with
-batch normalisation and an average pooling to 7 x 7 before the dense layers, which is
-the identity at 224 pixels.  Deviations from torchvision:
+The arithmetic is torchvision's.  It deviates from the paper by the variants with batch
+normalisation, and by an average pooling to 7 x 7 before the dense layers, which changes
+nothing at 224 pixels.  Deviations from torchvision:
 
 - Max-pooling rounds odd sizes up, where torchvision drops the last row and column; the
   two agree on multiples of 32.
 - Below output stride 32 a max-pooling keeps its stride of 1 and a dilated window, and
   the convolutions after it dilate (DeepLab; Chen et al. 2015, arXiv:1412.7062, sec.
-  3.1).  Both kinds of dilation plan agree, for no convolution here has a stride.
-- The first dense layer is kept as a 7x7 convolution, so that it slides as it is.
+  3.1).  `uniform_dilation` changes nothing, because no convolution has a stride.
+- The first dense layer is stored as a 7x7 convolution, so that it can slide.
 - A width factor and a cap on channels, for small models.
 """
 
@@ -46,7 +46,7 @@ class VGG(nn.Module):
     """Five rounds of 3x3 convolutions and a max-pooling, as five feature maps.
 
     Attributes:
-      convolutions: number of them in each round.
+      convolutions: number of convolutions in each round.
       normalized: whether batch normalisation follows each convolution.
       width: factor on the 64, 128, 256, 512, 512 channels.
       max_channels: upper bound on them.
@@ -72,7 +72,7 @@ class VGG(nn.Module):
         rounds = zip(stages, self.convolutions, (64, 128, 256, 512, 512), strict=True)
         for number, (stage, count, channels) in enumerate(rounds, start=1):
             channels = scaled(channels, self.width, self.max_channels)
-            # The pooling ends the round: all of it keeps the rate that came before.
+            # The pooling ends the round, so the whole round keeps the previous rate.
             rate = stage.first_rate
             conv = functools.partial(Conv, channels, 3, rate=rate, bias=True)
             for index in range(1, count + 1):
@@ -86,7 +86,7 @@ class VGG(nn.Module):
         return tuple(features)
 
 
-class VGGTop(nn.Module):
+class VGGClassifier(nn.Module):
     """Three dense layers on 7 x 7 features, with dropout (paper, sec. 2.1 and 3.1).
 
     "fc6" is a 7x7 convolution, "fc7" and "classifier" are dense: the same parameters
@@ -96,7 +96,7 @@ class VGGTop(nn.Module):
       num_classes: number of classes.
       dropout: probability, after each of the first two layers.
       window: None averages the map to 7 x 7, for one prediction; (7, 7) slides.
-      rate: by which the map is dilated; for a window only.
+      rate: the atrous rate of the map; used with a window only.
       dtype: compute type.
     """
 
@@ -150,7 +150,7 @@ def _variant(
 
 
 VGGS = {
-    name: dataclasses.replace(entry, top=VGGTop)
+    name: dataclasses.replace(entry, classifier=VGGClassifier)
     for name, entry in registry(
         VGG,
         "Simonyan & Zisserman 2015, arXiv:1409.1556",

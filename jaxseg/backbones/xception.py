@@ -1,13 +1,14 @@
 """Xception (Chollet 2017, arXiv:1610.02357, fig. 5).
 
-The arithmetic is that of the Keras weights, which timm holds as `legacy_xception`, but
-for the stem: there its two convolutions are not padded, so that features lose up to
-three rows and columns.  Here they are, as in segmentation_models.pytorch, so that sizes
-round up; `padded_stem=False` gives the original.
+The arithmetic is that of the Keras weights, which timm has as `legacy_xception`, except
+for the stem.  The two convolutions of the original stem are not padded, so that
+features lose up to three rows and columns.  Here they are padded, as in
+segmentation_models.pytorch, so that sizes round up; `padded_stem=False` gives the
+original.
 
-The features are timm's: the outputs before each stride, rectified.  Deviations from the
-paper: below output stride 32 the strides of poolings become atrous rates, of the
-poolings too; a width factor and a cap on channels.
+The features are timm's: the outputs before each stride, after a ReLU.  Deviations from
+the paper: below output stride 32 the strides of the poolings become atrous rates, of
+the poolings themselves too; a width factor and a cap on channels.
 """
 
 from __future__ import annotations
@@ -20,8 +21,8 @@ import flax.linen as nn
 import jax
 import jax.numpy as jnp
 
+from jaxseg.backbones.classifier import PooledClassifier
 from jaxseg.backbones.entry import HALF, BackboneEntry, plan_stages, registry
-from jaxseg.backbones.top import PooledClassifier
 from jaxseg.nn.blocks import scaled
 from jaxseg.nn.convolution import Conv
 from jaxseg.nn.normalization import BatchNorm
@@ -67,7 +68,7 @@ class XceptionBlock(nn.Module):
 def separable(
     x: jax.Array, channels: int, rate: int, number: int, train: bool, prefix: str = ""
 ) -> jax.Array:
-    """Convolve depthwise, then pointwise, then normalise; submodules of the caller."""
+    """Convolve depthwise and pointwise, then normalise, as submodules of the caller."""
     inside, dtype = x.shape[-1], x.dtype
     name = f"{prefix}depthwise{number}"
     x = Conv(inside, 3, 1, rate, groups=inside, dtype=dtype, name=name)(x)
@@ -144,8 +145,8 @@ XCEPTIONS: dict[str, BackboneEntry] = {
         crop=299,
         mean=HALF,
         std=HALF,
-        top=functools.partial(PooledClassifier, dropout=0.5),
-        classifier={"padded_stem": False},
+        classifier=functools.partial(PooledClassifier, dropout=0.5),
+        classifier_arguments={"padded_stem": False},
     )
     for name, entry in registry(
         Xception, "Chollet 2017, arXiv:1610.02357", xception=(22_855_952, {})

@@ -1,12 +1,12 @@
 """The aligned Xception of DeepLab (Chen et al. 2018, arXiv:1802.02611, fig. 4).
 
-Against `xception`: strided separable convolutions instead of pooling, a normalisation
-behind every depthwise convolution too, more blocks.  The arithmetic is that of timm's
-`xception41`, `xception65` and `xception71`, which is DeepLab's.
+It differs from `xception` by strided separable convolutions instead of pooling, by a
+normalisation after every depthwise convolution, and by more blocks.  The arithmetic is
+that of timm's `xception41`, `xception65` and `xception71`, which is DeepLab's.
 
-The features are timm's: the inputs of the strided convolutions, of which that of stride
-4 is what DeepLabV3+ decodes with, and the last output.  Deviation from the paper: a
-width factor and a cap on channels.
+The features are timm's: the inputs of the strided convolutions and the last output.
+The decoder of DeepLabV3+ reads the one of stride 4.  Deviation from the paper: a width
+factor and a cap on channels.
 """
 
 from __future__ import annotations
@@ -48,7 +48,7 @@ class AlignedBlock(nn.Module):
 
     @nn.compact
     def __call__(self, x: jax.Array, train: bool) -> tuple[jax.Array, jax.Array]:
-        """Map `[B, H, W, C]` to the block's output and the last convolution's input."""
+        """Return the output of the block and the input of its last convolution."""
         act = self.shortcut == "none"
         conv = functools.partial(ConvNorm, epsilon=1e-3, act=act, dtype=self.dtype)
         y = inside = x

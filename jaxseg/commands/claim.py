@@ -11,10 +11,11 @@ from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
 
+from jaxseg.backbones.names import resolve_name
 from jaxseg.build import warmup_steps
 from jaxseg.config import Config
+from jaxseg.data.dataset import Dataset
 from jaxseg.data.identity import Identity
-from jaxseg.data.records import Dataset
 from jaxseg.errors import UserError
 from jaxseg.locks import locked
 from jaxseg.paths import unwritable_folder
@@ -126,6 +127,10 @@ def _require_same(run: Run, dataset: Dataset) -> None:
 def _changed_settings(old: Config, new: Config) -> str | None:
     """Say which value of `new` does not continue a run of `old`, or return None."""
     before, after = flatten(old), flatten(new)
+    for values in (before, after):  # one network can be spelled in two ways
+        if name := values["model.backbone"]:
+            spelled = resolve_name(name, values["model.arithmetic"])
+            values["model.backbone"], values["model.arithmetic"] = spelled
     if warmup_steps(old) == warmup_steps(new):  # said in steps, or as their share
         after |= {name: before[name] for name in WARMUP}
     changed = [

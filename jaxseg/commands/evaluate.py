@@ -15,7 +15,13 @@ from jaxseg import memory
 from jaxseg.build import build_scores, size_multiple
 from jaxseg.command_line import add_short_options, short_values
 from jaxseg.commands.figures import print_figures
-from jaxseg.commands.inference_options import NAMES, changed_options, less_memory
+from jaxseg.commands.inference_options import (
+    NAMES,
+    add_import_option,
+    changed_options,
+    less_memory,
+    run_import,
+)
 from jaxseg.config import DataConfig
 from jaxseg.data.catalog import Dataset, open_dataset
 from jaxseg.data.class_tables import says_classes
@@ -34,6 +40,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Add the options of the command."""
     parser.add_argument("--run", required=True, help="run folder")
     parser.add_argument("--split", help="default: the run's evaluation split")
+    add_import_option(parser)
     add_short_options(parser, NAMES)
     parser.add_argument("--root", help="folder of the raw data, if it has moved")
     parser.add_argument("--out", type=Path, help="write the metrics as JSON")
@@ -41,6 +48,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(options: argparse.Namespace) -> int:
     """Evaluate, and print the metrics."""
+    run_import(options)
     given = short_values(options)
     config = from_file(require_run(options.run) / CONFIG)
     window = changed_options(config, given).window
@@ -118,7 +126,8 @@ def _dataset_of(run: Run, root: str | None) -> Dataset:
     data = run.config.data
     if root is not None:
         data = dataclasses.replace(data, root=root)
-    dataset = _open(data, run.labels)
+    with run.naming_remedy():
+        dataset = _open(data, run.labels)
     for text in dataset.notes:
         note(text)
     if dataset.labels.names != run.labels.names:

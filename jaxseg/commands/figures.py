@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
+from jaxseg.evaluation.metrics import METRICS
 from jaxseg.report.console import say, table, warn
 
 
@@ -36,6 +37,10 @@ def print_figures(results: Mapping[str, Any]) -> None:
         f" frequency-weighted {_percent(results['frequency_weighted_iou'])} %,"
         f" pixel accuracy {_percent(results['pixel_accuracy'])} %"
     )
+    for name in METRICS:
+        if METRICS.own(name):
+            value = results[name]
+            say(f"{name}: {'-' if value is None else f'{value:.6g}'}")
 
 
 def _percent(share: float | None) -> str:

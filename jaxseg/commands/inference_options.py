@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import argparse
 from collections.abc import Mapping
+from pathlib import Path
 from typing import Any
 
 from jaxseg.config import Config, EvaluationConfig
 from jaxseg.evaluation.window_plan import smaller_window
+from jaxseg.experiment import import_experiment
 from jaxseg.schema import replaced
 
 NAMES = (
@@ -16,6 +19,28 @@ NAMES = (
     "evaluation.crf",
 )
 """What `predict` and `evaluate` take in place of the run's."""
+
+
+def add_import_option(parser: argparse.ArgumentParser) -> None:
+    """Add the option that names a file which registers what is the user's own."""
+    parser.add_argument(
+        "--import",
+        dest="imported",
+        metavar="FILE",
+        type=Path,
+        help="Python file to run first, which registers the heads, backbones and data"
+        " sets of your own that the run names: mostly its experiment",
+    )
+
+
+def run_import(options: argparse.Namespace) -> None:
+    """Run the file that `--import` names, if it is given.
+
+    Raises:
+      UserError: it is missing, or cannot be run.
+    """
+    if options.imported is not None:
+        import_experiment(options.imported)
 
 
 def changed_options(config: Config, given: Mapping[str, Any]) -> EvaluationConfig:

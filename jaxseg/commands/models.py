@@ -19,13 +19,21 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def run(options: argparse.Namespace) -> int:
     """Print two tables."""
     require_devices()
-    say("Backbones (--model.backbone), million parameters as a 1000-class classifier")
+    say(
+        "Backbones (--model.backbone), million parameters as a 1000-class classifier,"
+        " arithmetics (--model.arithmetic), the usual one first"
+    )
     table(
         [
-            (name, _millions(entry.parameters), entry.paper)
+            (
+                name,
+                _millions(entry.parameters),
+                " ".join(entry.arithmetics) or "one",
+                entry.paper,
+            )
             for name, entry in BACKBONES.items()
         ],
-        ("backbone", "M", "paper"),
+        ("backbone", "M", "arithmetics", "paper"),
     )
     say(
         "\nHeads (--model.head), million parameters with 21 classes on resnet50, or on"

@@ -13,7 +13,13 @@ import numpy as np
 
 from jaxseg import memory
 from jaxseg.command_line import add_short_options, short_values
-from jaxseg.commands.inference_options import NAMES, changed_options, less_memory
+from jaxseg.commands.inference_options import (
+    NAMES,
+    add_import_option,
+    changed_options,
+    less_memory,
+    run_import,
+)
 from jaxseg.data.image_search import Found, find_images, is_result
 from jaxseg.data.images import image_size, load_image
 from jaxseg.errors import UserError, choose
@@ -40,6 +46,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--out", required=True, type=Path, help="folder for the results"
     )
+    add_import_option(parser)
     add_short_options(parser, NAMES)
     parser.add_argument(
         "--values",
@@ -52,6 +59,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(options: argparse.Namespace) -> int:
     """Predict, and say where the masks lie."""
+    run_import(options)
     given = short_values(options)
     config = from_file(require_run(options.run) / CONFIG)
     window = changed_options(config, given).window

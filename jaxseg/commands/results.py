@@ -14,7 +14,7 @@ from jax.sharding import Mesh
 from jaxseg.build import describe_model
 from jaxseg.config import Config
 from jaxseg.data.pipeline import Samples
-from jaxseg.nn import cpu_kernels
+from jaxseg.nn.lowering import compiling_for, uses_kernels
 from jaxseg.parallel.distributed import broadcast_from_primary
 from jaxseg.parallel.mesh import gather
 from jaxseg.paths import replace_text, user_path
@@ -111,7 +111,8 @@ def _draw_samples(
 def describe_run(config: Config) -> dict[str, Any]:
     """Return a run's name, and what its title is made of: its model and its data.
 
-    A head with a backbone of its own has none, and data without a folder no root.
+    A head with a backbone of its own has none, and data without a folder no root.  The
+    arithmetic is "" if it is the backbone's usual one.
     """
     data = config.data
     root = user_path(data.root).resolve().name if data.root else None
@@ -130,8 +131,9 @@ def describe_devices(mesh: Mesh, dtype: str) -> str:
       dtype: of the model's computations.
     """
     kind = mesh.devices.flat[0].device_kind
-    if dtype == "float32" and cpu_kernels.usable():
-        kind += " with compiled kernels"
+    with compiling_for(mesh):
+        if dtype == "float32" and uses_kernels():
+            kind += " with compiled kernels"
     return kind if mesh.size == 1 else f"{mesh.size} x {kind}"
 
 

@@ -21,7 +21,7 @@ from jaxseg.config import Config
 from jaxseg.errors import UserError, nearest
 from jaxseg.experiment import load_config
 from jaxseg.initial_weights import require_weights
-from jaxseg.nn import cpu_kernels
+from jaxseg.nn.lowering import compiling_for, missing_kernels
 from jaxseg.parallel import devices, distributed
 from jaxseg.parallel.distributed import broadcast_from_primary
 from jaxseg.report.console import fail, mute, note, warn
@@ -42,7 +42,11 @@ STOPPED = 130
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Add the options of the command."""
-    parser.add_argument("--config", metavar="FILE", help="an experiment file")
+    parser.add_argument(
+        "--config",
+        metavar="FILE",
+        help="an experiment's file, or the name of one of jaxseg's own",
+    )
     parser.add_argument("--workdir", help="the run folder; default runs/<name>")
     parser.add_argument(
         "--distributed",
@@ -162,7 +166,7 @@ def _train(
     callbacks = [MetricWriter(workdir), ProgressBar(), *callbacks]
     trainer = Trainer(config, callbacks=callbacks, mesh=mesh)
     _describe(trainer)
-    if new:  # what is wrong with it is said before there is a folder
+    if new:  # errors of the weights and of memory come before there is a folder
         trainer.initialize()
         trainer.compile()
     dataset = trainer.data.dataset
@@ -171,7 +175,7 @@ def _train(
         broadcast_from_primary(lambda: held.enter_context(claimed(run, dataset)))
         checkpoints = held.enter_context(Checkpoints(run.checkpoints, warn))
         _resume(trainer, checkpoints, workdir)
-        broadcast_from_primary(lambda: describe(run, dataset))  # all is checked: write
+        broadcast_from_primary(lambda: describe(run, dataset))  # all checks passed
         checkpoints.begin()
         if trainer.step:
             note(f"{workdir}: going on at step {trainer.step} of {config.train.steps}")
@@ -189,8 +193,9 @@ def _describe(trainer: Trainer) -> None:
         f" {count_parameters(trainer.model) / 1e6:.2f} M parameters;"
         f" {describe_devices(trainer.mesh, config.model.dtype)}"
     )
-    if cpu_kernels.wanted() and (reason := cpu_kernels.reason()):
-        note(f"convolutions are XLA's, half as fast as could be: {reason}")
+    with compiling_for(trainer.mesh):
+        if reason := missing_kernels():
+            note(f"convolutions are XLA's, half as fast as could be: {reason}")
 
 
 def _resume(trainer: Trainer, checkpoints: Checkpoints, workdir: Path) -> None:

@@ -10,19 +10,22 @@ import functools
 import os
 from collections.abc import Callable
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from jaxseg.config import DataConfig
-from jaxseg.data.records import Dataset, open_records
+from jaxseg.data.dataset import Dataset
+from jaxseg.data.records import RecordDataset, open_records
+from jaxseg.data.sequences import SequenceDataset
 from jaxseg.data.stock import STOCK, open_stock
 from jaxseg.errors import UserError
 from jaxseg.paths import cache_folder, no_folder, user_path
+from jaxseg.registration import require_function
 from jaxseg.registry import Decorator, Registry
 
 if TYPE_CHECKING:  # it imports TFDS
     from jaxseg.data.builders.folder import Prepared
 
-__all__ = ["DATASETS", "Dataset", "Entry", "open_dataset"]
+__all__ = ["DATASETS", "Dataset", "Entry", "open_dataset", "register_dataset"]
 
 
 @dataclass(frozen=True)
@@ -54,14 +57,14 @@ def open_dataset(config: DataConfig) -> Dataset:
         raise UserError(f"{error.filename}: {error.strerror}") from error
 
 
-def _open_digit_scenes(config: DataConfig) -> Dataset:
+def _open_digit_scenes(config: DataConfig) -> RecordDataset:
     from jaxseg.data.builders import digit_scenes
 
     directory = digit_scenes.prepare(cache_folder(config.cache))
     return open_records("digit_scenes", directory)
 
 
-def _open_digits(config: DataConfig) -> Dataset:
+def _open_digits(config: DataConfig) -> RecordDataset:
     from jaxseg.data.builders import digit_scenes
 
     return open_records(
@@ -69,7 +72,7 @@ def _open_digits(config: DataConfig) -> Dataset:
     )
 
 
-def _open_folder(config: DataConfig) -> Dataset:
+def _open_folder(config: DataConfig) -> RecordDataset:
     from jaxseg.data.builders import folder
 
     if config.root and not os.path.isdir(root := user_path(config.root)):
@@ -77,13 +80,13 @@ def _open_folder(config: DataConfig) -> Dataset:
     return _open_prepared("folder", folder.prepare(config))
 
 
-def _open_camvid(config: DataConfig) -> Dataset:
+def _open_camvid(config: DataConfig) -> RecordDataset:
     from jaxseg.data.builders import camvid
 
     return _open_prepared("camvid", camvid.prepare(config))
 
 
-def _open_prepared(name: str, prepared: Prepared) -> Dataset:
+def _open_prepared(name: str, prepared: Prepared) -> RecordDataset:
     dataset = open_records(name, prepared.directory)
     return replace(dataset, notes=prepared.notes, whole_options=prepared.options)
 
@@ -124,16 +127,43 @@ def register_dataset(
 ) -> Decorator[Callable[[DataConfig], Dataset]]:
     """Return a decorator that adds a data set, a function that opens it.
 
+    The function is given the `DataConfig` of a run, reads of it what it wants, and
+    returns a `jaxseg.SequenceDataset`.
+
     Args:
       name: by which a configuration names the data set.
       description: one line: content, classes, licence, where from.
 
     Raises:
-      UserError: the name is one of jaxseg's own.
+      UserError: the name is one of jaxseg's own, or it is no function.
     """
+    DATASETS.require_name(name)
 
-    def add(open_: Callable[[DataConfig], Dataset]) -> Callable[[DataConfig], Dataset]:
-        DATASETS.register(name, Entry(description, open_))
+    def add(open_: Any) -> Any:
+        require_function(DATASETS, name, open_)
+        entry = Entry(description, functools.partial(_open_own, name, open_))
+        DATASETS.register(name, entry, of=open_)
         return open_
 
     return add
+
+
+def _open_own(
+    name: str, open_: Callable[[DataConfig], Dataset], config: DataConfig
+) -> Dataset:
+    """Call a user's function, and give what it returns its name."""
+    try:
+        dataset = open_(config)
+    except UserError as error:
+        raise UserError(f"data set {name!r}: {error}") from error
+    except Exception as error:  # whatever the user's code does
+        said = f"{type(error).__name__}: {error}"
+        raise UserError(f"data set {name!r}: {said}") from error
+    if not isinstance(dataset, Dataset):
+        raise UserError(
+            f"data set {name!r}: its function returned a {type(dataset).__name__}; it"
+            " must return a jaxseg.SequenceDataset"
+        )
+    if isinstance(dataset, SequenceDataset):
+        return replace(dataset, name=name)
+    return dataset

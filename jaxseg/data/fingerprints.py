@@ -9,7 +9,12 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Iterable
 
+import numpy as np
+
 from jaxseg.data.images import decode_stored
+
+SAMPLED = 8
+"""Samples that stand for all of a split whose fingerprint was not stored."""
 
 _PNG = b"\x89PNG"
 
@@ -26,6 +31,22 @@ def record_digest(name: str, image: bytes, label: bytes) -> bytes:
     for encoded in (image, label):
         digest.update(hashlib.sha256(_content(encoded)).digest())
     return digest.digest()
+
+
+def sample_digest(name: str, image: np.ndarray, label: np.ndarray) -> bytes:
+    """Hash a sample that was never a file: its name, shapes, types and values."""
+    digest = hashlib.sha256(name.encode(errors="replace"))
+    for array in (image, label):
+        said = repr((array.shape, array.dtype.str)).encode()
+        digest.update(hashlib.sha256(said + array.tobytes()).digest())
+    return digest.digest()
+
+
+def sampled(count: int) -> list[int]:
+    """Return the places of at most `SAMPLED` of `count` samples, evenly spread."""
+    return [
+        int(place) for place in np.linspace(0, count - 1, min(SAMPLED, count)).round()
+    ]
 
 
 def fingerprint(digests: Iterable[bytes], count: int) -> str:

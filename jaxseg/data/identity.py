@@ -7,7 +7,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
-from jaxseg.data.records import Dataset
+from jaxseg.data.dataset import Dataset
 from jaxseg.errors import UserError
 
 NAMED = 3

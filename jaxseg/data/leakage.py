@@ -96,7 +96,7 @@ def _checked(stored: Any, splits: tuple[str, ...]) -> list[Leak]:
     return leaks
 
 
-def _compare(dataset: records.Dataset, splits: tuple[str, ...]) -> list[Leak]:
+def _compare(dataset: records.RecordDataset, splits: tuple[str, ...]) -> list[Leak]:
     first: dict[bytes, tuple[str, str]] = {}
     leaks: list[Leak] = []
     with ThreadPoolExecutor(min(8, os.cpu_count() or 1)) as pool:

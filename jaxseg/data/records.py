@@ -17,12 +17,12 @@ import cv2
 import numpy as np
 from PIL import Image
 
-from jaxseg.config import DataConfig
-from jaxseg.data.contents import Content, check_contents
-from jaxseg.data.fingerprints import fingerprint, record_digest
+from jaxseg.data.contents import Content
+from jaxseg.data.dataset import Dataset, Samples
+from jaxseg.data.fingerprints import fingerprint, record_digest, sampled
 from jaxseg.data.images import decode_image, decode_stored, open_image
 from jaxseg.data.labels import PLAIN, LabelSet, MaskForm
-from jaxseg.errors import UserError, choose
+from jaxseg.errors import UserError
 
 Decoded = TypeVar("Decoded")
 
@@ -30,9 +30,6 @@ FINGERPRINTS = "fingerprints"
 """Where a builder's metadata has the fingerprint of each split."""
 
 _UNREADABLE = (OSError, ValueError, KeyError, TypeError, AttributeError, RecursionError)
-
-SAMPLED = 8
-"""Records of a split whose fingerprint was not stored that stand for all of them."""
 
 cv2.setNumThreads(1)  # grain's threads run side by side already
 
@@ -49,18 +46,15 @@ OUR_FIELDS = Fields()
 
 
 @dataclass(frozen=True)
-class Dataset:
+class RecordDataset(Dataset):
     """A prepared data set; cheap to keep and to pickle, nothing is open.
 
+    The raw values of its labels, if any, are those of the stored masks.
+
     Attributes:
-      name: its name in the catalog.
-      labels: the classes; raw values, if any, are those of the stored masks.
-      splits: number of images in each split.
       directory: where the records lie.
-      notes: what a user should know of how the set was read.
-      whole_options: the options that split the only split by a hash, or empty.
-      contents: how much of each class the splits hold, where it was counted.
       form: how the mask files that the records were made from say the classes.
+      others: see `Dataset`.
     """
 
     name: str
@@ -83,13 +77,13 @@ class Dataset:
         Raises:
           UserError: as `samples`.
         """
-        return self._fingerprints.get(split) or self.samples(split).fingerprint()
+        return self._fingerprints.get(split) or super().fingerprint(split)
 
     def knows_fingerprint(self, split: str) -> bool:
         """Whether the builder stored the fingerprint of a split."""
         return split in self._fingerprints
 
-    def earlier(self, split: str, fingerprint: str) -> Samples | None:
+    def earlier(self, split: str, fingerprint: str) -> Records | None:
         """Find the records of an earlier state of this data set, if they are kept.
 
         Args:
@@ -100,73 +94,24 @@ class Dataset:
         for path in place.glob("*/*/metadata.json"):
             if _known(path.parent).get(split) == fingerprint:
                 try:
-                    return Samples(path.parent, split, self.labels, self._fields)
+                    return Records(path.parent, split, self.labels, self._fields)
                 except UserError:  # damaged
                     continue
         return None
 
-    def samples(self, split: str, option: str = "") -> Samples:
-        """Open a split for random access.
-
-        Args:
-          split: its name.
-          option: the option that holds the name, for the message.
-
-        Raises:
-          UserError: an unknown split (the known are listed) or an empty one.
-        """
-        try:
-            count = choose(f"split of {self.name}", split, self.splits)
-        except UserError as error:
-            raise UserError(f"{error}{self._remedy(option)}") from error
-        if count == 0:
-            raise UserError(f"{self.name}: split {split!r} is empty")
+    def open_split(self, split: str) -> Records:
+        """Open a split, and read its first and last record."""
         source = self._sources.get(split, split)
-        samples = Samples(self.directory, source, self.labels, self._fields)
-        for index in (0, count - 1):  # a file that is missing or cut shows now
+        samples = Records(self.directory, source, self.labels, self._fields)
+        for index in (0, len(samples) - 1):  # a file that is missing or cut shows now
             samples[index]
         return samples
 
-    def _remedy(self, option: str) -> str:
-        """Say how to do without a split that is not there."""
-        remedies = []
-        other = [split for split in self.splits if split != "train"]
-        if option == "data.eval_split" and other:
-            remedies.append(f"--data.eval_split {other[-1]}")
-        elif option == "data.eval_split" and self.whole_options:
-            remedies.append(
-                f"{self.whole_options} to keep a fifth of the images for it"
-            )
-        return f"; pass {' or '.join(remedies)}" if remedies else ""
 
-    def check_classes(self, config: DataConfig) -> list[str]:
-        """Check that the splits of a training hold what it takes.
+class Records(Samples):
+    """The records of one split, decoded when asked for; safe to share by threads.
 
-        Returns:
-          Warnings.
-
-        Raises:
-          UserError: as `contents.check_contents`.
-        """
-        splits = config.train_split, config.eval_split
-        where = config.root or self.name
-        return check_contents(self.contents, self.labels.names, *splits, where)
-
-    def sizes(self, split: str) -> list[tuple[int, int]]:
-        """Read (height, width) of every image of a split from the encoded headers.
-
-        Raises:
-          UserError: as `samples`.
-        """
-        return self.samples(split).sizes()
-
-
-class Samples:
-    """The samples of one split, decoded when asked for; safe to share by threads.
-
-    `samples[i]` is `{"image": uint8 [H, W, 3] RGB, "label": uint8 [H, W], "name": str}`
-    with labels 0..classes - 1, or `labels.IGNORE`.  It pickles as its directory and
-    split and opens the files again.
+    It pickles as its directory and split and opens the files again.
     """
 
     def __init__(
@@ -186,7 +131,7 @@ class Samples:
             raise _damaged(directory, "features.json") from error
 
     def __reduce__(self) -> tuple[Any, ...]:
-        return Samples, self._arguments
+        return Records, self._arguments
 
     def __len__(self) -> int:
         return len(self._records)
@@ -211,8 +156,7 @@ class Samples:
 
     def fingerprint(self) -> str:
         """Hash the number of records and `SAMPLED` of them, evenly spread."""
-        places = np.linspace(0, len(self) - 1, min(SAMPLED, len(self))).round()
-        digests = [self._digest(int(place))[1] for place in places]
+        digests = [self._digest(place)[1] for place in sampled(len(self))]
         return fingerprint(digests, len(self))
 
     def _digest(self, index: int) -> tuple[str, bytes]:
@@ -263,7 +207,7 @@ def open_records(
     labels: LabelSet | None = None,
     fields: Fields = OUR_FIELDS,
     sources: Mapping[str, str] | None = None,
-) -> Dataset:
+) -> RecordDataset:
     """Open a prepared data set.
 
     Args:
@@ -293,7 +237,7 @@ def open_records(
             raise _damaged(directory, "metadata.json") from error
     sources = dict(sources or {split: split for split in info.splits})
     splits = {split: info.splits[sources[split]].num_examples for split in sources}
-    return Dataset(
+    return RecordDataset(
         name,
         labels,
         splits,

@@ -13,7 +13,7 @@ from pathlib import Path
 
 from jaxseg.config import DataConfig
 from jaxseg.data.labels import LabelSet
-from jaxseg.data.records import Dataset, Fields, open_records
+from jaxseg.data.records import Fields, RecordDataset, open_records
 from jaxseg.errors import UserError
 from jaxseg.paths import cache_folder, user_path
 
@@ -93,7 +93,7 @@ STOCK = {
 }
 
 
-def open_stock(name: str, config: DataConfig) -> Dataset:
+def open_stock(name: str, config: DataConfig) -> RecordDataset:
     """Open a stock set that TFDS has prepared as array_record.
 
     Args:

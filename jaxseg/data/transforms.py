@@ -11,17 +11,19 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Annotated, Any
 
 import cv2
 import numpy as np
+from pydantic import Field
 
 from jaxseg.data.labels import IGNORE
 from jaxseg.errors import UserError
-from jaxseg.registry import Decorator, Registry
+from jaxseg.ranges import Byte, Factor, Share
 
 Sample = dict[str, Any]
 Transform = Callable[[Sample, np.random.Generator], Sample]
+Colour = tuple[Byte, Byte, Byte]
 
 
 @dataclass(frozen=True)
@@ -85,8 +87,8 @@ class RandomRotation:
       fill: RGB of the image outside.
     """
 
-    degrees: float
-    fill: tuple[int, int, int] = (0, 0, 0)
+    degrees: Annotated[float, Field(ge=0, le=180)]
+    fill: Colour = (0, 0, 0)
 
     def __call__(self, sample: Sample, rng: np.random.Generator) -> Sample:
         """Return the rotated sample, of the same size."""
@@ -117,8 +119,8 @@ class ElasticDeformation:
       fill: RGB of the image outside.
     """
 
-    std: float
-    fill: tuple[int, int, int] = (0, 0, 0)
+    std: Annotated[float, Field(ge=0, le=10_000)]
+    fill: Colour = (0, 0, 0)
 
     def __call__(self, sample: Sample, rng: np.random.Generator) -> Sample:
         """Return the bent sample, of the same size."""
@@ -144,7 +146,7 @@ class RandomFlip:
       probability: in [0, 1].
     """
 
-    probability: float = 0.5
+    probability: Share = 0.5
 
     def __call__(self, sample: Sample, rng: np.random.Generator) -> Sample:
         """Return the sample or its mirror image."""
@@ -171,10 +173,10 @@ class PhotometricDistortion:
       hue: largest shift, in degrees of 360.
     """
 
-    brightness: float = 32.0
-    contrast: tuple[float, float] = (0.5, 1.5)
-    saturation: tuple[float, float] = (0.5, 1.5)
-    hue: float = 36.0
+    brightness: Annotated[float, Field(ge=0, le=255)] = 32.0
+    contrast: tuple[Factor, Factor] = (0.5, 1.5)
+    saturation: tuple[Factor, Factor] = (0.5, 1.5)
+    hue: Annotated[float, Field(ge=0, le=180)] = 36.0
 
     def __call__(self, sample: Sample, rng: np.random.Generator) -> Sample:
         """Return the sample with its image's colours changed."""
@@ -227,11 +229,16 @@ class Pad:
         image, label = sample["image"], sample["label"]
         image = cv2.copyMakeBorder(image, *edges, constant, value=self.fill)
         label = cv2.copyMakeBorder(label, *edges, constant, value=IGNORE)
-        return {**sample, "image": image, "label": label}
+        sample = {**sample, "image": image, "label": label}
+        if "weight" in sample:
+            weight = sample["weight"]
+            weight = cv2.copyMakeBorder(weight, *edges, constant, value=0)
+            sample["weight"] = weight
+        return sample
 
 
 @dataclass(frozen=True)
-class Chain:
+class Compose:
     """Transforms one after the other.
 
     Attributes:
@@ -258,7 +265,7 @@ def training_transforms(
     photometric: bool = False,
     further: Sequence[Transform] = (),
     mean: Sequence[float] = (0.0, 0.0, 0.0),
-) -> Chain:
+) -> Compose:
     """Return the usual chain: scale and crop, rotate, deform, flip, distort, pad.
 
     Args:
@@ -289,31 +296,4 @@ def training_transforms(
         transforms.append(RandomFlip(flip))
     if photometric:
         transforms.append(PhotometricDistortion())
-    return Chain((*transforms, *further, Pad(crop, fill)))
-
-
-TRANSFORMS: Registry[type[Any]] = Registry(
-    "transform", {"photometric": PhotometricDistortion}
-)
-"""Name -> class, of what `augment.transforms` may name."""
-
-
-def register_transform(name: str) -> Decorator[type[Any]]:
-    """Return a decorator that adds a transform, a frozen dataclass.
-
-    It is called as `(sample, rng)` and returns a new sample with `image` uint8
-    `[H, W, 3]` and `label` uint8 `[H, W]`, no larger than it was.  Its fields are
-    options, each with its type and range.
-
-    Args:
-      name: by which a configuration names the transform.
-
-    Raises:
-      UserError: the name is one of jaxseg's own.
-    """
-
-    def add(transform: type[Any]) -> type[Any]:
-        TRANSFORMS.register(name, transform)
-        return transform
-
-    return add
+    return Compose((*transforms, *further, Pad(crop, fill)))

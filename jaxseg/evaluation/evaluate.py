@@ -15,8 +15,9 @@ from jax.sharding import Mesh
 from jaxseg.data.labels import IGNORE
 from jaxseg.data.pipeline import Samples, evaluation_batches
 from jaxseg.evaluation.inference import Scores
-from jaxseg.evaluation.metrics import Confusion, confusion_matrix
+from jaxseg.evaluation.metrics import Confusion, compute_metrics, confusion_matrix
 from jaxseg.evaluation.windows import WindowedScores
+from jaxseg.nn.lowering import compiling_for
 from jaxseg.parallel.mesh import (
     batch_devices,
     constrain,
@@ -59,6 +60,14 @@ class Evaluation:
     seconds: float
     size_multiple: int
 
+    def metrics(self) -> dict[str, float]:
+        """Return every metric by name, a user's own too; undefined ones are NaN.
+
+        Raises:
+          UserError: a user's metric fails.
+        """
+        return compute_metrics(self.confusion)
+
     def figures(self, names: Sequence[str]) -> dict[str, Any]:
         """Return the figures as JSON-able values; undefined ones are None.
 
@@ -67,11 +76,7 @@ class Evaluation:
         """
         confusion = self.confusion
         return {
-            "miou": _number(confusion.mean_iou),
-            "pixel_accuracy": _number(confusion.pixel_accuracy),
-            "mean_accuracy": _number(confusion.mean_accuracy),
-            "frequency_weighted_iou": _number(confusion.frequency_weighted_iou),
-            "mean_dice": _number(confusion.mean_dice),
+            **{name: _number(value) for name, value in self.metrics().items()},
             "per_class_iou": _by_name(names, confusion.iou),
             "per_class_dice": _by_name(names, confusion.dice),
             "confusion": confusion.counts.tolist(),
@@ -106,6 +111,7 @@ def create_evaluation_step(
     if isinstance(scores, WindowedScores):
         return _windowed_step(scores, num_classes, mesh)
 
+    @compiling_for(mesh)
     def step(variables: Any, batch: Mapping[str, jax.Array]) -> jax.Array:
         batch = constrain(batch, mesh)
         with split_rows(mesh):

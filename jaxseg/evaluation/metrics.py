@@ -1,12 +1,17 @@
-"""One exact confusion matrix, and every figure read off it.
+"""One exact confusion matrix, and every metric that is read off it.
+
+`METRICS` is the registry of those that are logged and written to `results.json`;
+`register_metric` adds to it.
 
 Counts are int32 for a batch on the device and int64 over a data set on the host, so
-that the figures do not depend on batch size, padding or device count.
+that the metrics do not depend on batch size, padding or device count.
 """
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
+from typing import Any
 
 import jax
 import jax.numpy as jnp
@@ -14,6 +19,9 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from jaxseg.data.labels import IGNORE
+from jaxseg.errors import UserError
+from jaxseg.registration import require_function
+from jaxseg.registry import Decorator, Registry
 
 
 def confusion_matrix(
@@ -113,3 +121,91 @@ def _divide(top: ArrayLike, bottom: ArrayLike) -> np.ndarray:
 def _mean(values: np.ndarray) -> float:
     values = values[~np.isnan(values)]
     return float(values.mean()) if values.size else float("nan")
+
+
+Metric = Callable[[Confusion], float]
+"""NaN where it is not defined."""
+
+METRICS: Registry[Metric] = Registry(
+    "metric",
+    {
+        "miou": lambda confusion: confusion.mean_iou,
+        "pixel_accuracy": lambda confusion: confusion.pixel_accuracy,
+        "mean_accuracy": lambda confusion: confusion.mean_accuracy,
+        "frequency_weighted_iou": lambda confusion: confusion.frequency_weighted_iou,
+        "mean_dice": lambda confusion: confusion.mean_dice,
+    },
+)
+"""Name -> function, in the order in which they are written."""
+
+RESERVED = frozenset(
+    "step split loss gradient_norm learning_rate name model data evaluation confusion"
+    " per_class_iou per_class_dice images seconds images_per_second size_multiple"
+    " trained_steps parameters parameters_sha256 device versions".split()
+)
+"""Names of what else is written beside the metrics."""
+
+
+def register_metric(name: str) -> Decorator[Metric]:
+    """Return a decorator that adds a metric, a function of a `Confusion`.
+
+    It returns one number, NaN where it is not defined.  It is written to
+    `metrics.jsonl`, TensorBoard and `results.json` under its name.
+
+    Args:
+      name: of the metric.
+
+    Raises:
+      UserError: the name is taken, or it is no function.
+    """
+    METRICS.require_name(name)
+    if name in RESERVED:
+        raise UserError(
+            f"metric {name!r}: results have another value of this name; register yours"
+            " under another"
+        )
+
+    def add(metric: Any) -> Any:
+        require_function(METRICS, name, metric)
+        METRICS.register(name, metric, of=metric)
+        return metric
+
+    return add
+
+
+def compute_metrics(confusion: Confusion) -> dict[str, float]:
+    """Return every registered metric of a confusion matrix, by name.
+
+    Raises:
+      UserError: a user's metric fails, or returns no number.
+    """
+    return {
+        name: _own(name, metric, confusion) if METRICS.own(name) else metric(confusion)
+        for name, metric in METRICS.items()
+    }
+
+
+def _own(name: str, metric: Metric, confusion: Confusion) -> float:
+    try:
+        value = metric(confusion)
+    except Exception as error:  # whatever the user's code does
+        said = f"{type(error).__name__}: {error}"
+        raise UserError(f"metric {name!r}: {said}") from error
+    if isinstance(value, str) or np.shape(value) != ():
+        said = f"an array {list(np.shape(value))}" if np.shape(value) else repr(value)
+        raise UserError(f"metric {name!r} returned {said}; it must return one number")
+    try:
+        return float(value)
+    except (TypeError, ValueError) as error:
+        raise UserError(
+            f"metric {name!r} returned {value!r}; it must return one number"
+        ) from error
+
+
+def check_metrics(num_classes: int) -> None:
+    """Compute every metric once, so that a faulty one shows before a training.
+
+    Raises:
+      UserError: as `compute_metrics`.
+    """
+    compute_metrics(Confusion(np.eye(num_classes, dtype=np.int64)))

@@ -18,6 +18,7 @@ import numpy as np
 from jaxseg.errors import UserError
 from jaxseg.heads.unet_original import UNetEncoder
 from jaxseg.heads.unet_parts import mirrored
+from jaxseg.nn.lowering import compiling_for, devices_of
 from jaxseg.nn.normalization import normalize_image
 from jaxseg.segmenter import Segmenter
 
@@ -71,7 +72,8 @@ def overlap_tile(
             part = places[first : first + batch_size]
             filled = part + part[-1:] * (batch_size - len(part))
             tiles = np.stack([read(image, place) for place in filled])
-            found = np.asarray(compiled(variables, tiles))
+            with compiling_for(devices_of(variables)):
+                found = np.asarray(compiled(variables, tiles))
             if first == 0:
                 total = np.empty((*sizes, found.shape[-1]), np.float32)
             for place, logits in zip(part, found, strict=False):

@@ -23,6 +23,7 @@ from jaxseg.evaluation.inference import mean_of_views, model_scores, views
 from jaxseg.evaluation.window_plan import Plan, plan_view, positions
 from jaxseg.heads.unet_parts import mirrored
 from jaxseg.nn.crf import DenseCRF, dense_crf
+from jaxseg.nn.lowering import compiling_for, devices_of
 from jaxseg.nn.normalization import normalize_image
 from jaxseg.nn.upsampling import resize_bilinear
 from jaxseg.parallel.mesh import BATCH_AXIS, ROW_AXIS, shard_batch
@@ -109,7 +110,7 @@ class WindowedScores:
         Args:
           variables: of the model.
           images: uint8 `[B, H, W, 3]` on the host; of several processes, this one's.
-          mesh: the devices, which divide the images; None is the default device.
+          mesh: the devices, which divide the images; None are those of the variables.
           done: called after each group of windows with their number; all numbers add
             up to `count`.
         """
@@ -202,7 +203,8 @@ class _Band:
         plan, owner = self._plan, self._owner
         filled = group + group[-1:] * (plan.together - len(group))
         windows = np.stack([self._cut(row, column) for column in filled], axis=1)
-        found = owner._score(variables, _put(windows, self._mesh))
+        with compiling_for(self._mesh or devices_of(variables)):
+            found = owner._score(variables, _put(windows, self._mesh))
         if self.sums is None:
             shape = (len(found), plan.needed + plan.window[0], plan.outer[1])
             self.sums = _zeros((*shape, found.shape[-1]), self._mesh)

@@ -28,6 +28,7 @@ from jaxseg.heads.unet_original import (
     UNetEncoder,
 )
 from jaxseg.heads.upernet import UPerNet
+from jaxseg.registration import require_class, require_fields, require_options
 from jaxseg.registry import Decorator, Registry, fields_of, one_of
 
 _FCN = "Long et al. 2015, arXiv:1411.4038"
@@ -135,6 +136,10 @@ HEADS = Registry("head", _ENTRIES)
 """Name -> entry."""
 
 
+_NEEDED = {"num_classes": "num_classes: int", "dtype": "dtype: Any = jnp.float32"}
+"""Fields that every head has."""
+
+
 def register_head(
     name: str, *, output_stride: int = 32, paper: str = ""
 ) -> Decorator[type[nn.Module]]:
@@ -150,11 +155,16 @@ def register_head(
       paper: authors, year, arXiv number.
 
     Raises:
-      UserError: the name is one of jaxseg's own.
+      UserError: the name is one of jaxseg's own, or it is no such module.
     """
+    HEADS.require_name(name)
 
-    def add(module: type[nn.Module]) -> type[nn.Module]:
-        HEADS.register(name, HeadEntry(module, output_stride, paper))
+    def add(module: Any) -> Any:
+        owner = f"head {name!r}"
+        require_class(owner, module, nn.Module, "flax.linen.Module")
+        require_options(owner, module)
+        require_fields(owner, module, _NEEDED)
+        HEADS.register(name, HeadEntry(module, output_stride, paper), of=module)
         return module
 
     return add

@@ -1,8 +1,8 @@
 """DeepLabV3 (Chen et al. 2017, arXiv:1706.05587) and V3+ (2018, arXiv:1802.02611).
 
-V3's arithmetic is that of torchvision and segmentation_models.pytorch alike.  V3+ is
-the paper's; segmentation_models.pytorch's is a choice of its options
-(`jaxseg.weights.families.heads_smp.SMP_ARGUMENTS`).
+V3 computes like both torchvision's and segmentation_models.pytorch's.  V3+ computes
+like the paper's by default, and like segmentation_models.pytorch's with the options in
+`jaxseg.weights.families.heads_smp.SMP_ARGUMENTS`.
 """
 
 from __future__ import annotations
@@ -103,10 +103,12 @@ class DeepLabV3Plus(nn.Module):
       rates: atrous rates at output stride 16; doubled at 8.
       output_stride: of the backbone.
       separable: depthwise separable convolutions in ASPP and decoder.
-      aspp_conv: a 3x3 convolution between ASPP and upsampling, which the paper has not.
+      aspp_conv: whether a 3x3 convolution is between ASPP and the upsampling; the paper
+        has none.
       decoder_convs: number of 3x3 convolutions after the concatenation.
       upsampling: of ASPP's output, a name in `UPSAMPLINGS`.
-      align_corners: of the bilinear upsampling; the learned ones know no corners.
+      align_corners: whether bilinear upsampling aligns the corner pixels; other
+        methods ignore it.
       dropout: probability, after ASPP.
       dtype: compute type.
     """

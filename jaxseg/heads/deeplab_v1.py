@@ -1,7 +1,7 @@
 """DeepLab v1 (Chen et al. 2015, arXiv:1412.7062) and v2 (2017, arXiv:1606.00915).
 
-Both sharpen their result with a dense CRF, which is a choice of evaluation and not part
-of the head (`evaluation.crf`).
+Both papers refine the result with a dense CRF, which is an option of the evaluation
+(`evaluation.crf`) and not part of the head.
 """
 
 from __future__ import annotations

@@ -17,8 +17,8 @@ from jaxseg.ranges import Channels, Level, Share
 class FCN(nn.Module):
     """One 3x3 convolution and a classifier on a dilated feature map.
 
-    This is what torchvision and mmsegmentation call FCN, and what serves as auxiliary
-    head.  The paper's score fusion is `FCNSkip`.
+    torchvision and mmsegmentation call this head FCN; it is also the auxiliary head of
+    segmenters.  The score fusion of the paper is `FCNSkip`.
 
     Attributes:
       num_classes: number of classes.

@@ -1,13 +1,14 @@
 """Hypercolumns (Hariharan et al. 2015, arXiv:1411.5752).
 
-The hypercolumn of a pixel is what all chosen layers say above it.  A linear classifier
-on it is the sum of one on each layer, upsampled (sec. 4, "efficient classification"):
-so it is computed here, and the column itself is never built.
+The hypercolumn of a pixel is the vector of the values that all chosen layers have at
+its position.  A linear classifier on it equals the sum of upsampled linear classifiers
+on each layer (sec. 4, "efficient classification").  It is computed in this way here,
+and the hypercolumn itself is never built.
 
 `Hypercolumns` classifies the pixels of an image; `BoxHypercolumns` segments the object
-in a given box by a grid of classifiers (sec. 3), the paper's own form.  Deviations:
-both are trained end to end with the backbone.  The grid's logits are interpolated, not
-its probabilities, and in training too, so that a pixel has one logit for the loss.
+in a given box by a grid of classifiers (sec. 3), as the paper does.  Deviations: both
+are trained end to end with the backbone.  Logits of the grid are interpolated instead
+of probabilities, in training too, so that the loss has one logit for each pixel.
 """
 
 from __future__ import annotations

@@ -1,14 +1,14 @@
 """PSPNet (Zhao et al. 2017, arXiv:1612.01105).
 
 The arithmetic is that of segmentation_models.pytorch 0.6: the branch of one bin has a
-bias in place of normalisation, the branches are upsampled with aligned corners (as the
-authors' code does), 1x1 convolution, spatial dropout, 3x3 classifier.  It differs from
-the paper, which normalises every branch and fuses by 3x3 with a 1x1 classifier.  The
-paper's place is kept: the deepest feature of a dilated backbone, output stride 8, and
-an auxiliary head beside it (`create_model(..., auxiliary=True)`).
+bias instead of a normalisation, the branches are upsampled with aligned corners (as in
+the authors' code), and a 1x1 convolution, spatial dropout and a 3x3 classifier follow.
+The paper normalises every branch, fuses by a 3x3 convolution and has a 1x1 classifier.
+As in the paper, the head reads the deepest feature of a dilated backbone of output
+stride 8, and an auxiliary head can be added (`create_model(..., auxiliary=True)`).
 
-There is no choice of upsampling: a bin grows by a factor that depends on the image's
-size, so a learned upsampling would have weights that do too.
+The head has no option `upsampling`: a bin grows by a factor that depends on the image's
+size, so the weights of a learned upsampling would depend on that size too.
 """
 
 from __future__ import annotations

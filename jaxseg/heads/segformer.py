@@ -1,9 +1,9 @@
 """SegFormer's all-MLP head (Xie et al. 2021, arXiv:2105.15203, sec. 3.2).
 
 The arithmetic is that of segmentation_models.pytorch 0.6; the dropout before the
-classifier is from the authors' code.  Features are resized bilinearly only: a learned
-upsampling by 2, 4 and 8 would outweigh a head whose point is that it is four dense
-layers.
+classifier is from the authors' code.  Features are always resized bilinearly: a learned
+upsampling by 2, 4 and 8 would have more parameters than the rest of this head, which is
+meant to be small.
 """
 
 from __future__ import annotations

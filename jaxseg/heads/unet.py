@@ -1,9 +1,9 @@
 """The U-Net decoder on any backbone (Ronneberger et al. 2015, arXiv:1505.04597).
 
-The arithmetic is that of segmentation_models.pytorch 0.6: nearest upsampling (or
-another, by name), the skip concatenated behind, two 3x3 convolutions with batch
-normalisation, five levels down to the image's own size.  Where a size is odd the
-upsampling goes to the skip's size, so that no padding of the image is needed.
+The arithmetic is that of segmentation_models.pytorch 0.6.  Each of the five levels
+upsamples (nearest, or another method by name), appends the skip's channels, and applies
+two 3x3 convolutions with batch normalisation.  The last level has the image's size.  A
+level upsamples to the size of its skip, so that images of odd sizes need no padding.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ from jaxseg.ranges import Channels
 
 
 class UNet(nn.Module):
-    """Decoder levels that climb from the deepest feature to twice the shallowest size.
+    """Decoder levels from the deepest feature up to twice the shallowest one's size.
 
     Attributes:
       num_classes: number of classes.

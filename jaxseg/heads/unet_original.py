@@ -1,17 +1,18 @@
-"""The original U-Net, of images and of volumes: its contracting and expanding path.
+"""The original U-Net for images and for volumes: its contracting and expanding path.
 
-Of images: Ronneberger, Fischer & Brox 2015, arXiv:1505.04597, fig. 1; without padding
-it turns 572 x 572 pixels into 388 x 388, and the border of an image is continued by its
-mirror image (fig. 2), so that every pixel of it is answered.  The paper's ReLUs are
-those of fig. 1; the authors' released network has one more after each up-convolution.
-Dropout lies where that network has it, on the two deepest levels.
+For images: Ronneberger, Fischer & Brox 2015, arXiv:1505.04597, fig. 1.  Without padding
+the network maps 572 x 572 pixels to 388 x 388.  The image is therefore extended by its
+mirror image (fig. 2), so that every pixel of it gets a prediction.  The ReLUs are those
+of fig. 1; the authors' released network has one more after each up-convolution.
+Dropout is where the released network has it, at the end of the two deepest levels.
 
-Of volumes: Cicek et al. 2016, arXiv:1606.06650, fig. 2; the same classes, told by the
-input's number of axes.  There the up-convolutions keep the channels and have no bias:
-that makes the 19,069,955 parameters of the paper.
+For volumes: Cicek et al. 2016, arXiv:1606.06650, fig. 2.  The classes are the same, and
+the number of axes of the input tells which network they are.  The up-convolutions for
+volumes keep the number of channels and have no bias, which gives the 19,069,955
+parameters of the paper.
 
-Deviations: batch normalisation is an option for images too, padding ("same") for both,
-and linear or nearest upsampling can stand for the up-convolution.
+Deviations: batch normalisation is an option for images too, padding ("same") is an
+option for both, and linear or nearest upsampling can replace the up-convolution.
 """
 
 from __future__ import annotations
@@ -53,8 +54,8 @@ class UNetEncoder(nn.Module):
       padding: "valid", the paper's, or "same".
       norm: batch normalisation before each ReLU.
       dropout: probability, at the end of the two deepest levels.
-      mirror: surround the image by its mirror image, so that all of it is answered;
-        False takes an input that brings its margin along, a tile.  For "valid" only.
+      mirror: extend the image by its mirror image, so that every pixel gets a
+        prediction; False takes a tile that already has its margin.  For "valid" only.
       width: factor on the channels.
       max_channels: upper bound on them.
       dtype: compute type.
@@ -76,14 +77,14 @@ class UNetEncoder(nn.Module):
 
     @property
     def margin(self) -> int:
-        """What the unpadded network takes off each side of its input, pixels."""
+        """What the unpadded network removes from each side of its input, pixels."""
         return 6 * self.stride - 4 if self.padding == "valid" else 0
 
     def input_size(self, size: int) -> int:
-        """Return the smallest input of the unpadded network that answers `size`.
+        """Return the smallest input size whose output has at least `size` pixels.
 
-        Sizes are even before each pooling: answers are 4 more than a multiple of the
-        stride.
+        Sizes before each pooling must be even, so an output size is 4 more than a
+        multiple of the stride.
         """
         deepest = -(-(size + 4 * (self.stride - 1)) // self.stride)
         return self.stride * (deepest + 8) - 4
@@ -92,8 +93,9 @@ class UNetEncoder(nn.Module):
     def __call__(self, image: jax.Array, train: bool = False) -> tuple[jax.Array, ...]:
         """Map `[B, *spatial, C]` to features of strides 1, 2, 4, ...
 
-        Without padding all but the deepest are cropped to what the expanding path
-        joins them with; the shallowest so that its answer has the image's size.
+        Without padding, all but the deepest feature are cropped to the sizes that the
+        expanding path concatenates them at; the shallowest is cropped so that the
+        logits have the image's size.
 
         Raises:
           UserError: a tile of a size that the unpadded network does not take.
@@ -162,17 +164,17 @@ class UNetEncoder(nn.Module):
 
 
 class UNetDecoder(nn.Module):
-    """The expanding path: upsample, join with the skip, two convolutions a level.
+    """The expanding path: a level upsamples, appends its skip, and convolves twice.
 
-    A level is as wide as its skip.
+    A level has as many channels as its skip.
 
     Attributes:
       num_classes: number of classes.
       padding: "valid" or "same", the encoder's.
       norm: batch normalisation before each ReLU.
       upsampling: "transposed", the paper's, or another name in `UPSAMPLINGS`; of
-        volumes "transposed", "nearest" or "trilinear".  Tiles join exactly by
-        "transposed" and "nearest"; the others see their ends.
+        volumes "transposed", "nearest" or "trilinear".  With "transposed" and
+        "nearest" tiles join exactly; the others depend on where a tile ends.
       dtype: compute type.
     """
 

@@ -1,6 +1,6 @@
-"""Parts of the original U-Net, for images and volumes alike.
+"""Parts of the original U-Net, for both images and volumes.
 
-The number of axes is the input's.
+The input tells by its number of axes which of the two it is.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ import jax.numpy as jnp
 
 from jaxseg.nn.normalization import BatchNorm
 
-BEFORE_RELU = nn.initializers.variance_scaling(2.0, "fan_in", "normal")
+HE_NORMAL_FAN_IN = nn.initializers.variance_scaling(2.0, "fan_in", "normal")
 """A Gaussian of std sqrt(2 / N), N incoming nodes (U-Net, sec. 3)."""
 
 
@@ -31,7 +31,7 @@ def mirrored(index: Any, size: int) -> Any:
 
 
 class ConvReLU(nn.Module):
-    """A 3x3 (3x3x3) convolution with a bias, batch normalisation by choice, ReLU.
+    """A 3x3 (3x3x3) convolution with a bias, optional batch normalisation and a ReLU.
 
     Attributes:
       channels: output channels.
@@ -52,7 +52,7 @@ class ConvReLU(nn.Module):
             self.channels,
             (3,) * (x.ndim - 2),
             padding=self.padding.upper(),
-            kernel_init=BEFORE_RELU,
+            kernel_init=HE_NORMAL_FAN_IN,
             dtype=self.dtype,
             name="conv",
         )(x)

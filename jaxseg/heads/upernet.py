@@ -1,13 +1,13 @@
 """UPerNet (Xiao et al. 2018, arXiv:1807.10221, sec. 3.2), its head for one task.
 
-Pyramid pooling on the deepest feature, a feature pyramid from there up to stride 4, all
-levels fused at stride 4.  The arithmetic is that of segmentation_models.pytorch 0.6,
-which layer-normalises the backbone's features first (as transformers' UPerNets do); the
-paper does not.
+The head pools the deepest feature in a pyramid, builds a feature pyramid from there up
+to stride 4, and fuses all levels at stride 4.  The arithmetic is that of
+segmentation_models.pytorch 0.6, which first layer-normalises the backbone's features,
+as the UPerNets of transformers do; the paper does not.
 
-The choice of upsampling is the top-down path's, whose steps are of factor 2.  The last
-resizing, of all levels to stride 4, stays bilinear: it stacks levels that the top-down
-path has already merged.
+The option `upsampling` applies to the top-down path, whose steps have a factor of 2.
+The last resizing of all levels to stride 4 is always bilinear, because it stacks levels
+that the top-down path has already merged.
 """
 
 from __future__ import annotations

@@ -1,9 +1,9 @@
 """Convolutions, and how each is computed on a given platform.
 
-`Conv` is Linen's `nn.Conv` with PyTorch's symmetric padding and a lowering of our own:
-on a CPU, XLA runs 1x1, dilated, strided and depthwise convolutions far below the speed
-of a matrix product, so there they are written as products over the taps.  On GPU and
-TPU XLA's own convolution is used.  The choice is made in `convolve` and nowhere else.
+`Conv` is Linen's `nn.Conv` with PyTorch's symmetric padding and a lowering of our own.
+For a CPU `convolve` takes the compiled kernels (`nn.cpu.convolutions`) or, where they
+cannot be used, products over the taps (`nn.cpu.products`); for a GPU or TPU it takes
+XLA's own convolution.  `nn.lowering` knows what is compiled for.
 """
 
 from __future__ import annotations
@@ -17,8 +17,10 @@ import jax
 import jax.numpy as jnp
 from jax import lax
 
-from jaxseg.nn import cpu_kernels
 from jaxseg.nn.blocks import ACTIVATIONS
+from jaxseg.nn.cpu import convolutions as kernels
+from jaxseg.nn.cpu import products
+from jaxseg.nn.lowering import on_cpu, uses_kernels
 from jaxseg.nn.normalization import BatchNorm, RunningAffine
 
 NHWC = ("NHWC", "HWIO", "NHWC")
@@ -28,7 +30,7 @@ Padding = Literal["symmetric", "same"] | int | tuple[int, int]
 Ending = tuple[jax.Array, jax.Array, jax.Array | None, bool]
 """What follows a convolution: scale, offset, what is added, whether a ReLU."""
 
-BEFORE_RELU = nn.initializers.variance_scaling(2.0, "fan_out", "normal")
+HE_NORMAL_FAN_OUT = nn.initializers.variance_scaling(2.0, "fan_out", "normal")
 """He et al. 2015 (arXiv:1502.01852), eq. 14; by fan-out as torchvision's ResNet."""
 
 LINEAR = nn.initializers.variance_scaling(1 / 3, "fan_in", "uniform")
@@ -55,58 +57,31 @@ def convolve(
       kernel: float `[kh, kw, C / groups, O]`.
       strides: of the output, rows and columns.
       padding: zeros before and after, rows and columns; or "SAME".
-      lhs_dilation: as in lax; anything but 1 falls back to lax.
+      lhs_dilation: as in lax; anything but 1 is left to lax.
       rhs_dilation: the atrous rate, rows and columns.
       dimension_numbers: taken for the signature's sake; always NHWC, HWIO.
       feature_group_count: number of channel groups.
-      precision: as in lax.
-      preferred_element_type: as in lax.
-      ending: what follows, where `cpu_kernels` are usable and there is one group.
+      precision: as in lax; anything but None is left to lax.
+      preferred_element_type: as in lax; anything but None is left to lax.
+      ending: what follows the convolution, or None.
 
     Returns:
       float `[B, H', W', O]` of the image's type.
     """
-    groups, channels = feature_group_count, image.shape[-1]
     if isinstance(padding, str):
         field = [
             (taps - 1) * rate + 1
             for taps, rate in zip(kernel.shape[:2], rhs_dilation, strict=True)
         ]
         padding = lax.padtype_to_pads(image.shape[1:3], field, strides, padding)
-    plain = tuple(lhs_dilation) == (1, 1) and precision is None
-    plain = plain and preferred_element_type is None
-    channelwise = groups == channels == kernel.shape[-1] > 1
-    compiled = (
-        plain
-        and (groups == 1 or channelwise)
-        and image.ndim == 4
-        and all(
-            size + sum(edges) > (taps - 1) * rate  # the output is not empty
-            for size, edges, taps, rate in zip(
-                image.shape[1:3], padding, kernel.shape[:2], rhs_dilation, strict=True
-            )
-        )
-    )
-    if compiled and cpu_kernels.usable(image, kernel):
-        rows, columns = padding
-        geometry = (tuple(strides), (tuple(rows), tuple(columns)), tuple(rhs_dilation))
-        if channelwise:
-            return cpu_kernels.convolve_channels(image, kernel, geometry)
-        if ending is not None:
-            return cpu_kernels.convolve_affine(image, kernel, geometry, *ending)
-        return cpu_kernels.convolve(image, kernel, geometry)
-    if ending is not None:
-        raise ValueError("only the compiled kernels take what follows a convolution")
-    special = plain and jax.default_backend() == "cpu"
-    if special and groups == 1:
-        if kernel.shape[:2] == (1, 1) and _all_zero(padding):
-            return pointwise(image, kernel, strides)
-        if max(rhs_dilation) > 1 and max(strides) == 1:
-            return atrous(image, kernel, padding, rhs_dilation)
-    if special and channelwise:
-        geometry = (tuple(strides), tuple(padding), tuple(rhs_dilation))
-        return depthwise(image, kernel, *geometry)
-    return lax.conv_general_dilated(
+    if tuple(lhs_dilation) == (1, 1) and precision is preferred_element_type is None:
+        (top, bottom), (left, right) = padding
+        edges = ((top, bottom), (left, right))
+        geometry = (tuple(strides), edges, tuple(rhs_dilation))
+        done = _on_cpu(image, kernel, geometry, feature_group_count, ending)
+        if done is not None:
+            return done
+    y = lax.conv_general_dilated(
         image,
         kernel,
         strides,
@@ -114,202 +89,60 @@ def convolve(
         lhs_dilation,
         rhs_dilation,
         NHWC,
-        groups,
+        feature_group_count,
         precision=precision,
         preferred_element_type=preferred_element_type,
     )
+    return _ended(y, ending)
 
 
-def _all_zero(padding: Sequence[tuple[int, int]]) -> bool:
-    return all(before == after == 0 for before, after in padding)
-
-
-def pointwise(
-    image: jax.Array, kernel: jax.Array, strides: Sequence[int] = (1, 1)
-) -> jax.Array:
-    """Convolve by a 1x1 kernel as one matrix product; a stride is a slice before it."""
-    image = image[:, :: strides[0], :: strides[1]]
-    return lax.dot_general(image, kernel[0, 0], (((3,), (0,)), ((), ())))
-
-
-def atrous(
+def _on_cpu(
     image: jax.Array,
     kernel: jax.Array,
-    padding: Sequence[tuple[int, int]],
-    rates: Sequence[int],
-) -> jax.Array:
-    """Convolve by a dilated kernel, stride 1, as one matrix product a tap.
-
-    Each tap multiplies only the part of the image that it meets: at rate 36 on 32x32
-    just the centre tap has work to do.
-    """
-    sizes = image.shape[1:3]
-    taps = kernel.shape[:2]
-    outs = [
-        sizes[axis] + sum(padding[axis]) - (taps[axis] - 1) * rates[axis]
-        for axis in (0, 1)
-    ]
-    total = None
-    for row in range(taps[0]):
-        for column in range(taps[1]):
-            start, stop, offset = [], [], []
-            for axis, tap in enumerate((row, column)):
-                shift = tap * rates[axis] - padding[axis][0]
-                start.append(max(0, -shift))
-                stop.append(min(outs[axis], sizes[axis] - shift))
-                offset.append(shift)
-            if start[0] >= stop[0] or start[1] >= stop[1]:
-                continue
-            part = image[
-                :,
-                start[0] + offset[0] : stop[0] + offset[0],
-                start[1] + offset[1] : stop[1] + offset[1],
-            ]
-            part = lax.dot_general(
-                part,
-                kernel[row, column],
-                (((3,), (0,)), ((), ())),
-                preferred_element_type=jnp.float32,
-            )
-            widths = [(start[a], outs[a] - stop[a]) for a in (0, 1)]
-            part = jnp.pad(part, ((0, 0), *widths, (0, 0)))
-            total = part if total is None else total + part
-    if total is None:  # the kernel lies wholly in the padding
-        shape = (image.shape[0], *outs, kernel.shape[-1])
-        return jnp.zeros(shape, image.dtype)
-    return total.astype(image.dtype)
-
-
-@functools.partial(jax.custom_vjp, nondiff_argnums=(2, 3, 4))
-def depthwise(
-    image: jax.Array,
-    kernel: jax.Array,
-    strides: Sequence[int],
-    padding: Sequence[tuple[int, int]],
-    rates: Sequence[int],
-) -> jax.Array:
-    """Convolve each channel by itself as a sum of shifted images, which XLA fuses.
-
-    The gradients are written the same way: autodiff would scatter the image's, and take
-    the kernel's in a pass over the image for each tap.  (So there is no forward mode,
-    `jax.jvp`, through it.)
-    """
-    taps = _taps(image, kernel.shape[:2], strides, padding, rates)
-    total = jnp.zeros((), jnp.float32)
-    for row, column, part in taps:
-        total = total + part.astype(jnp.float32) * kernel[row, column, 0]
-    return total.astype(image.dtype)
-
-
-def _taps(
-    image: jax.Array,
-    taps: Sequence[int],
-    strides: Sequence[int],
-    padding: Sequence[tuple[int, int]],
-    rates: Sequence[int],
-) -> list[tuple[int, int, jax.Array]]:
-    """Return row and column of each tap and the part of the image that it meets."""
-    image = jnp.pad(image, ((0, 0), *padding, (0, 0)))
-    spans = [
-        ((image.shape[1 + a] - (taps[a] - 1) * rates[a] - 1) // strides[a]) * strides[a]
-        for a in (0, 1)
-    ]
-    found = []
-    for row in range(taps[0]):
-        for column in range(taps[1]):
-            top, left = row * rates[0], column * rates[1]
-            part = image[
-                :,
-                top : top + spans[0] + 1 : strides[0],
-                left : left + spans[1] + 1 : strides[1],
-            ]
-            found.append((row, column, part))
-    return found
-
-
-def _depthwise_forward(
-    image: jax.Array, kernel: jax.Array, *geometry: Any
-) -> tuple[jax.Array, tuple[jax.Array, jax.Array]]:
-    return depthwise(image, kernel, *geometry), (image, kernel)
-
-
-def _depthwise_backward(
-    strides: Sequence[int],
-    padding: Sequence[tuple[int, int]],
-    rates: Sequence[int],
-    saved: tuple[jax.Array, jax.Array],
-    gradient: jax.Array,
-) -> tuple[jax.Array, jax.Array]:
-    image, kernel = saved
-    taps = _taps(image, kernel.shape[:2], strides, padding, rates)
-    wide = gradient.astype(jnp.float32)
-    # One reduction of as many operands as taps reads image and gradient once.
-    sums = lax.reduce(
-        [part.astype(jnp.float32) * wide for _, _, part in taps],
-        [jnp.zeros((), jnp.float32)] * len(taps),
-        lambda ones, others: [a + b for a, b in zip(ones, others, strict=True)],
-        (0, 1, 2),
+    geometry: Any,
+    groups: int,
+    ending: Ending | None,
+) -> jax.Array | None:
+    """Convolve as a CPU does it fastest; None leaves it to XLA."""
+    strides, padding, rates = geometry
+    channelwise = groups == image.shape[-1] == kernel.shape[-1] > 1
+    if groups > 1 and not channelwise:
+        return None
+    y: Any
+    empty = any(
+        size + sum(edges) <= (taps - 1) * rate
+        for size, edges, taps, rate in zip(
+            image.shape[1:3], padding, kernel.shape[:2], rates, strict=True
+        )
     )
-    for_kernel = jnp.stack(sums).reshape(kernel.shape).astype(kernel.dtype)
-    sizes = (image.shape[1], image.shape[2])
-    return _spread(gradient, kernel, sizes, strides, padding, rates), for_kernel
+    if not empty and uses_kernels(image, kernel):
+        if channelwise:
+            y = kernels.convolve_channels(image, kernel, geometry)
+        elif ending is None:
+            y = kernels.convolve(image, kernel, geometry)
+        else:
+            return kernels.convolve_affine(image, kernel, geometry, *ending)
+    elif not on_cpu():
+        return None
+    elif channelwise:
+        y = products.depthwise(image, kernel, *geometry)
+    elif kernel.shape[:2] == (1, 1) and padding == ((0, 0), (0, 0)):
+        y = products.pointwise(image, kernel, strides)
+    elif max(rates) > 1 and max(strides) == 1:
+        y = products.atrous(image, kernel, padding, rates)
+    else:
+        return None
+    return _ended(y, ending)
 
 
-def _spread(
-    gradient: jax.Array,
-    kernel: jax.Array,
-    sizes: Sequence[int],
-    strides: Sequence[int],
-    padding: Sequence[tuple[int, int]],
-    rates: Sequence[int],
-) -> jax.Array:
-    """Return the gradient of a depthwise convolution's image `[B, *sizes, C]`.
-
-    Pixels at the same place between strides meet the same taps, so each such phase is
-    a convolution of the gradient of stride 1; the phases are then interleaved.
-    """
-    lengths = [-(-sizes[a] // strides[a]) for a in (0, 1)]
-    plans = []  # axis -> phase -> (tap, offset in the gradient)
-    for a in (0, 1):
-        plans.append([])
-        for phase in range(strides[a]):
-            starts = [
-                (tap, phase + padding[a][0] - tap * rates[a])
-                for tap in range(kernel.shape[a])
-            ]
-            plans[a].append(
-                [
-                    (t, start // strides[a])
-                    for t, start in starts
-                    if not start % strides[a]
-                ]
-            )
-    margins = []
-    for a in (0, 1):
-        offsets = [offset for plan in plans[a] for _, offset in plan]
-        over = max(offsets) + lengths[a] - gradient.shape[1 + a]
-        margins.append((max(0, -min(offsets)), max(0, over)))
-    gradient = jnp.pad(gradient, ((0, 0), *margins, (0, 0)))
-    shape = (gradient.shape[0], *lengths, gradient.shape[-1])
-    rows = []
-    for row_plan in plans[0]:
-        columns = []
-        for column_plan in plans[1]:
-            total = jnp.zeros(shape, jnp.float32)
-            for row, above in row_plan:
-                for column, before in column_plan:
-                    top, left = above + margins[0][0], before + margins[1][0]
-                    part = gradient[:, top : top + lengths[0], left : left + lengths[1]]
-                    total = total + part.astype(jnp.float32) * kernel[row, column, 0]
-            columns.append(total.astype(gradient.dtype))
-        rows.append(jnp.stack(columns, axis=3))
-    whole = jnp.stack(rows, axis=2)  # [B, h, phases, w, phases, C]
-    sides = [lengths[a] * strides[a] for a in (0, 1)]
-    whole = whole.reshape(shape[0], *sides, shape[-1])
-    return whole[:, : sizes[0], : sizes[1]]
-
-
-depthwise.defvjp(_depthwise_forward, _depthwise_backward)
+def _ended(y: jax.Array, ending: Ending | None) -> jax.Array:
+    """Do what follows a convolution, in steps."""
+    if ending is None:
+        return y
+    scale, offset, plus, relu = ending
+    y = y * scale + offset
+    y = y if plus is None else y + plus
+    return nn.relu(y) if relu else y
 
 
 def Conv(  # noqa: N802 - stands where a module class would
@@ -319,7 +152,7 @@ def Conv(  # noqa: N802 - stands where a module class would
     rate: int = 1,
     groups: int = 1,
     bias: bool = False,
-    kernel_init: nn.initializers.Initializer = BEFORE_RELU,
+    kernel_init: nn.initializers.Initializer = HE_NORMAL_FAN_OUT,
     padding: Padding = "symmetric",
     dtype: Any = jnp.float32,
     name: str | None = None,
@@ -377,7 +210,7 @@ def conv_norm(
 ) -> jax.Array:
     """Convolve and normalise; a residual is added and a ReLU follows, if wanted.
 
-    By running statistics all of it is one pass, where the kernels for it are usable.
+    By running statistics all of it is one pass, where the compiled kernels are used.
     The two are submodules of the module that calls this.
 
     Args:
@@ -400,7 +233,7 @@ def conv_norm(
         Conv, channels, kernel, groups=groups, dtype=dtype, name=names[0], **options
     )
     plain = groups == 1 and dtype == jnp.float32 and x.ndim == 4
-    if plain and not train and cpu_kernels.usable(x):
+    if plain and not train and uses_kernels(x):
         affine = RunningAffine(epsilon, name=names[1])(channels)
         return conv(ending=(*affine, plus, relu))(x)
     last = plus is None

@@ -118,8 +118,8 @@ def dense_crf(
         any unary energies negated.
       image: `[H, W, 3]` or `[B, H, W, 3]`, 0..255, uint8 or float, not normalised.
       crf: the parameters.
-      appearance_weight: takes the place of `crf`'s, to learn it.
-      smoothness_weight: takes the place of `crf`'s, to learn it.
+      appearance_weight: in place of `crf`'s, to learn it.
+      smoothness_weight: likewise.
       compatibility: float `[C, C]`, what label l costs beside label l'; Potts, 0 on
         the diagonal and 1 elsewhere, if None.
 
@@ -131,8 +131,8 @@ def dense_crf(
     """
     if logits.ndim not in (3, 4) or logits.shape[:-1] != image.shape[:-1]:
         raise UserError(
-            f"logits {logits.shape} and image {image.shape} differ: give [H, W, C] and "
-            "[H, W, 3], or both with a batch in front; resize the logits to the image"
+            f"logits {logits.shape} and image {image.shape} differ: give [H, W, C] and"
+            " [H, W, 3], or both with a batch in front; resize the logits to the image"
         )
     classes = logits.shape[-1]
     if compatibility is None:
@@ -147,23 +147,34 @@ def dense_crf(
     if smoothness_weight is None:
         smoothness_weight = crf.smoothness_weight
 
-    def infer(pair: tuple[jax.Array, jax.Array]) -> jax.Array:
-        logits = pair[0].astype(jnp.float32).reshape(-1, classes)
-        appearance = _normalize(_appearance(pair[1], crf), len(logits), crf)
-        smoothness = _normalize(_smoothness(pair[1], crf), len(logits), crf)
-
-        def update(marginals: jax.Array, _: None) -> tuple[jax.Array, None]:
-            messages = appearance_weight * appearance(marginals)
-            messages += smoothness_weight * smoothness(marginals)
-            return jax.nn.softmax(logits - _product(messages, compatibility.T)), None
-
-        start = jax.nn.softmax(logits)
-        marginals, _ = jax.lax.scan(update, start, length=crf.iterations)
-        return marginals.reshape(pair[0].shape)
-
+    weights = appearance_weight, smoothness_weight
+    infer = functools.partial(
+        _mean_field, crf=crf, weights=weights, compatibility=compatibility
+    )
     # One image after the other: each fills the machine, and each has its own tiles.
     infer_all = infer if logits.ndim == 3 else functools.partial(jax.lax.map, infer)
     return infer_all((logits, image))
+
+
+def _mean_field(
+    pair: tuple[jax.Array, jax.Array],
+    crf: DenseCRF,
+    weights: tuple[Any, Any],
+    compatibility: jax.Array,
+) -> jax.Array:
+    """Return the marginals of one image, from its logits and pixels."""
+    logits = pair[0].astype(jnp.float32).reshape(-1, pair[0].shape[-1])
+    appearance = _normalize(_appearance(pair[1], crf), len(logits), crf)
+    smoothness = _normalize(_smoothness(pair[1], crf), len(logits), crf)
+
+    def update(marginals: jax.Array, _: None) -> tuple[jax.Array, None]:
+        messages = weights[0] * appearance(marginals)
+        messages += weights[1] * smoothness(marginals)
+        return jax.nn.softmax(logits - _product(messages, compatibility.T)), None
+
+    start = jax.nn.softmax(logits)
+    marginals, _ = jax.lax.scan(update, start, length=crf.iterations)
+    return marginals.reshape(pair[0].shape)
 
 
 # float32 sums on every platform: a GPU's or TPU's default product is coarser.

@@ -9,7 +9,8 @@ import flax.linen as nn
 import jax
 import jax.numpy as jnp
 
-from jaxseg.nn import cpu_kernels
+from jaxseg.nn.cpu import batch_norm as kernels
+from jaxseg.nn.lowering import uses_kernels
 
 
 def normalize_image(
@@ -56,7 +57,7 @@ class BatchNorm(nn.Module):
         """Normalise `[B, ..., C]`; with `train`, by its own statistics."""
         single = all(size == 1 for size in x.shape[:-1])
         running = not train or single
-        if not running and self.dtype == jnp.float32 and cpu_kernels.usable(x):
+        if not running and self.dtype == jnp.float32 and uses_kernels(x):
             options = (self.momentum, self.epsilon, self.scale_init, self.relu)
             return _CompiledBatchNorm(*options, name="bn")(x)
         x = nn.BatchNorm(
@@ -111,7 +112,7 @@ class _CompiledBatchNorm(nn.Module):
     @nn.compact
     def __call__(self, x: jax.Array) -> jax.Array:
         scale, bias, running = _variables(self, x.shape[-1])
-        done = cpu_kernels.normalize(x, scale, bias, self.epsilon, self.relu)
+        done = kernels.normalize(x, scale, bias, self.epsilon, self.relu)
         y, *found = cast(tuple[jax.Array, jax.Array, jax.Array], done)
         if not self.is_initializing():
             for old, new in zip(running, found, strict=True):

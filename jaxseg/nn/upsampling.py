@@ -17,6 +17,7 @@ from jax import lax
 
 from jaxseg.errors import choose
 from jaxseg.nn.convolution import Conv
+from jaxseg.nn.lowering import on_cpu
 from jaxseg.registry import one_of
 
 
@@ -92,7 +93,7 @@ def _repeated(x: jax.Array, times: int, axis: int) -> jax.Array:
     On a CPU the gradient is a sum of slices, since XLA's reduction over so short an
     axis is several times slower; there is no forward mode through it.
     """
-    repeat = _repeat if jax.default_backend() == "cpu" else _plain_repeat
+    repeat = _repeat if on_cpu() else _plain_repeat
     return repeat(x, times, axis)
 
 

@@ -1,8 +1,9 @@
 """Devices: one mesh of two axes, over the images of a batch and over their rows.
 
-The second axis is of length one unless images are too large for one device.  The state
-is on every device, or split too.  One device is a mesh of one by one.  Several hosts
-work the same after `jax.distributed.initialize`: each brings its part of the batch.
+The second axis has length one unless images are too large for one device.  The state is
+replicated on every device, or split over them too.  One device is a mesh of one by one.
+Several hosts work the same way after `jax.distributed.initialize`: each contributes its
+part of the batch.
 """
 
 from __future__ import annotations
@@ -120,12 +121,13 @@ def _axes(shape: Sequence[int], mesh: Mesh) -> PartitionSpec:
 
 
 def split_rows(mesh: Mesh) -> AbstractContextManager[None]:
-    """Decide for each convolution that is traced inside where its rows lie.
+    """Choose for each convolution that is traced inside how its rows are sharded.
 
-    They are split if every device gets at least as many as the kernel spans, so that
-    neighbours exchange what they need of each other.  Else each device computes all of
-    them: deep feature maps are small, and XLA's partitioner gives wrong gradients for
-    fewer rows than that (seen with jaxlib 0.10.2: FCN-8s, 64x64 over two devices).
+    The rows are split if every device gets at least as many of them as the kernel
+    spans, so that only neighbouring devices exchange rows.  Otherwise each device
+    computes all rows: deep feature maps are small, and XLA's partitioner gives wrong
+    gradients for fewer rows than that (seen with jaxlib 0.10.2: FCN-8s, 64x64 over two
+    devices).
     """
     bands = mesh.shape[ROW_AXIS]
     if bands == 1:
@@ -178,7 +180,7 @@ def device_put(tree: Any, mesh: Mesh, split: bool = False) -> Any:
 
 
 def gather(tree: Any, mesh: Mesh) -> Any:
-    """Make what lies on the mesh readable here, whole.
+    """Make arrays on the mesh readable in this process, whole.
 
     Returns:
       The tree itself on one host; numpy arrays in each of several.
@@ -191,7 +193,8 @@ def gather(tree: Any, mesh: Mesh) -> Any:
 
 def shardings(tree: Any, mesh: Mesh, split: bool = False) -> Any:
     """Return the shardings of `device_put`, a function of the leaves' shapes alone."""
-    # As XLA writes what it returns: else a second step would be a second program.
+    # Write the axes as XLA does in what it returns; otherwise the second step would be
+    # recompiled.
     axes = tuple(name for name in mesh.axis_names if mesh.shape[name] > 1)
     axis = axes[0] if len(axes) == 1 else axes
 

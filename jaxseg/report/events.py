@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import json
 import math
-import os
 import time
 from collections.abc import Mapping
 from pathlib import Path
@@ -18,6 +17,7 @@ from typing import Any
 from tensorboardX import SummaryWriter
 
 from jaxseg.errors import UserError
+from jaxseg.paths import replace_text
 
 FILE_NAME = "metrics.jsonl"
 """One JSON object a line: `step`, `split` and the values."""
@@ -135,9 +135,4 @@ def _rewind(path: Path, step: int) -> None:
     kept = [
         line for line, record in _lines(path) if 0 < step and record["step"] <= step
     ]
-    temporary = path.with_name(path.name + ".tmp")
-    with temporary.open("w", encoding="utf-8") as file:
-        file.writelines(line + "\n" for line in kept)
-        file.flush()
-        os.fsync(file.fileno())
-    os.replace(temporary, path)
+    replace_text(path, "".join(line + "\n" for line in kept))

@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from html import escape
 from typing import Any
 
+from jaxseg.evaluation.metrics import METRICS
 from jaxseg.report.curves import finite
 
 _SHARES = (
@@ -33,6 +34,7 @@ def numbers(summary: Mapping[str, Any]) -> str:
         if alone and share is not None:
             text += " <small>one class only</small>"
         entries.append((name, text, "" if alone else kind))
+    entries += [(escape(name), text, "") for name, text in _own(summary)]
     entries.append(("Best step", _steps(summary), ""))
     parameters = finite(summary.get("parameters"))
     text = "&ndash;" if parameters is None else f"{parameters / 1e6:,.2f} M"
@@ -46,6 +48,16 @@ def numbers(summary: Mapping[str, Any]) -> str:
         for name, text, kind in entries
     )
     return f'<dl class="numbers">{cards}</dl>'
+
+
+def _own(summary: Mapping[str, Any]) -> list[tuple[str, str]]:
+    """Return the metrics that the user's experiment has registered."""
+    found = []
+    for name in METRICS:
+        if METRICS.own(name) and name in summary:
+            value = finite(summary[name])
+            found.append((name, "&ndash;" if value is None else f"{value:.4g}"))
+    return found
 
 
 def one_class_remark(summary: Mapping[str, Any]) -> str | None:

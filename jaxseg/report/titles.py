@@ -48,6 +48,7 @@ _BACKBONES = {
     "mit_b": "MiT-B",
 }
 _PREFIXES = ("tf_", "smp_", "timm_")
+"""How backbones of an arithmetic that is not the usual one began in older results."""
 
 _DATA = {
     "digit_scenes": "digit scenes",
@@ -78,17 +79,23 @@ def model_title(results: Mapping[str, Any]) -> str:
     head = _HEADS.get(head, head)
     if not head or not backbone:
         return head
-    return f"{head} on {backbone_title(backbone)}"
+    return f"{head} on {backbone_title(backbone, _text(model, 'arithmetic'))}"
 
 
-def backbone_title(name: str) -> str:
-    """Return a backbone's name as people write it, such as "ResNet-50"."""
+def backbone_title(name: str, arithmetic: str = "") -> str:
+    """Return a backbone's name as people write it, such as "ResNet-50".
+
+    Args:
+      name: of a backbone.
+      arithmetic: its arithmetic if that is not the usual one, shown in brackets.
+    """
     origin = next((each for each in _PREFIXES if name.startswith(each)), "")
     plain = name.removeprefix(origin)
     for start, written in _BACKBONES.items():
         if plain.startswith(start):
             rest = plain.removeprefix(start).replace("_", "-")
-            remark = f" ({origin[:-1]})" if origin else ""
+            shown = arithmetic or origin.removesuffix("_")
+            remark = f" ({shown})" if shown else ""
             return (written + rest).rstrip("-") + remark
     return name
 

@@ -87,15 +87,9 @@ class MetricWriter(Callback):
         self, trainer: Trainer, step: int, evaluation: Evaluation
     ) -> None:
         """Write what the evaluation measured."""
-        confusion = evaluation.confusion
-        values = {
-            "miou": confusion.mean_iou,
-            "pixel_accuracy": confusion.pixel_accuracy,
-            "frequency_weighted_iou": confusion.frequency_weighted_iou,
-            "mean_dice": confusion.mean_dice,
-        }
         if self._log:
-            self._log.write(step, trainer.config.data.eval_split, values)
+            split = trainer.config.data.eval_split
+            self._log.write(step, split, evaluation.metrics())
 
     def on_end(self, trainer: Trainer) -> None:
         """Close the log."""

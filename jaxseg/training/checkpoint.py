@@ -1,4 +1,4 @@
-"""Checkpoints by Orbax: asynchronous, proven by sums, the latest two and the best.
+"""Checkpoints by Orbax: asynchronous, verified by checksums, the latest and the best.
 
 A checkpoint holds the training state and where the data stream stands, so a resumed run
 continues as if it had not been interrupted.  In the folder lie `<step>/`, written by
@@ -28,7 +28,7 @@ from jaxseg.training.manifest import Manifest
 from jaxseg.training.state import TrainState, describe_difference
 
 LATEST = 2
-"""How many of the newest steps are kept: if one is damaged there is one before."""
+"""Number of the newest steps kept: if one is damaged, the one before it is used."""
 
 DAMAGED, OLD, UNFINISHED = ".damaged", ".old", ".orbax-checkpoint-tmp"
 """Marks in names of folders: set aside; about to be deleted; cut short by a kill."""
@@ -47,8 +47,8 @@ class Checkpoints:
 
         Args:
           directory: the folder.
-          warn: is told of damaged steps.
-          read_only: never change anything; another process may be writing.
+          warn: called with a line for each damaged step.
+          read_only: never change the folder; another process may be writing to it.
 
         Raises:
           UserError: all its steps are damaged.
@@ -73,10 +73,10 @@ class Checkpoints:
         return self
 
     def __exit__(self, kind: type[BaseException] | None, *_: object) -> None:
-        """Wait for pending saves and close; an error on its way is not replaced.
+        """Wait for pending saves and close; an error raised inside is not replaced.
 
-        After a failed exchange between processes nothing is waited for: the save needs
-        the others too, and one of them is gone.
+        After a failed exchange between processes this does not wait: a save needs the
+        other processes too, and one of them has ended.
         """
         if is_distributed() and kind is not None and issubclass(kind, RuntimeError):
             return
@@ -87,7 +87,7 @@ class Checkpoints:
                 raise
         finally:
             self._thread.shutdown()
-            with suppress(Exception):  # `wait` has told it
+            with suppress(Exception):  # `wait` has raised it
                 self._orbax.close()
 
     def begin(self) -> None:
@@ -109,7 +109,7 @@ class Checkpoints:
         return broadcast_from_primary(self._best_step)
 
     def miou(self, step: int) -> float | None:
-        """Return what `record_score` noted of an intact step, or None."""
+        """Return the mean IoU that was recorded for an intact step, or None."""
         return self._manifests[step].miou
 
     def save(self, state: TrainState, stream: dict[str, Any]) -> None:
@@ -133,7 +133,7 @@ class Checkpoints:
         self._sealing = self._thread.submit(self._seal, step)
 
     def record_score(self, step: int, miou: float) -> None:
-        """Note the mean IoU of a step that was saved.
+        """Record the mean IoU of a step that was saved.
 
         Raises:
           UserError: the save failed.
@@ -183,7 +183,7 @@ class Checkpoints:
     def restore_variables(
         self, target: dict[str, Any], step: int, average: bool
     ) -> dict[str, Any]:
-        """Read only what `model.apply` takes, not the optimiser's state.
+        """Read only what `model.apply` takes, not the state of the optimizer.
 
         Args:
           target: {"params", "batch_stats"} of `ShapeDtypeStruct`s with shardings.
@@ -219,7 +219,7 @@ class Checkpoints:
         return best.step if best else None
 
     def _open(self) -> list[Manifest]:
-        """Return the intact steps; remember and tell the damaged ones."""
+        """Return the intact steps; remember the damaged ones and warn of them."""
         intact, damaged = [], {}
         paths = self.directory.iterdir() if self.directory.is_dir() else ()
         for path in [path for path in paths if path.name.isdecimal()]:

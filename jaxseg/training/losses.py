@@ -22,6 +22,7 @@ from pydantic import Field
 from jaxseg.data.labels import IGNORE
 from jaxseg.nn.upsampling import linear_weights, resize_linear
 from jaxseg.ranges import Count, Decay
+from jaxseg.registration import require_dataclass
 from jaxseg.registry import Decorator, Registry
 
 ClassWeights = tuple[Annotated[float, Field(ge=0, le=1e30)], ...]
@@ -254,11 +255,13 @@ def register_loss(name: str) -> Decorator[type[Loss]]:
       name: by which a configuration names the loss.
 
     Raises:
-      UserError: the name is one of jaxseg's own.
+      UserError: the name is one of jaxseg's own, or it is no such class.
     """
+    LOSSES.require_name(name)
 
-    def add(loss: type[Loss]) -> type[Loss]:
-        LOSSES.register(name, loss)
+    def add(loss: Any) -> Any:
+        require_dataclass(LOSSES, name, loss, Loss)
+        LOSSES.register(name, loss, of=loss)
         return loss
 
     return add

@@ -1,4 +1,4 @@
-"""What a checkpoint on disk is known by: the sha256 of each of its files.
+"""What verifies a checkpoint on disk: the sha256 of each of its files.
 
 Storage formats notice some damage and restore the rest silently wrong, so every step
 has a manifest beside it, `<step>.json`, which also holds the step's figure.  It is
@@ -10,10 +10,11 @@ from __future__ import annotations
 import hashlib
 import json
 import math
-import os
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
+
+from jaxseg.paths import replace_text
 
 _UNREADABLE = (OSError, ValueError, KeyError, TypeError, AttributeError, RecursionError)
 
@@ -39,13 +40,9 @@ class Manifest:
 
     def write(self, path: Path) -> None:
         """Replace the file at `path` in one step, and see it on the disk."""
-        temporary = path.with_name(path.name + ".tmp")
-        with temporary.open("w", encoding="utf-8") as file:
-            content = asdict(self)
-            json.dump({**content, "sha256": _sum_of(content)}, file, indent=1)
-            file.flush()
-            os.fsync(file.fileno())
-        os.replace(temporary, path)
+        content = asdict(self)
+        content = {**content, "sha256": _sum_of(content)}
+        replace_text(path, json.dumps(content, indent=1))
 
     @classmethod
     def read(cls, path: Path) -> Manifest | None:

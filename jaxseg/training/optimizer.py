@@ -1,4 +1,4 @@
-"""The optimiser: schedules, decay masks, the backbone's own rate, clipping (optax)."""
+"""Optimizers of optax: schedules, decay masks, a factor of the backbone, clipping."""
 
 from __future__ import annotations
 

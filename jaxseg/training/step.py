@@ -12,6 +12,7 @@ import optax
 from jax.sharding import Mesh
 
 from jaxseg.data.labels import IGNORE
+from jaxseg.nn.lowering import compiling_for, on_cpu
 from jaxseg.nn.normalization import normalize_image
 from jaxseg.nn.remat import recompute_blocks
 from jaxseg.parallel.mesh import constrain, replicated, shardings, split_rows
@@ -44,20 +45,20 @@ def create_train_step(
 ) -> Any:
     """Return `train_step(state, batch) -> state, metrics`, jitted for the mesh.
 
-    The state is donated: the one passed in must not be used again.  The loss is the
-    mean over all counted pixels of the whole batch, so splitting the batch over devices
-    or micro-batches changes nothing but the statistics of batch normalisation (which
-    are of the micro-batch).
+    The metrics are float32 scalars: loss, gradient_norm and learning_rate.
+
+    The state is donated: the one passed in must not be used again.  The loss is that of
+    the whole batch, so splitting it over devices or micro-batches changes nothing but
+    the statistics of batch normalisation, which are of the micro-batch.
 
     Args:
-      model: with `low_resolution(image, train) -> logits, auxiliary logits`; its
-        `align_corners`, if it has one, says how the logits are resized.
+      model: with `low_resolution(image, train)`, and perhaps `align_corners`.
       optimizer: turns gradients into updates, learning rate included.
       schedule: step -> learning rate, reported in the metrics.
       loss: of logits and labels.
       mesh: the devices.
-      mean: normalisation of the image, on the scale 0..1.
-      std: normalisation of the image, on the scale 0..1.
+      mean: subtracted from the image, on the scale 0..1.
+      std: by which it is then divided.
       auxiliary_weight: factor of the auxiliary head's loss.
       ema: decay of the moving average, 0 for none.
       accumulate: number of micro-batches.
@@ -65,13 +66,47 @@ def create_train_step(
       seed: of dropout.
       split: the state's large arrays are split over the devices (`mesh.device_put`).
       deterministic: sums in a fixed order on GPUs too.
-
-    Returns:
-      A function whose metrics are float32 scalars: loss, gradient_norm, learning_rate.
     """
+    gradient = _create_gradient(model, loss, mesh, mean, std, auxiliary_weight, remat)
+    if accumulate > 1:
+        gradient = _accumulated(gradient, accumulate)
+
+    @compiling_for(mesh)
+    def train_step(
+        state: TrainState, batch: Batch
+    ) -> tuple[TrainState, dict[str, jax.Array]]:
+        key = jax.random.fold_in(jax.random.key(seed), state.step)
+        batch = _with_ignored(batch)
+        prepared = loss.prepare(batch["label"], batch.get("weight"))
+        (value, stats), grads = gradient(
+            state.params, state.batch_stats, batch, key, prepared
+        )
+        metrics = _metrics(value, grads, schedule(state.step))
+        state = _updated(state, grads, stats, optimizer, ema)
+        # Keep the input's shardings; otherwise the next step would be recompiled.
+        placed = shardings(state, mesh, split), replicated(mesh)
+        return jax.lax.with_sharding_constraint((state, metrics), placed)
+
+    options = {"xla_gpu_deterministic_ops": True} if deterministic else None
+    return jax.jit(train_step, donate_argnums=0, compiler_options=options)
+
+
+Gradient = Callable[..., tuple[tuple[jax.Array, Any], Any]]
+"""`(params, statistics, batch, key, prepared) -> (loss, new statistics), gradient`."""
+
+
+def _create_gradient(
+    model: nn.Module,
+    loss: Loss,
+    mesh: Mesh,
+    mean: Sequence[float],
+    std: Sequence[float],
+    auxiliary_weight: float,
+    remat: bool,
+) -> Gradient:
     align_corners = getattr(model, "align_corners", False)
 
-    def loss_sum(
+    def value(
         params: Any, stats: Any, batch: Batch, key: jax.Array, prepared: Any
     ) -> tuple[jax.Array, Any]:
         batch = constrain(batch, mesh)
@@ -91,15 +126,15 @@ def create_train_step(
             total += auxiliary_weight * loss(extra, label, factor, prepared)
         return total, changed.get("batch_stats", {})
 
-    if remat:
-        loss_sum = recompute_blocks(loss_sum)
-    gradient = jax.value_and_grad(loss_sum, has_aux=True)
+    return jax.value_and_grad(recompute_blocks(value) if remat else value, has_aux=True)
+
+
+def _accumulated(gradient: Gradient, count: int) -> Gradient:
+    """Sum loss and gradient over micro-batches, and hand the statistics on."""
 
     def accumulated(
         params: Any, stats: Any, batch: Batch, key: jax.Array, prepared: Any
     ) -> tuple[tuple[jax.Array, Any], Any]:
-        """Sum loss and gradient over micro-batches, statistics handed on."""
-
         def micro(carry: Any, part: Any) -> tuple[Any, None]:
             stats, total, grads = carry
             piece, index = part
@@ -110,50 +145,51 @@ def create_train_step(
 
         # Rows i, i + n, ... form micro-batch i: a device's rows stay on it.
         pieces = {
-            name: leaf.reshape(-1, accumulate, *leaf.shape[1:]).swapaxes(0, 1)
+            name: leaf.reshape(-1, count, *leaf.shape[1:]).swapaxes(0, 1)
             for name, leaf in batch.items()
         }
         start = (stats, jnp.zeros(()), jax.tree.map(jnp.zeros_like, params))
         # XLA runs the body of a CPU loop on one core, three times slower.
-        unroll = jax.default_backend() == "cpu"
+        unroll = on_cpu()
         (stats, total, grads), _ = jax.lax.scan(
-            micro, start, (pieces, jnp.arange(accumulate)), unroll=unroll
+            micro, start, (pieces, jnp.arange(count)), unroll=unroll
         )
         return (total, stats), grads
 
-    def train_step(
-        state: TrainState, batch: Batch
-    ) -> tuple[TrainState, dict[str, jax.Array]]:
-        label = batch["label"].astype(jnp.int32)
-        valid = batch["valid"].reshape(-1, *(1 for _ in label.shape[1:]))
-        label = jnp.where(valid, label, IGNORE)
-        kept = {name: batch[name] for name in ("image", "weight") if name in batch}
-        batch = {**kept, "label": label}
-        prepared = loss.prepare(label, batch.get("weight"))
-        key = jax.random.fold_in(jax.random.key(seed), state.step)
-        compute = gradient if accumulate == 1 else accumulated
-        (value, stats), grads = compute(
-            state.params, state.batch_stats, batch, key, prepared
-        )
-        updates, opt_state = optimizer.update(grads, state.opt_state, state.params)
-        params = optax.apply_updates(state.params, updates)
-        average = state.ema
-        if ema:
-            average = jax.tree.map(
-                lambda old, new: ema * old + (1 - ema) * new,
-                state.ema,
-                {"params": params, "batch_stats": stats},
-            )
-        metrics = {
-            "loss": value,
-            "gradient_norm": optax.tree.norm(grads),
-            "learning_rate": jnp.asarray(schedule(state.step), jnp.float32),
-        }
-        state = TrainState(state.step + 1, params, stats, opt_state, average)
-        # Keep the input's shardings; otherwise the next step would be recompiled.
-        state = jax.lax.with_sharding_constraint(state, shardings(state, mesh, split))
-        metrics = jax.lax.with_sharding_constraint(metrics, replicated(mesh))
-        return state, metrics
+    return accumulated
 
-    options = {"xla_gpu_deterministic_ops": True} if deterministic else None
-    return jax.jit(train_step, donate_argnums=0, compiler_options=options)
+
+def _metrics(value: jax.Array, grads: Any, rate: Any) -> dict[str, jax.Array]:
+    return {
+        "loss": value,
+        "gradient_norm": optax.tree.norm(grads),
+        "learning_rate": jnp.asarray(rate, jnp.float32),
+    }
+
+
+def _with_ignored(batch: Batch) -> dict[str, jax.Array]:
+    """Return what a step needs of a batch; pixels of invalid images are ignored."""
+    label = batch["label"].astype(jnp.int32)
+    valid = batch["valid"].reshape(-1, *(1 for _ in label.shape[1:]))
+    kept = {name: batch[name] for name in ("image", "weight") if name in batch}
+    return {**kept, "label": jnp.where(valid, label, IGNORE)}
+
+
+def _updated(
+    state: TrainState,
+    grads: Any,
+    stats: Any,
+    optimizer: optax.GradientTransformation,
+    ema: float,
+) -> TrainState:
+    """Return the next state, moving average of parameters and statistics included."""
+    updates, opt_state = optimizer.update(grads, state.opt_state, state.params)
+    params = optax.apply_updates(state.params, updates)
+    average = state.ema
+    if ema:
+        average = jax.tree.map(
+            lambda old, new: ema * old + (1 - ema) * new,
+            state.ema,
+            {"params": params, "batch_stats": stats},
+        )
+    return TrainState(state.step + 1, params, stats, opt_state, average)

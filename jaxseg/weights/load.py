@@ -20,6 +20,7 @@ import numpy as np
 from jaxseg.errors import UserError, choose
 from jaxseg.segmenter import Classifier, Segmenter, abstract_variables
 from jaxseg.weights import naming
+from jaxseg.weights.arithmetics import wrong_arithmetic
 from jaxseg.weights.families.heads_smp import SMP_ARGUMENTS
 from jaxseg.weights.folders import files_of_weights
 from jaxseg.weights.matching import Match, Names, match_prefixed
@@ -89,7 +90,12 @@ def load_weights(
                 log(f"{each}: {read.note}")
             if not read.format.startswith(("PyTorch", "safetensors")):
                 layout = "as is"
+    wanted = wrong_arithmetic(model, tensors) if isinstance(names, str | None) else ""
+    if wanted and strict:
+        raise UserError(f"{file}: {wanted}")
     match = match_prefixed(model, tensors, names, layout, prefix, file, log)
+    if wanted and not match.found:
+        raise UserError(f"{file}: {wanted}")
     if not match.found:
         raise UserError(
             f"{file}: none of its tensors has a name of this model;"
@@ -101,7 +107,7 @@ def load_weights(
             f"{file} ({match.source} names) does not fit: {match.difference()};"
             f" strict=False takes what fits{listing and ';'}{listing}"
         )
-    if wanted := _other_arithmetic(model, match):
+    if wanted := wanted or _other_arithmetic(model, match):
         if strict:
             raise UserError(f"{file}: {wanted}")
         log(f"{file}: {wanted}")

@@ -117,21 +117,24 @@ BACKBONES: dict[type, Callable[[Any], Tables]] = {
 }
 """Class of a backbone -> its tables."""
 
-TOPS: dict[type, Tables] = {
-    ResNet: everywhere(resnet.TOP),
-    VGG: {"torchvision": vgg.TORCHVISION_TOP, "timm": vgg.TIMM_TOP},
+CLASSIFIERS: dict[type, Tables] = {
+    ResNet: everywhere(resnet.CLASSIFIER),
+    VGG: {"torchvision": vgg.TORCHVISION_CLASSIFIER, "timm": vgg.TIMM_CLASSIFIER},
     DenseNet: {
-        **everywhere(densenet.TOP),
-        "torchvision's files": densenet.TOP,
+        **everywhere(densenet.CLASSIFIER),
+        "torchvision's files": densenet.CLASSIFIER,
     },
-    GoogLeNet: {"torchvision": googlenet.TOP},
-    EfficientNet: efficientnet.TOP,
-    MobileNetV2: mobilenet.V2_TOP,
-    MobileNetV3: mobilenet.V3_TOP,
-    Xception: {"timm": xception.TOP},
-    AlignedXception: {"timm": xception.ALIGNED_TOP},
-    ConvNeXt: {"torchvision": convnext.TORCHVISION_TOP, "timm": convnext.TIMM_TOP},
-    MixTransformer: everywhere(mix_transformer.TOP),
+    GoogLeNet: {"torchvision": googlenet.CLASSIFIER},
+    EfficientNet: efficientnet.CLASSIFIER,
+    MobileNetV2: mobilenet.V2_CLASSIFIER,
+    MobileNetV3: mobilenet.V3_CLASSIFIER,
+    Xception: {"timm": xception.CLASSIFIER},
+    AlignedXception: {"timm": xception.ALIGNED_CLASSIFIER},
+    ConvNeXt: {
+        "torchvision": convnext.TORCHVISION_CLASSIFIER,
+        "timm": convnext.TIMM_CLASSIFIER,
+    },
+    MixTransformer: everywhere(mix_transformer.CLASSIFIER),
 }
 """Class of a backbone -> the tables of its classifier's end."""
 
@@ -149,11 +152,11 @@ def tables(model: Segmenter) -> dict[str, list[Rule]]:
     known = BACKBONES.get(type(model.backbone))
     if known is None:
         return {}
-    backbone, top = known(model.backbone), TOPS[type(model.backbone)]
+    backbone, classifier = known(model.backbone), CLASSIFIERS[type(model.backbone)]
     classifiers = {
         source: [
             *prefixed("", table, "backbone/"),
-            *prefixed("", top.get(source, ()), "head/"),
+            *prefixed("", classifier.get(source, ()), "head/"),
         ]
         for source, table in backbone.items()
     }

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
-import re
+import io
+import warnings
 
 import numpy as np
+from numpy.lib import format as npy
 
 from jaxseg.errors import UserError
 from jaxseg.weights.archives import Archive
@@ -17,12 +19,15 @@ from jaxseg.weights.arrays import (
     to_array,
 )
 
-# The header is the text of a Python dict; these three keys, and no more, are looked up.
-_DESCR = re.compile(r"""['"]descr['"]\s*:\s*['"]([<>|=])(\w+)['"]""")
-_ORDER = re.compile(r"""['"]fortran_order['"]\s*:\s*(True|False)""")
-_SHAPE = re.compile(r"""['"]shape['"]\s*:\s*\(((?:\d{1,30}(?:, ?|(?=\))))*)\)""")
+_MAX_HEADER = 10_000
+"""Characters of a header, numpy's own bound."""
 
-_CODES = {f"{d.kind}{d.itemsize}": d for d in DTYPES.values() if d.kind != "V"}
+_HEADERS = {
+    (1, 0): npy.read_array_header_1_0,
+    (2, 0): npy.read_array_header_2_0,
+}
+"""Version -> what reads the header; version 3 is for names of fields, read by nobody
+here."""
 
 
 def read_npz(archive: Archive) -> dict[str, np.ndarray]:
@@ -40,33 +45,27 @@ def read_npz(archive: Archive) -> dict[str, np.ndarray]:
 
 
 def _parse(name: str, data: bytes) -> np.ndarray:
-    """Return the array of a .npy file."""
-    wide = 4 if data[6:7] in (b"\x02", b"\x03") else 2  # the version
-    start = 8 + wide + int.from_bytes(data[8 : 8 + wide], "little")
-    if data[:6] != b"\x93NUMPY" or not 8 + wide < start <= min(len(data), 10_000):
-        raise UserError(f"the array {quote(name)} is no .npy file; save it again")
-    header = data[8 + wide : start].decode("latin-1")
-    descr, order, shape = (p.search(header) for p in (_DESCR, _ORDER, _SHAPE))
-    dtype = _CODES.get(descr[2]) if descr else None
-    if descr is None or dtype is None:
+    """Return the array of a .npy file; its header is compared with its length first."""
+    file = io.BytesIO(data)
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # of headers that Python 2 wrote
+            read_header = _HEADERS[npy.read_magic(file)]
+            shape, columns, dtype = read_header(file, max_header_size=_MAX_HEADER)
+    except Exception as error:  # whatever a header that is wrong leads numpy to
         raise UserError(
-            f"the array {quote(name)} is no plain array of numbers ("
-            f"{quote(descr[0] if descr else header)}); save it as float32 or integers"
+            f"the array {quote(name)} has no header of a .npy file; save it again"
+        ) from error
+    native = dtype.newbyteorder("=")
+    if native not in DTYPES.values():
+        raise UserError(
+            f"the array {quote(name)} is no plain array of numbers "
+            f"({quote(dtype.str)}); save it as float32 or integers"
         )
-    if order is None or shape is None:
-        raise UserError(f"the array {quote(name)} has no shape; save it again")
-    sizes = [int(size) for size in shape[1].split(",") if size.strip()]
-    if count_elements(sizes) * dtype.itemsize != len(data) - start:
+    start = file.tell()
+    if count_elements(shape) * dtype.itemsize != len(data) - start:
         raise UserError(
             f"the array {quote(name)} is not as long as its shape; save it again"
         )
-    return _arranged(data[start:], dtype, sizes, descr[1] == ">", order[1] == "True")
-
-
-def _arranged(
-    data: bytes, dtype: np.dtype, shape: list[int], big_endian: bool, columns: bool
-) -> np.ndarray:
-    if big_endian:
-        dtype = dtype.newbyteorder(">")
-    array = to_array(data, dtype, shape[::-1] if columns else shape)
+    array = to_array(data[start:], dtype, shape[::-1] if columns else shape)
     return frozen(array.T) if columns else array

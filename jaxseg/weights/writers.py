@@ -11,6 +11,7 @@ from pathlib import Path
 import numpy as np
 
 from jaxseg.errors import UserError
+from jaxseg.paths import replace_file
 from jaxseg.weights.arrays import DTYPES
 from jaxseg.weights.safetensors import CODES, METADATA
 
@@ -56,17 +57,10 @@ def write_safetensors(
         begin += array.nbytes
     text = json.dumps(header, ensure_ascii=False, separators=(",", ":")).encode()
     text += b" " * (-len(text) % 8)
-    temporary = path.with_name(f".{path.name}.{os.getpid()}.part")
-    try:
-        with temporary.open("wb") as file:
-            file.write(struct.pack("<Q", len(text)) + text)
-            for _, name in coded:
-                file.write(_little_endian(tensors[name]))
-            file.flush()
-            os.fsync(file.fileno())
-        os.replace(temporary, path)
-    finally:
-        temporary.unlink(missing_ok=True)
+    with replace_file(path) as file:
+        file.write(struct.pack("<Q", len(text)) + text)
+        for _, name in coded:
+            file.write(_little_endian(tensors[name]))
 
 
 def _code(name: str, array: np.ndarray) -> str:

@@ -74,14 +74,14 @@ def assert_a_classifier_trains(model, variables, image):
     assert float(jnp.abs(gradients["backbone"]["stem_conv"]["kernel"]).max()) > 0
 
 
-def assert_the_top_slides(build):
-    """With a window a top answers at each place as without one on that cut-out."""
+def assert_the_classifier_slides(build):
+    """With a window it gives at each place what it gives for that cut-out alone."""
     features = [jax.random.normal(jax.random.key(0), (1, 3, 4, 8))]
-    top = build(num_classes=5)
-    variables = jax.jit(top.init)(jax.random.key(1), features)
+    classifier = build(num_classes=5)
+    variables = jax.jit(classifier.init)(jax.random.key(1), features)
     dense = build(num_classes=5, window=(2, 3)).apply(variables, features)
     assert dense.shape == (1, 2, 2, 5)
-    part = top.apply(variables, [features[0][:, 1:3, :3]])
+    part = classifier.apply(variables, [features[0][:, 1:3, :3]])
     assert_close(dense[:, 1, 0], part[:, 0, 0], epsilons=8)
 
 

@@ -27,7 +27,7 @@ tiny = functools.partial(
 
 def test_a_classifier_has_the_published_number_of_parameters():
     entry = CONVNEXTS["convnext_tiny"]
-    model = Classifier(entry.build(), entry.top(num_classes=1000))
+    model = Classifier(entry.build(), entry.classifier(num_classes=1000))
     # torchvision 0.28 and timm 1.0.31.
     assert count_parameters(model) == 28_589_128 == entry.parameters
 
@@ -83,19 +83,19 @@ def test_stochastic_depth_drops_whole_images_in_training_only():
     assert_close(trained[kept], 2 * branch[kept], epsilons=4, magnitude=size)
 
 
-def test_the_top_normalises_what_it_pooled():
+def test_the_classifier_normalises_what_it_pooled():
     features = [jax.random.normal(jax.random.key(0), (2, 3, 4, 8))]
-    top = NormalizedClassifier(5)
-    variables = top.init(jax.random.key(1), features)
+    classifier = NormalizedClassifier(5)
+    variables = classifier.init(jax.random.key(1), features)
     mean = features[0].mean((1, 2))
     centred = mean - mean.mean(-1, keepdims=True)
     normal = centred / jnp.sqrt((centred**2).mean(-1, keepdims=True) + 1e-6)
     expected = normal @ variables["params"]["classifier"]["kernel"]
-    logits = top.apply(variables, features)
+    logits = classifier.apply(variables, features)
     assert_close(logits[:, 0, 0], expected, epsilons=8)
 
 
-def test_a_slid_top_gives_a_prediction_a_place():
+def test_a_slid_classifier_gives_a_prediction_a_place():
     features = [jax.random.normal(jax.random.key(0), (1, 5, 6, 8))]
     variables = NormalizedClassifier(5).init(jax.random.key(1), features)
     slid = NormalizedClassifier(5, window=(2, 2), rate=2).apply(variables, features)

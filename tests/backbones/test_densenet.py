@@ -40,7 +40,7 @@ def strided():
 @pytest.mark.parametrize("name", DENSENETS)
 def test_the_classifier_has_the_published_number_of_parameters(name):
     entry = DENSENETS[name]
-    model = Classifier(entry.build(), entry.top(num_classes=1000))
+    model = Classifier(entry.build(), entry.classifier(num_classes=1000))
     assert count_parameters(model) == entry.parameters == PUBLISHED[name][0]
 
 
@@ -101,10 +101,10 @@ def test_the_last_feature_is_signed_and_the_classifier_rectifies_it(strided):
     *shallow, deepest = strided[2]
     assert all(float(feature.min()) == 0 for feature in shallow)
     assert float(deepest.min()) < 0
-    top = RectifiedClassifier(3)
+    classifier = RectifiedClassifier(3)
     variables = variables_of_top(deepest.shape[-1])
-    signed = top.apply(variables, [deepest])
-    rectified = top.apply(variables, [jnp.where(deepest > 0, deepest, 0.0)])
+    signed = classifier.apply(variables, [deepest])
+    rectified = classifier.apply(variables, [jnp.where(deepest > 0, deepest, 0.0)])
     np.testing.assert_array_equal(signed, rectified)
     assert float(jnp.abs(signed).max()) > 0
 

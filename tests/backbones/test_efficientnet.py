@@ -1,5 +1,3 @@
-from dataclasses import replace
-
 import flax.linen as nn
 import jax
 import jax.numpy as jnp
@@ -7,25 +5,24 @@ import numpy as np
 import pytest
 from backbone_checks import (
     assert_a_classifier_trains,
-    assert_the_top_slides,
+    assert_the_classifier_slides,
     named_tensors,
 )
 from closeness import assert_close
 
 from jaxseg.backbones.efficientnet import (
-    EFFICIENTNETS,
     LITE_SCALES,
     EfficientNet,
-    EfficientNetTop,
+    EfficientNetClassifier,
     rows,
 )
 from jaxseg.backbones.inverted_residual import (
-    TENSORFLOW,
     Arithmetic,
     InvertedResidual,
     round_channels,
 )
 from jaxseg.backbones.inverted_residual_net import Row, ends_of_strides
+from jaxseg.backbones.names import find_backbone
 from jaxseg.nn.blocks import StochasticDepth
 from jaxseg.segmenter import Classifier, abstract_variables, count_parameters
 from jaxseg.weights.families import efficientnet as names
@@ -34,9 +31,9 @@ from jaxseg.weights.naming import prefixed
 SMALL = {"width": 0.125, "max_channels": 16}
 
 
-def classifier(name, **arguments):
-    entry = EFFICIENTNETS[name]
-    return Classifier(entry.build(**arguments), entry.top(num_classes=1000))
+def classifier(name, arithmetic="", **arguments):
+    entry = find_backbone(name, arithmetic)
+    return Classifier(entry.build(**arguments), entry.classifier(num_classes=1000))
 
 
 def shapes(module, height=64, width=64):
@@ -90,9 +87,10 @@ def called(module, kind, read):
     return seen
 
 
-@pytest.mark.parametrize("name", ["tf_efficientnet_b2", "tf_efficientnet_lite3"])
+@pytest.mark.parametrize("name", ["efficientnet_b2", "efficientnet_lite3"])
 def test_published_parameter_counts(name):
-    assert count_parameters(classifier(name)) == EFFICIENTNETS[name].parameters
+    published = find_backbone(name, "tensorflow").parameters
+    assert count_parameters(classifier(name, "tensorflow")) == published
 
 
 @pytest.mark.parametrize(
@@ -104,16 +102,16 @@ def test_channels_round_to_multiples_of_8_within_10_percent(channels, rounded):
 
 
 @pytest.mark.parametrize(
-    ("name", "channels"),
+    ("name", "arithmetic", "channels"),
     [
-        ("efficientnet_b0", [32, 24, 40, 112, 320]),
-        ("tf_efficientnet_b0", [16, 24, 40, 112, 320]),
-        ("smp_efficientnet_b0", [32, 24, 40, 112, 320]),
-        ("tf_efficientnet_lite4", [24, 32, 56, 160, 448]),
+        ("efficientnet_b0", "torchvision", [32, 24, 40, 112, 320]),
+        ("efficientnet_b0", "tensorflow", [16, 24, 40, 112, 320]),
+        ("efficientnet_b0", "smp", [32, 24, 40, 112, 320]),
+        ("efficientnet_lite4", "tensorflow", [24, 32, 56, 160, 448]),
     ],
 )
-def test_features_have_the_channels_of_the_encoders(name, channels):
-    found = shapes(EFFICIENTNETS[name].build(), 65, 96)
+def test_features_have_the_channels_of_the_encoders(name, arithmetic, channels):
+    found = shapes(find_backbone(name, arithmetic).build(), 65, 96)
     assert [shape[-1] for shape in found] == channels
     assert [shape[:2] for shape in found] == [
         (33, 48),
@@ -158,7 +156,7 @@ def test_frozen_padding_is_tensorflows_at_its_size():
 
 
 def test_smp_reads_b0_early_and_dilates_what_follows():
-    build = EFFICIENTNETS["smp_efficientnet_b0"].build
+    build = find_backbone("efficientnet_b0", "smp").build
     assert build().taps == (
         "stem",
         "stage2_block2",
@@ -173,13 +171,13 @@ def test_smp_reads_b0_early_and_dilates_what_follows():
 
 
 def test_only_b0_of_smp_is_read_early():
-    build = EFFICIENTNETS["smp_efficientnet_b1"].build
+    build = find_backbone("efficientnet_b1", "smp").build
     assert build().taps[3] == "stage5_block4"
     assert all(row.ahead == 0 for row in build().rows)
 
 
 def test_stochastic_depth_grows_linearly_over_the_blocks():
-    module = EFFICIENTNETS["efficientnet_b0"].build(**SMALL)
+    module = find_backbone("efficientnet_b0").build(**SMALL)
     rates = called(module, StochasticDepth, lambda m: m.rate)
     # Of 16 blocks the 3rd, 5th, 7th, ... have a shortcut.
     expected = [0.2 * i / 16 for i in (2, 4, 6, 7, 9, 10, 12, 13, 14)]
@@ -198,27 +196,34 @@ def test_lite_has_no_squeeze_and_keeps_its_stem_and_ends():
     table = rows(LITE_SCALES[4], lite=True)
     assert not any(row.squeeze for row in table)
     assert [len(row.expansions) for row in table] == [1, 4, 4, 6, 6, 8, 1]
-    top = abstract_variables(classifier("tf_efficientnet_lite2"))["params"]["head"]
-    assert top["conv"]["kernel"].shape == (1, 1, 352, 1280)
+    head = abstract_variables(classifier("efficientnet_lite2", "tensorflow"))["params"][
+        "head"
+    ]
+    assert head["conv"]["kernel"].shape == (1, 1, 352, 1280)
 
 
 def test_arithmetics_are_the_publishers():
-    def of(name):
-        return EFFICIENTNETS[name].build().arithmetic
+    def of(name, arithmetic=""):
+        found = find_backbone(name, arithmetic).build().arithmetic
+        return found.epsilon, found.momentum, found.padding
 
-    assert of("efficientnet_b4") == Arithmetic(1e-5, 0.9)
-    assert of("efficientnet_b5") == Arithmetic(1e-3, 0.99)
-    assert of("timm_efficientnet_b5") == Arithmetic(1e-5, 0.9)
-    assert of("tf_efficientnet_b5") == TENSORFLOW == Arithmetic(1e-3, 0.99, "same")
-    assert of("smp_efficientnet_b5") == replace(TENSORFLOW, padding=456)
+    assert of("efficientnet_b4") == (1e-5, 0.9, "symmetric")
+    assert of("efficientnet_b4", "timm") == (1e-5, 0.9, "symmetric")
+    assert of("efficientnet_b5") == (1e-3, 0.99, "symmetric")
+    assert of("efficientnet_b5", "timm") == (1e-5, 0.9, "symmetric")
+    assert of("efficientnet_b5", "tensorflow") == (1e-3, 0.99, "same")
+    assert of("efficientnet_b5", "smp") == (1e-3, 0.99, 456)
+    assert of("efficientnet_lite0") == of("efficientnet_lite0", "timm")
+    assert of("efficientnet_lite0", "timm") == (1e-5, 0.9, "symmetric")
 
 
 def test_images_are_normalised_as_the_weights_expect():
     """The authors of Lite take 127 from bytes and divide by 128."""
-    entry = EFFICIENTNETS["tf_efficientnet_lite0"]
+    entry = find_backbone("efficientnet_lite0", "tensorflow")
     np.testing.assert_allclose((255 / 255 - entry.mean[0]) / entry.std[0], 1.0)
     np.testing.assert_allclose((0 - entry.mean[2]) / entry.std[2], -127 / 128)
-    assert EFFICIENTNETS["tf_efficientnet_b0"].mean == (0.485, 0.456, 0.406)
+    b0 = find_backbone("efficientnet_b0", "tensorflow")
+    assert b0.mean == (0.485, 0.456, 0.406)
 
 
 def test_one_training_step_has_finite_gradients_at_batch_1():
@@ -226,21 +231,24 @@ def test_one_training_step_has_finite_gradients_at_batch_1():
         Row(3, 1, 8, (1,), True, "silu"),
         Row(5, 2, 8, (2, 2), True, "silu"),
     )
-    model = Classifier(short("same", table, drop=0.2), EfficientNetTop(3, channels=8))
+    model = Classifier(
+        short("same", table, drop=0.2), EfficientNetClassifier(3, channels=8)
+    )
     image = jax.random.normal(jax.random.key(0), (1, 35, 35, 3))
     variables = random_variables(model)
     assert_a_classifier_trains(model, variables, image)
 
 
-def test_the_top_slides_over_a_larger_map():
-    assert_the_top_slides(EfficientNetTop)
+def test_the_classifier_slides_over_a_larger_map():
+    assert_the_classifier_slides(EfficientNetClassifier)
 
 
 @pytest.mark.parametrize(
-    ("name", "source", "examples"),
+    ("name", "arithmetic", "source", "examples"),
     [
         (
             "efficientnet_b0",
+            "torchvision",
             "torchvision",
             [
                 "features.0.1.running_var",
@@ -251,7 +259,8 @@ def test_the_top_slides_over_a_larger_map():
             ],
         ),
         (
-            "tf_efficientnet_b0",
+            "efficientnet_b0",
+            "tensorflow",
             "timm",
             [
                 "conv_stem.weight",
@@ -263,7 +272,8 @@ def test_the_top_slides_over_a_larger_map():
             ],
         ),
         (
-            "smp_efficientnet_b0",
+            "efficientnet_b0",
+            "smp",
             "smp",
             [
                 "_bn0.weight",
@@ -274,17 +284,18 @@ def test_the_top_slides_over_a_larger_map():
             ],
         ),
         (
-            "tf_efficientnet_lite0",
+            "efficientnet_lite0",
+            "tensorflow",
             "package",
             ["_blocks.1._depthwise_conv.weight", "_bn1.running_var", "_fc.weight"],
         ),
     ],
 )
-def test_every_tensor_has_a_foreign_name_of_its_own(name, source, examples):
-    model = classifier(name, **SMALL)
+def test_every_tensor_has_a_foreign_name_of_its_own(name, arithmetic, source, examples):
+    model = classifier(name, arithmetic, **SMALL)
     table = [
         *prefixed("", names.backbone_tables(model.backbone)[source], "backbone/"),
-        *prefixed("", names.TOP[source], "head/"),
+        *prefixed("", names.CLASSIFIER[source], "head/"),
     ]
     tensors = named_tensors(abstract_variables(model), table)
     assert tensors.keys() >= set(examples)

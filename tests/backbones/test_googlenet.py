@@ -16,13 +16,13 @@ NARROW = {"width": 0.125, "max_channels": 16}
 
 
 def test_the_classifier_has_the_published_number_of_parameters():
-    model = Classifier(ENTRY.build(), ENTRY.top(num_classes=1000))
+    model = Classifier(ENTRY.build(), ENTRY.classifier(num_classes=1000))
     assert count_parameters(model) == ENTRY.parameters == 6_624_904
 
 
 def test_auxiliary_classifiers_have_the_published_number_of_parameters():
     auxiliary = ENTRY.auxiliary(num_classes=1000)
-    model = Classifier(ENTRY.build(), ENTRY.top(num_classes=1000), auxiliary)
+    model = Classifier(ENTRY.build(), ENTRY.classifier(num_classes=1000), auxiliary)
     assert count_parameters(model) == 13_004_888  # torchvision with aux_logits=True
 
 
@@ -81,7 +81,7 @@ def test_auxiliary_classifiers_answer_in_float32():
 
 def test_the_auxiliary_losses_train_what_lies_before_them_at_batch_1():
     model = Classifier(
-        GoogLeNet(**NARROW), ENTRY.top(num_classes=3), GoogLeNetAuxiliary(3)
+        GoogLeNet(**NARROW), ENTRY.classifier(num_classes=3), GoogLeNetAuxiliary(3)
     )
     image = jax.random.normal(jax.random.key(0), (1, 40, 33, 3))
     variables = variables_of(model)
@@ -111,7 +111,7 @@ def test_the_auxiliary_losses_train_what_lies_before_them_at_batch_1():
 
 def test_auxiliary_classifiers_are_silent_in_inference():
     model = Classifier(
-        GoogLeNet(**NARROW), ENTRY.top(num_classes=3), GoogLeNetAuxiliary(3)
+        GoogLeNet(**NARROW), ENTRY.classifier(num_classes=3), GoogLeNetAuxiliary(3)
     )
     variables = shapes_of(model)
     assert "aux1" in variables["params"]["auxiliary"]
@@ -124,10 +124,12 @@ def test_auxiliary_classifiers_are_silent_in_inference():
 
 
 def test_every_tensor_has_a_foreign_name_of_its_own():
-    model = Classifier(GoogLeNet(), ENTRY.top(num_classes=3), GoogLeNetAuxiliary(3))
+    model = Classifier(
+        GoogLeNet(), ENTRY.classifier(num_classes=3), GoogLeNetAuxiliary(3)
+    )
     tables = {
         "backbone": googlenet.BACKBONE,
-        "head": googlenet.TOP,
+        "head": googlenet.CLASSIFIER,
         "auxiliary": googlenet.AUXILIARY,
     }
     names = [

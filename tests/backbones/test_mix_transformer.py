@@ -33,7 +33,7 @@ def abstract_variables(module):
 @pytest.mark.parametrize("name", MIX_TRANSFORMERS)
 def test_a_classifier_has_the_published_number_of_parameters(name):
     entry = MIX_TRANSFORMERS[name]
-    model = Classifier(entry.build(), entry.top(num_classes=1000))
+    model = Classifier(entry.build(), entry.classifier(num_classes=1000))
     assert count_parameters(model) == entry.parameters
 
 

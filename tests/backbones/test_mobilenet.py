@@ -7,13 +7,14 @@ import numpy as np
 import pytest
 from backbone_checks import (
     assert_a_classifier_trains,
-    assert_the_top_slides,
+    assert_the_classifier_slides,
     named_tensors,
 )
 
 from jaxseg.backbones.inverted_residual import InvertedResidual
 from jaxseg.backbones.inverted_residual_net import Row, ends_of_strides
-from jaxseg.backbones.mobilenet import MOBILENETS, MobileNetV3, MobileNetV3Top
+from jaxseg.backbones.mobilenet import MobileNetV3, MobileNetV3Classifier
+from jaxseg.backbones.names import find_backbone
 from jaxseg.segmenter import Classifier, abstract_variables, count_parameters
 from jaxseg.weights.families import mobilenet as names
 from jaxseg.weights.naming import prefixed
@@ -21,9 +22,9 @@ from jaxseg.weights.naming import prefixed
 SMALL = {"width": 0.125, "max_channels": 16}
 
 
-def classifier(name, **arguments):
-    entry = MOBILENETS[name]
-    return Classifier(entry.build(**arguments), entry.top(num_classes=1000))
+def classifier(name, arithmetic="", **arguments):
+    entry = find_backbone(name, arithmetic)
+    return Classifier(entry.build(**arguments), entry.classifier(num_classes=1000))
 
 
 def shapes(module, height, width):
@@ -33,23 +34,31 @@ def shapes(module, height, width):
 
 
 @pytest.mark.parametrize(
-    "name", ["mobilenet_v2", "mobilenet_v3_large", "tf_mobilenetv3_small_100"]
+    ("name", "arithmetic"),
+    [
+        ("mobilenet_v2", ""),
+        ("mobilenet_v3_large", ""),
+        ("mobilenet_v3_small", "tensorflow"),
+    ],
 )
-def test_published_parameter_counts(name):
-    assert count_parameters(classifier(name)) == MOBILENETS[name].parameters
+def test_published_parameter_counts(name, arithmetic):
+    published = find_backbone(name, arithmetic).parameters
+    assert count_parameters(classifier(name, arithmetic)) == published
 
 
 @pytest.mark.parametrize(
-    ("name", "output_stride", "channels"),
+    ("name", "arithmetic", "output_stride", "channels"),
     [
-        ("mobilenet_v2", 8, [16, 24, 32, 96, 1280]),
-        ("mobilenet_v3_large", 32, [16, 24, 40, 112, 960]),
-        ("mobilenet_v3_large_dilated", 16, [16, 24, 40, 80, 960]),
-        ("tf_mobilenetv3_small_100", 8, [16, 16, 24, 48, 576]),
+        ("mobilenet_v2", "", 8, [16, 24, 32, 96, 1280]),
+        ("mobilenet_v3_large", "torchvision", 32, [16, 24, 40, 112, 960]),
+        ("mobilenet_v3_large", "dilated", 16, [16, 24, 40, 80, 960]),
+        ("mobilenet_v3_small", "tensorflow", 8, [16, 16, 24, 48, 576]),
     ],
 )
-def test_features_have_their_channels_and_strides(name, output_stride, channels):
-    module = MOBILENETS[name].build(output_stride=output_stride)
+def test_features_have_their_channels_and_strides(
+    name, arithmetic, output_stride, channels
+):
+    module = find_backbone(name, arithmetic).build(output_stride=output_stride)
     strides = [min(stride, output_stride) for stride in (2, 4, 8, 16, 32)]
     expected = [
         (-(-65 // stride), 96 // stride, count)
@@ -59,7 +68,7 @@ def test_features_have_their_channels_and_strides(name, output_stride, channels)
 
 
 def test_torchvisions_segmentation_dilates_the_strided_block_too():
-    named = MOBILENETS["mobilenet_v3_large_dilated"].build(output_stride=16)
+    named = find_backbone("mobilenet_v3_large", "dilated").build(output_stride=16)
     assert named.taps == (
         "stage1_block1",
         "stage2_block1",
@@ -101,22 +110,23 @@ def test_one_training_step_has_finite_gradients_at_batch_1():
         last=16,
         gate="hard_sigmoid",
     )
-    model = Classifier(backbone, MobileNetV3Top(3, hidden=16))
+    model = Classifier(backbone, MobileNetV3Classifier(3, hidden=16))
     image = jax.random.normal(jax.random.key(0), (1, 35, 35, 3))
     shapes = jax.eval_shape(model.init, jax.random.key(1), image)
     variables = jax.tree.map(lambda leaf: np.full(leaf.shape, 0.1, np.float32), shapes)
     assert_a_classifier_trains(model, variables, image)
 
 
-def test_the_top_slides_over_a_larger_map():
-    assert_the_top_slides(functools.partial(MobileNetV3Top, hidden=16))
+def test_the_classifier_slides_over_a_larger_map():
+    assert_the_classifier_slides(functools.partial(MobileNetV3Classifier, hidden=16))
 
 
 @pytest.mark.parametrize(
-    ("name", "source", "examples"),
+    ("name", "arithmetic", "source", "examples"),
     [
         (
             "mobilenet_v2",
+            "",
             "torchvision",
             [
                 "features.1.conv.0.0.weight",
@@ -128,11 +138,13 @@ def test_the_top_slides_over_a_larger_map():
         ),
         (
             "mobilenet_v2",
+            "",
             "timm",
             ["blocks.6.0.conv_pwl.weight", "conv_head.weight", "bn2.bias"],
         ),
         (
             "mobilenet_v3_small",
+            "torchvision",
             "torchvision",
             [
                 "features.1.block.1.fc1.weight",
@@ -143,18 +155,19 @@ def test_the_top_slides_over_a_larger_map():
             ],
         ),
         (
-            "mobilenetv3_large_100",
+            "mobilenet_v3_large",
+            "timm",
             "timm",
             ["blocks.6.0.conv.weight", "blocks.6.0.bn1.bias", "conv_head.bias"],
         ),
     ],
 )
-def test_every_tensor_has_a_foreign_name_of_its_own(name, source, examples):
-    model = classifier(name, **SMALL)
-    tops = names.V2_TOP if name == "mobilenet_v2" else names.V3_TOP
+def test_every_tensor_has_a_foreign_name_of_its_own(name, arithmetic, source, examples):
+    model = classifier(name, arithmetic, **SMALL)
+    heads = names.V2_CLASSIFIER if name == "mobilenet_v2" else names.V3_CLASSIFIER
     table = [
         *prefixed("", names.backbone_tables(model.backbone)[source], "backbone/"),
-        *prefixed("", tops[source], "head/"),
+        *prefixed("", heads[source], "head/"),
     ]
     tensors = named_tensors(abstract_variables(model), table)
     assert tensors.keys() >= set(examples)

@@ -7,7 +7,7 @@ import pytest
 from backbone_checks import shapes_of, variables_of
 from closeness import assert_close
 
-from jaxseg.backbones.vgg import VGGS, VGGTop
+from jaxseg.backbones.vgg import VGGS, VGGClassifier
 from jaxseg.errors import UserError
 from jaxseg.segmenter import Classifier, count_parameters
 from jaxseg.weights.families.vgg import backbone
@@ -31,7 +31,7 @@ PUBLISHED = {
 @pytest.mark.parametrize("name", VGGS)
 def test_the_classifier_has_the_published_number_of_parameters(name):
     entry = VGGS[name]
-    model = Classifier(entry.build(), entry.top(num_classes=1000))
+    model = Classifier(entry.build(), entry.classifier(num_classes=1000))
     assert count_parameters(model) == entry.parameters == PUBLISHED[name]
 
 
@@ -80,40 +80,44 @@ def test_one_image_trains_with_dilated_poolings():
 @pytest.mark.parametrize("rate", [1, 2])
 def test_the_sliding_classifier_equals_the_classifier_at_every_place(rate):
     x = jax.random.normal(jax.random.key(0), (1, 15, 14, 8))
-    top = VGGTop(5)
-    variables = top.init(jax.random.key(1), [x])
-    dense = jax.jit(VGGTop(5, window=(7, 7), rate=rate).apply)(variables, [x])
+    classifier = VGGClassifier(5)
+    variables = classifier.init(jax.random.key(1), [x])
+    dense = jax.jit(VGGClassifier(5, window=(7, 7), rate=rate).apply)(variables, [x])
     assert dense.shape == (1, 15 - 6 * rate, 14 - 6 * rate, 5)
     row, column = 2, 1
     crop = x[:, row : row + 6 * rate + 1 : rate, column : column + 6 * rate + 1 : rate]
-    single = top.apply(variables, [crop])
+    single = classifier.apply(variables, [crop])
     assert float(single.std()) > 0.01
     assert_close(dense[:, row, column], single[:, 0, 0])
 
 
 def test_the_dense_layers_narrow_with_the_features():
-    top = VGGTop(5)
+    classifier = VGGClassifier(5)
     x = jax.ShapeDtypeStruct((1, 7, 7, 64), jnp.float32)
-    params = jax.eval_shape(top.init, jax.random.key(0), [x])["params"]
+    params = jax.eval_shape(classifier.init, jax.random.key(0), [x])["params"]
     assert params["fc6"]["kernel"].shape == (7, 7, 64, 512)
     assert params["fc7"]["kernel"].shape == (512, 512)
 
 
 def test_dropout_acts_in_training_only():
     x = jax.random.normal(jax.random.key(0), (1, 7, 7, 8))
-    top = VGGTop(5)
-    variables = top.init(jax.random.key(1), [x])
+    classifier = VGGClassifier(5)
+    variables = classifier.init(jax.random.key(1), [x])
     one, two = (
-        top.apply(variables, [x], True, rngs={"dropout": jax.random.key(seed)})
+        classifier.apply(variables, [x], True, rngs={"dropout": jax.random.key(seed)})
         for seed in (0, 1)
     )
     assert not np.allclose(one, two)
-    np.testing.assert_array_equal(top.apply(variables, [x]), top.apply(variables, [x]))
+    np.testing.assert_array_equal(
+        classifier.apply(variables, [x]), classifier.apply(variables, [x])
+    )
 
 
 def test_another_window_is_refused():
     with pytest.raises(UserError, match="a window of 6x7 features"):
-        VGGTop(5, window=(6, 7)).init(jax.random.key(0), [jnp.ones((1, 9, 9, 8))])
+        VGGClassifier(5, window=(6, 7)).init(
+            jax.random.key(0), [jnp.ones((1, 9, 9, 8))]
+        )
 
 
 def table(name):

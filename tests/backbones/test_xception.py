@@ -37,7 +37,7 @@ def noisy(module, image):
 @pytest.mark.parametrize("name", PUBLISHED)
 def test_a_classifier_has_the_published_number_of_parameters(name):
     entry = ENTRIES[name]
-    model = Classifier(entry.build(), entry.top(num_classes=1000))
+    model = Classifier(entry.build(), entry.classifier(num_classes=1000))
     assert count_parameters(model) == PUBLISHED[name] == entry.parameters
 
 

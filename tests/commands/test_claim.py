@@ -10,8 +10,10 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from jaxseg.commands import claim
 from jaxseg.commands.evaluate import evaluate_run
 from jaxseg.commands.train import train
+from jaxseg.config import Config
 from jaxseg.errors import UserError
 from jaxseg.locks import locked
 from jaxseg.parallel.mesh import create_mesh
@@ -47,6 +49,27 @@ def run(short, kept, tmp_path):
 def data(shapes_folder, tmp_path):
     """A copy of the data that the run is of, to change."""
     return shutil.copytree(shapes_folder, tmp_path / "data")
+
+
+@pytest.mark.parametrize(
+    ("before", "after", "difference"),
+    [
+        (("tf_efficientnet_lite0", ""), ("efficientnet_lite0", "tensorflow"), None),
+        (("efficientnet_lite0", ""), ("efficientnet_lite0", "timm"), None),
+        ((None, ""), (None, ""), None),
+        (
+            ("efficientnet_lite0", ""),
+            ("efficientnet_lite0", "tensorflow"),
+            "model.arithmetic timm, not tensorflow",
+        ),
+    ],
+)
+def test_two_spellings_of_a_network_are_the_same_run(before, after, difference):
+    old, new = (
+        replaced(Config(), "model", backbone=backbone, arithmetic=arithmetic)
+        for backbone, arithmetic in (before, after)
+    )
+    assert claim._changed_settings(old, new) == difference
 
 
 def change_mask(data, split="train", name="3"):

@@ -20,7 +20,22 @@ from jaxseg.config import Config, DataConfig, ModelConfig
 def test_the_backbone_that_is_taken_is_named(model, backbone):
     described = describe_run(Config(name="run", model=model))
     assert described["name"] == "run"
-    assert described["model"] == {"head": model.head, "backbone": backbone}
+    assert described["model"]["head"] == model.head
+    assert described["model"]["backbone"] == backbone
+
+
+@pytest.mark.parametrize(
+    ("backbone", "arithmetic", "named"),
+    [
+        ("efficientnet_b0", "smp", ("efficientnet_b0", "smp")),
+        ("efficientnet_b0", "torchvision", ("efficientnet_b0", "")),  # the usual one
+        ("smp_efficientnet_b0", "", ("efficientnet_b0", "smp")),
+    ],
+)
+def test_an_arithmetic_that_is_not_the_usual_one_is_named(backbone, arithmetic, named):
+    model = ModelConfig(head="unet", backbone=backbone, arithmetic=arithmetic)
+    described = describe_run(Config(model=model))["model"]
+    assert (described["backbone"], described["arithmetic"]) == named
 
 
 @pytest.mark.parametrize(

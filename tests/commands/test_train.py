@@ -15,7 +15,7 @@ from jaxseg.commands.train import train
 from jaxseg.config import MeshConfig
 from jaxseg.data.catalog import open_dataset
 from jaxseg.errors import UserError
-from jaxseg.nn import cpu_kernels
+from jaxseg.nn.cpu import library
 from jaxseg.parallel.mesh import create_mesh
 from jaxseg.report.events import read_metrics
 from jaxseg.run import Run
@@ -100,7 +100,8 @@ def test_results_hold_figures_and_what_they_depend_on(run):
 def test_results_and_report_say_model_and_data(run, shapes_folder):
     results = json.loads((run / "results.json").read_text())
     assert results["name"] == "tiny"
-    assert results["model"] == {"head": "fcn8s", "backbone": "resnet18"}
+    assert results["model"]["head"] == "fcn8s"
+    assert results["model"]["backbone"] == "resnet18"
     assert results["data"] == {"name": "folder", "root": shapes_folder.name}
     title = f"<h1>FCN-8s on ResNet-18, {shapes_folder.name}</h1>"
     assert title in (run / "report.html").read_text()
@@ -239,9 +240,9 @@ def test_a_batch_that_the_devices_do_not_divide_trains(tiny_config, tmp_path, ca
 def test_a_cpu_without_kernels_is_told(
     tiny_config, with_train, tmp_path, capsys, monkeypatch
 ):
-    monkeypatch.setattr(jax, "device_count", lambda: 1)
-    monkeypatch.setattr(cpu_kernels, "_load", lambda: "no compiler")
-    train(with_train(tiny_config, steps=1), tmp_path / "run")
+    monkeypatch.setattr(library, "_load", lambda: "no compiler")
+    mesh = create_mesh(jax.devices()[:1])
+    train(with_train(tiny_config, steps=1), tmp_path / "run", mesh=mesh)
     assert "half as fast as could be: no compiler" in "".join(capsys.readouterr())
 
 

@@ -49,7 +49,7 @@ def test_an_unknown_split_is_refused_with_the_known_ones(dataset):
 
 
 def test_an_empty_split_is_refused(dataset):
-    empty = records.Dataset("x", dataset.labels, {"train": 0}, dataset.directory)
+    empty = records.RecordDataset("x", dataset.labels, {"train": 0}, dataset.directory)
     with pytest.raises(UserError, match="split 'train' is empty"):
         empty.samples("train")
 

@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 
 from jaxseg.data.labels import IGNORE
 from jaxseg.data.transforms import (
-    Chain,
+    Compose,
     ElasticDeformation,
     Pad,
     PhotometricDistortion,
@@ -215,7 +215,7 @@ def test_hue_turns_red_towards_green():
 
 
 def test_a_chain_hands_one_generator_on():
-    chain = Chain((RandomFlip(0.5), RandomFlip(0.5)))
+    chain = Compose((RandomFlip(0.5), RandomFlip(0.5)))
     rng = np.random.default_rng(0)
     chain(scene(), rng)
     expected = np.random.default_rng(0)

@@ -182,6 +182,89 @@ def test_an_error_of_the_first_process_ends_all(start, tmp_path):
         assert "has checkpoints but no config.json" in error
 
 
+MESSAGES = """
+import sys, time
+from jaxseg.errors import UserError
+from jaxseg.parallel import distributed
+
+distributed.INTERVAL = 0.01
+said = []
+broadcast = distributed._broadcast_length
+
+def counted(length):
+    said.append(length)
+    return broadcast(length)
+
+def busy():
+    while len(said) < 3:
+        time.sleep(0.001)
+    return {"letters": "x" * 3000, "busy": said[:3]}
+
+def refuse():
+    raise UserError("no such thing")
+
+distributed.start(sys.argv[1], 2, int(sys.argv[2]))
+distributed._broadcast_length = counted
+value = distributed.broadcast_from_primary(busy)
+assert value == {"letters": "x" * 3000, "busy": [0, 0, 0]}, value
+assert distributed.broadcast_from_primary(lambda: None) is None
+try:
+    distributed.broadcast_from_primary(refuse)
+except UserError as error:
+    print(error)
+"""
+
+
+STOPPING = """
+import sys
+import jaxseg
+from jaxseg.parallel import distributed
+
+class Stops(jaxseg.Callback):
+    def on_step(self, trainer, step, metrics):
+        if step == 3 and not distributed.is_primary():
+            trainer.stop()
+
+distributed.start(sys.argv[1], 2, int(sys.argv[2]))
+words = ["--train.steps", "40", "--train.eval_every", "40"]
+config = jaxseg.load_config(sys.argv[3], words)
+result = jaxseg.train(config, sys.argv[4], callbacks=[Stops()])
+print(result.results["step"], result.results["trained_steps"])
+"""
+
+
+def run_pair(script, *words):
+    """Run a Python program in two processes; return the last line that each printed."""
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        address = f"127.0.0.1:{free.getsockname()[1]}"
+    group = [
+        subprocess.Popen(
+            [sys.executable, "-c", script, address, str(number), *words],
+            cwd=ROOT,
+            env={**os.environ, "XLA_FLAGS": ""},
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            text=True,
+        )
+        for number in range(2)
+    ]
+    codes, outs, errors = ended(group)
+    assert codes == [0, 0], errors
+    return [out.splitlines()[-1] for out in outs]  # gloo prints a line too
+
+
+def test_the_primary_process_says_that_it_is_busy_then_its_result_or_its_error():
+    assert run_pair(MESSAGES) == ["no such thing"] * 2
+
+
+def test_a_callback_of_one_process_stops_all_at_the_same_step(start, tmp_path):
+    words = [str(tmp_path / "shapes.py"), str(tmp_path / "run")]
+    # Asked for while step 4 is taken; the other process hears of it in step 5.
+    assert run_pair(STOPPING, *words) == ["5 5"] * 2
+    assert (tmp_path / "run" / "checkpoints" / "5.json").exists()
+
+
 def test_a_coordinator_is_needed_where_nothing_else_says_who_takes_part(tmp_path):
     command = [sys.executable, "main.py", "--config", "experiments/fcn.py"]
     done = subprocess.run(

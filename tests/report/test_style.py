@@ -2,10 +2,11 @@
 
 import re
 
+import analysis_figures
 import numpy as np
 import pytest
 
-from jaxseg.report import analysis_figures, lettering, style
+from jaxseg.report import lettering, style
 
 LIGHT, DARK = re.findall(r":root \{([^}]*)\}", style.STYLE)
 THEMES = {"light": LIGHT, "dark": DARK}

@@ -60,10 +60,23 @@ def test_every_backbone_has_a_title_of_its_own():
     titles = {name: backbone_title(name) for name in BACKBONES}
     assert len(set(titles.values())) == len(titles)
     assert all(title[0].isupper() or title[:3] == "MiT" for title in titles.values())
-    assert titles["tf_efficientnet_lite0"] == "EfficientNet-Lite0 (tf)"
+    assert titles["efficientnet_lite0"] == "EfficientNet-Lite0"
     assert titles["resnext50_32x4d"] == "ResNeXt-50-32x4d"
     assert titles["xception"] == "Xception"
     assert titles["mit_b0"] == "MiT-B0"
+
+
+def test_a_title_names_an_arithmetic_that_is_not_the_usual_one():
+    model = {"head": "unet", "backbone": "efficientnet_b0", "arithmetic": "smp"}
+    assert model_title({"model": model}) == "U-Net on EfficientNet-B0 (smp)"
+    assert model_title({"model": model | {"arithmetic": ""}}) == (
+        "U-Net on EfficientNet-B0"
+    )
+
+
+def test_backbones_of_older_results_keep_their_titles():
+    assert backbone_title("tf_efficientnet_lite0") == "EfficientNet-Lite0 (tf)"
+    assert backbone_title("mobilenetv3_large_100") == "MobileNetV3-large-100"
 
 
 def test_every_head_has_a_title():

@@ -20,14 +20,15 @@ QUICK = {"xla_backend_optimization_level": 0}
 CLASSES = 5
 
 
-def model_of(source, head, backbone):
+def model_of(source, head, backbone, arithmetic):
     if head == "classifier":
-        return create_classifier(backbone, auxiliary=backbone == "googlenet")
+        auxiliary = backbone == "googlenet"
+        return create_classifier(backbone, arithmetic=arithmetic, auxiliary=auxiliary)
     library = {"smp": SMP_ARGUMENTS, "torchvision": TORCHVISION_ARGUMENTS}[source]
     options = dict(library[head], auxiliary=head == "fcn")
     if head == "lraspp":
         options["output_stride"] = 16
-    return create_model(head, backbone, CLASSES, **options)
+    return create_model(head, backbone, CLASSES, arithmetic=arithmetic, **options)
 
 
 def read(name):
@@ -35,7 +36,9 @@ def read(name):
     golden = np.load(GOLDEN / f"{name}.npz")
     facts, logits = json.loads(str(golden["facts"])), golden["logits"]
     tensors = {key: tensor_of(key, shape) for key, shape in facts["shapes"].items()}
-    model = model_of(name.split("-")[0], facts["head"], facts["backbone"])
+    arithmetic = facts.get("arithmetic", "")  # older files have former names instead
+    network = facts["head"], facts["backbone"], arithmetic
+    model = model_of(name.split("-")[0], *network)
     return facts, logits, tensors, model
 
 

@@ -7,8 +7,8 @@ import numpy as np
 import pytest
 from closeness import assert_close
 
+from jaxseg.backbones.classifier import PooledClassifier, pool_window
 from jaxseg.backbones.entry import plan_stages
-from jaxseg.backbones.top import PooledClassifier, pool_window
 from jaxseg.errors import UserError
 from jaxseg.models import create_classifier, create_model
 from jaxseg.nn.convolution import Conv
@@ -65,7 +65,7 @@ def test_without_padding_it_is_the_classifier_slid(unpadded, output_stride):
 
 
 @pytest.mark.parametrize(
-    "backbone", ["vgg11", "resnet50", "seresnet18", "tf_efficientnet_lite0", "xception"]
+    "backbone", ["vgg11", "resnet50", "seresnet18", "efficientnet_lite0", "xception"]
 )
 def test_at_the_crop_size_it_gives_the_classifiers_logits(backbone):
     classifier = create_classifier(backbone, 5, width=0.125, max_channels=16)

@@ -20,7 +20,7 @@ TIMM_BACKBONE = (
     Rule("stage#_block#/reduce", "stages.{0-1}.blocks.{1-1}.mlp.fc2"),
     Rule("stage#_block#/layer_scale", "stages.{0-1}.blocks.{1-1}.gamma"),
 )
-TIMM_TOP = (Rule("norm", "head.norm"), Rule("classifier", "head.fc"))
+TIMM_CLASSIFIER = (Rule("norm", "head.norm"), Rule("classifier", "head.fc"))
 
 SMP_BACKBONE = tuple(
     replace(rule, theirs="model." + rule.theirs.replace(".", "_", 1))
@@ -55,4 +55,7 @@ TORCHVISION_BACKBONE = (
         for stage in (1, 2, 3, 4)
     ),
 )
-TORCHVISION_TOP = (Rule("norm", "classifier.0"), Rule("classifier", "classifier.2"))
+TORCHVISION_CLASSIFIER = (
+    Rule("norm", "classifier.0"),
+    Rule("classifier", "classifier.2"),
+)

@@ -23,4 +23,4 @@ TORCHVISION_FILE_BACKBONE = (
 )
 """The older names that are in torchvision's published files."""
 
-TOP = (Rule("classifier", "classifier"),)
+CLASSIFIER = (Rule("classifier", "classifier"),)

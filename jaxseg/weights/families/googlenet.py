@@ -14,7 +14,7 @@ BACKBONE = (
     Rule("inception*/branch#/conv", "inception{0}.branch{1}.1.conv"),
     Rule("inception*/branch#/norm", "inception{0}.branch{1}.1.bn"),
 )
-TOP = (Rule("classifier", "fc"),)
+CLASSIFIER = (Rule("classifier", "fc"),)
 AUXILIARY = (
     Rule("aux#/conv/conv", "aux{0}.conv.conv"),
     Rule("aux#/conv/norm", "aux{0}.conv.bn"),

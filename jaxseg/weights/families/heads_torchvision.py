@@ -47,8 +47,8 @@ AUXILIARY = prefixed("aux_classifier.", FCN)
 TORCHVISION_ARGUMENTS = {"fcn": {}, "deeplabv3": {"dropout": 0.5}, "lraspp": {}}
 """Head -> arguments of `create_model` that make it torchvision's.
 
-On `mobilenet_v3_large_dilated` DeepLabV3 keeps the rates of output stride 8 at 16:
-`output_stride=16, rates=(12, 24, 36)`, and its auxiliary head is `FCN(level=2)`.
+On MobileNetV3-Large both LR-ASPP and DeepLabV3 need `arithmetic="dilated"` and
+`output_stride=16`, DeepLabV3 also `rates=(12, 24, 36)`: it keeps the rates of stride 8.
 """
 
 

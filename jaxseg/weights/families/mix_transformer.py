@@ -1,6 +1,6 @@
 """Mix Transformers as their authors and segmentation_models.pytorch name them.
 
-The two agree on the backbone; only the authors' classifier has a top.
+The two agree on the backbone; only the authors' network has a classifier.
 """
 
 from __future__ import annotations
@@ -21,4 +21,4 @@ BACKBONE = (
     Rule("stage#_block#/mlp/reduce", "block{0}.{1-1}.mlp.fc2"),
     Rule("stage#_norm", "norm{0}"),
 )
-TOP = (Rule("classifier", "head"),)
+CLASSIFIER = (Rule("classifier", "head"),)

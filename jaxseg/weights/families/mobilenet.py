@@ -77,13 +77,13 @@ TIMM_V3_BACKBONE = (
     Rule("stage#_norm", "blocks.{0-1}.0.bn1"),
 )
 
-V2_TOP: dict[str, Table] = {
+V2_CLASSIFIER: dict[str, Table] = {
     "torchvision": (Rule("classifier", "classifier.1"),),
     "timm": (Rule("classifier", "classifier"),),
 }
 """Source -> rules of MobileNetV2's classifier."""
 
-V3_TOP: dict[str, Table] = {
+V3_CLASSIFIER: dict[str, Table] = {
     "torchvision": (
         Rule("hidden", "classifier.0"),
         Rule("classifier", "classifier.3"),
@@ -97,7 +97,7 @@ V3_TOP: dict[str, Table] = {
 
 
 def backbone_tables(backbone: InvertedResidualNet) -> dict[str, Table]:
-    """Return source -> rules, of the sources that have this MobileNet."""
+    """Return source -> rules of the sources whose arithmetic a backbone has."""
     if isinstance(backbone, MobileNetV2):
         torchvision = torchvision_v2(backbone.rows)
         return {
@@ -105,8 +105,10 @@ def backbone_tables(backbone: InvertedResidualNet) -> dict[str, Table]:
             "timm": TIMM_V2_BACKBONE,
             "smp": torchvision,
         }
-    return {
+    known = {
         "torchvision": torchvision_v3(backbone.rows),
         "timm": TIMM_V3_BACKBONE,
         "smp": tuple(prefixed("model.", TIMM_V3_BACKBONE)),
     }
+    sources = backbone.arithmetic.sources
+    return {source: table for source, table in known.items() if source in sources}

@@ -1,4 +1,4 @@
-"""ResNets and their kin as torchvision, timm, SMP and mmsegmentation name them.
+"""ResNets and their variants as torchvision, timm, SMP and mmsegmentation name them.
 
 Plain stems and all blocks have the same names everywhere; the deep stems of C and D do
 not, nor do the shortcuts of D, where pooling comes first.  A gate (`se`) is timm's.
@@ -57,4 +57,4 @@ SMP_C = tuple(prefixed("model.", TIMM_C))
 SMP_D = tuple(prefixed("model.", TIMM_D))
 """SMP's encoders by timm: `tu-seresnet50`, `tu-resnet50c`, `tu-resnet50d`."""
 
-TOP = (Rule("classifier", "fc"),)
+CLASSIFIER = (Rule("classifier", "fc"),)

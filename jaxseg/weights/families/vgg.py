@@ -29,12 +29,12 @@ def backbone(convolutions: Sequence[int], normalized: bool) -> tuple[Rule, ...]:
     return tuple(rules)
 
 
-TORCHVISION_TOP = (
+TORCHVISION_CLASSIFIER = (
     Rule("fc6", "classifier.0", "flat"),
     Rule("fc7", "classifier.3"),
     Rule("classifier", "classifier.6"),
 )
-TIMM_TOP = (
+TIMM_CLASSIFIER = (
     Rule("fc6", "pre_logits.fc1"),
     Rule("fc7", "pre_logits.fc2", "pointwise"),
     Rule("classifier", "head.fc"),

@@ -35,7 +35,7 @@ BACKBONE = (
     Rule("exit_pointwise#", "conv{0+2}.pointwise"),
     Rule("exit_norm#", "bn{0+2}"),
 )
-TOP = (Rule("classifier", "fc"),)
+CLASSIFIER = (Rule("classifier", "fc"),)
 """`xception`: timm's `legacy_xception`, SMP's encoder `xception`."""
 
 ALIGNED_BACKBONE = (
@@ -48,7 +48,7 @@ ALIGNED_BACKBONE = (
     Rule("block#/shortcut/conv", "blocks.{0-1}.shortcut.conv"),
     Rule("block#/shortcut/norm", "blocks.{0-1}.shortcut.bn"),
 )
-ALIGNED_TOP = (Rule("classifier", "head.fc"),)
+ALIGNED_CLASSIFIER = (Rule("classifier", "head.fc"),)
 """`xception41`, `xception65`, `xception71`: timm's."""
 
 SMP_ALIGNED_BACKBONE = tuple(

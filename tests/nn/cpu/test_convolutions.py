@@ -1,26 +1,20 @@
-"""The compiled convolutions equal lax', and are used where they can be."""
-
-import os
-import subprocess
-import sys
+"""The compiled convolutions equal lax', and so do their gradients."""
 
 import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
 from closeness import assert_close
+from fresh_process import run
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from jax import lax
 
-from jaxseg.backbones.residual import BasicBlock, Bottleneck
-from jaxseg.nn import cpu_kernels
-from jaxseg.nn.convolution import NHWC, ConvNorm, convolve
-from jaxseg.nn.normalization import BatchNorm
+from jaxseg.nn.convolution import NHWC
+from jaxseg.nn.cpu import convolutions as kernels
+from jaxseg.nn.cpu.library import library
 
-pytestmark = pytest.mark.skipif(
-    cpu_kernels.library() is None, reason="needs a C++ compiler"
-)
+pytestmark = pytest.mark.skipif(library() is None, reason="needs a C++ compiler")
 
 
 def assert_twins(shape, kernel_shape, strides, padding, rates, groups=1):
@@ -38,8 +32,8 @@ def assert_twins(shape, kernel_shape, strides, padding, rates, groups=1):
         )
 
     def ours(image, kernel):
-        convolve = cpu_kernels.convolve
-        convolve = convolve if groups == 1 else cpu_kernels.convolve_channels
+        convolve = kernels.convolve
+        convolve = convolve if groups == 1 else kernels.convolve_channels
         return convolve(image, kernel, (strides, padding, rates))
 
     with jax.enable_x64(True):
@@ -153,7 +147,7 @@ def test_what_follows_a_convolution_equals_the_steps(
         return jax.nn.relu(y) if relu else y
 
     def ours(image, weights, scale, offset, plus):
-        return cpu_kernels.convolve_affine(
+        return kernels.convolve_affine(
             image, weights, geometry, scale, offset, plus, relu
         )
 
@@ -177,7 +171,7 @@ def test_an_update_needs_no_copy_of_the_weights():
         def loss(weights):
             y = image
             for kernel in weights:
-                y = jnp.sin(cpu_kernels.convolve(y, kernel, geometry))
+                y = jnp.sin(kernels.convolve(y, kernel, geometry))
             return y.sum()
 
         return jax.tree.map(jnp.subtract, weights, jax.grad(loss)(weights))
@@ -193,119 +187,7 @@ def test_a_rectified_nan_stays():
     image = jnp.full((1, 2, 2, 3), jnp.nan)
     one = jnp.ones(4)
     arguments = (image, jnp.ones((1, 1, 3, 4)), geometry, one, one, None, True)
-    assert jnp.isnan(cpu_kernels.convolve_affine(*arguments)).all()
-
-
-@pytest.mark.parametrize("train", [False, True])
-@pytest.mark.parametrize(
-    "module",
-    [
-        ConvNorm(24, 3),
-        ConvNorm(24, 3, stride=2, act=False, epsilon=1e-3),
-        ConvNorm(24, 3, activation="silu"),
-        ConvNorm(24, 3, separable=True, rate=2, stride=2),
-        BasicBlock(16, project=True, stride=2),
-        BasicBlock(32),
-        BasicBlock(32, residual=False),
-        BasicBlock(32, squeeze_excite=True),
-        BasicBlock(32, residual=False, squeeze_excite=True),
-        Bottleneck(8),
-        Bottleneck(16, project=True, average=True, stride=2),
-        Bottleneck(16, project=True, groups=2, squeeze_excite=True),
-    ],
-    ids=str,
-)
-def test_blocks_equal_themselves_without_kernels(module, train, monkeypatch):
-    monkeypatch.setattr(jax, "device_count", lambda: 1)
-    rng = np.random.default_rng(0)
-    x = jnp.asarray(rng.normal(size=(2, 20, 20, 32)), jnp.float32)
-
-    def compute():
-        variables = module.init(jax.random.key(0), x, train)
-        varied = jax.tree.map(
-            lambda a: a + jnp.linspace(0.1, 0.3, a.size).reshape(a.shape), variables
-        )
-        y = module.apply(varied, x, train, mutable=["batch_stats"])
-        return variables, y
-
-    name = "jaxseg_moments" if train else "convolve_affine"
-    assert name in str(jax.make_jaxpr(compute)())
-    found = jax.jit(compute)()
-    with cpu_kernels.without():
-        expected = jax.jit(lambda: compute())()
-    assert jax.tree.structure(found) == jax.tree.structure(expected)
-    for got, want in zip(
-        jax.tree.leaves(found), jax.tree.leaves(expected), strict=True
-    ):
-        # Three normalised layers in a row pass on, and enlarge, each other's rounding.
-        assert_close(got, want, epsilons=128)
-
-
-@pytest.mark.parametrize("relu", [False, True])
-@pytest.mark.parametrize("shape", [(2, 9, 11, 5), (3, 4, 4, 33), (4, 40, 40, 48)])
-def test_batch_norm_equals_linens(shape, relu, monkeypatch):
-    monkeypatch.setattr(jax, "device_count", lambda: 1)
-    rng = np.random.default_rng(0)
-    x = rng.normal(3 * rng.normal(size=shape[-1]), 2, shape)
-    x, gradient = (jnp.asarray(a, jnp.float32) for a in (x, rng.normal(size=shape)))
-    norm = BatchNorm(relu=relu, epsilon=1e-3)
-
-    def compute():
-        variables = norm.init(jax.random.key(0), x, True)
-        variables = jax.tree.map(
-            lambda a: a + jnp.linspace(-0.2, 0.3, len(a)), variables
-        )
-        stats = {"batch_stats": variables["batch_stats"]}
-
-        def apply(params, x):
-            given = {"params": params, **stats}
-            return norm.apply(given, x, True, mutable=["batch_stats"])
-
-        y, pull, stats = jax.vjp(apply, variables["params"], x, has_aux=True)
-        return y, pull(gradient), stats
-
-    text = str(jax.make_jaxpr(compute)())
-    assert "jaxseg_moments" in text and "jaxseg_normalization_sums" in text
-    found = jax.jit(compute)()
-    with cpu_kernels.without():
-        expected = jax.jit(lambda: compute())()
-    assert jax.tree.structure(found) == jax.tree.structure(expected)
-    for got, want in zip(
-        jax.tree.leaves(found), jax.tree.leaves(expected), strict=True
-    ):
-        assert_close(got, want, epsilons=16)
-
-
-def test_moments_keep_their_digits_far_from_zero():
-    rng = np.random.default_rng(0)
-    x = jnp.asarray(rng.normal(1e4, 1, (4, 64, 64, 3)), jnp.float32)
-    _, mean, variance = cpu_kernels.normalize(x, jnp.ones(3), jnp.zeros(3), 0.0, False)
-    exact = np.asarray(x, np.float64)
-    np.testing.assert_allclose(mean, exact.mean((0, 1, 2)), rtol=1e-7)
-    np.testing.assert_allclose(variance, exact.var((0, 1, 2)), rtol=1e-5)
-
-
-def test_a_nan_in_the_image_is_one_in_its_moments():
-    x = jnp.zeros((2, 4, 4, 3)).at[1, 2, 3, 1].set(jnp.nan)
-    _, *found = cpu_kernels.normalize(x, jnp.ones(3), jnp.zeros(3), 1e-5, False)
-    for values in found:
-        assert jnp.isnan(values).tolist() == [False, True, False]
-
-
-@pytest.mark.parametrize("side", [5, 6, 7])
-def test_a_kernel_larger_than_the_image_gives_an_empty_one(side, monkeypatch):
-    monkeypatch.setattr(jax, "device_count", lambda: 1)
-    image = jnp.ones((1, side, side, 16))
-    kernel = jnp.ones((7, 7, 16, 8))
-
-    def total(image, kernel):
-        return convolve(image, kernel, (1, 1), "VALID").sum()
-
-    shape = jax.eval_shape(lambda: convolve(image, kernel, (1, 1), "VALID")).shape
-    assert shape == ((1, 1, 1, 8) if side == 7 else (1, 0, 0, 8))
-    for_image, for_kernel = jax.jit(jax.grad(total, (0, 1)))(image, kernel)
-    assert (for_image == (8 if side == 7 else 0)).all()
-    assert (for_kernel == (1 if side == 7 else 0)).all()
+    assert jnp.isnan(kernels.convolve_affine(*arguments)).all()
 
 
 def test_vectorised_over_another_axis():
@@ -313,9 +195,9 @@ def test_vectorised_over_another_axis():
     image = jnp.asarray(rng.normal(size=(2, 1, 6, 6, 4)), jnp.float32)
     kernel = jnp.asarray(rng.normal(size=(3, 3, 4, 5)), jnp.float32)
     geometry = ((1, 1), ((1, 1), (1, 1)), (1, 1))
-    both = jax.vmap(lambda x: cpu_kernels.convolve(x, kernel, geometry))(image)
+    both = jax.vmap(lambda x: kernels.convolve(x, kernel, geometry))(image)
     for one, x in zip(both, image, strict=True):
-        assert (one == cpu_kernels.convolve(x, kernel, geometry)).all()
+        assert (one == kernels.convolve(x, kernel, geometry)).all()
 
 
 SUMS = """
@@ -336,70 +218,5 @@ print(digest.hexdigest())
 """
 
 
-def run(code, **environment):
-    plain = {k: v for k, v in os.environ.items() if k != "XLA_FLAGS"}
-    command = [sys.executable, "-c", code]
-    done = subprocess.run(
-        command, env=plain | environment, capture_output=True, text=True, check=True
-    )
-    return done.stdout.strip()
-
-
 def test_the_number_of_threads_changes_no_bit():
     assert run(SUMS.format(cores=0)) == run(SUMS.format(cores=1))
-
-
-USED = """
-import jax, jax.numpy as jnp
-from jaxseg.nn.convolution import Conv
-image = jnp.zeros((1, 16, 16, 8), jnp.{dtype})
-conv = Conv(8, 3, dtype=jnp.{dtype})
-params = conv.init(jax.random.key(0), image)
-print("jaxseg_convolve" in jax.jit(conv.apply).lower(params, image).as_text())
-"""
-
-
-@pytest.mark.parametrize(
-    ("environment", "dtype", "expected"),
-    [
-        ({}, "float32", "True"),
-        ({}, "bfloat16", "False"),
-        ({"JAXSEG_KERNELS": "0"}, "float32", "False"),
-        ({"CXX": "no-such-compiler"}, "float32", "False"),
-        ({"CXX": "false"}, "float32", "False"),
-        ({"CXX": 'g++ "'}, "float32", "False"),
-        ({"JAXSEG_KERNEL_FLAGS": "--no-such-option"}, "float32", "False"),
-        ({"JAXSEG_CACHE": "/dev/null/nowhere"}, "float32", "False"),
-        (
-            {"XLA_FLAGS": "--xla_force_host_platform_device_count=2"},
-            "float32",
-            "False",
-        ),
-    ],
-    ids=str,
-)
-def test_used_for_float32_on_one_cpu_where_they_can_be_built(
-    environment, dtype, expected
-):
-    assert run(USED.format(dtype=dtype), **environment) == expected
-
-
-BUILT = """
-from jaxseg.nn import cpu_kernels
-print(cpu_kernels.library().target("convolve"))
-"""
-
-
-def test_each_set_of_compiler_options_has_a_build_of_its_own():
-    names = {run(BUILT, JAXSEG_KERNEL_FLAGS=options) for options in ("", "-g0")}
-    assert len(names) == 2
-
-
-def test_a_damaged_library_is_built_again(tmp_path):
-    environment = {"JAXSEG_CACHE": str(tmp_path)}
-    assert run(USED.format(dtype="float32"), **environment) == "True"
-    (built,) = (tmp_path / "kernels").glob("*.so")
-    whole = built.read_bytes()
-    built.write_bytes(whole[:1000])
-    assert run(USED.format(dtype="float32"), **environment) == "True"
-    assert built.read_bytes() == whole

@@ -7,17 +7,17 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from PIL import Image
-
-from jaxseg.analysis.checkerboard import Score
-from jaxseg.analysis.receptive_field import EffectiveField, ReceptiveField
-from jaxseg.report.analysis_figures import (
+from analysis_figures import (
     LEAST,
     FieldPanel,
     checkerboards,
     gridding,
     receptive_fields,
 )
+from PIL import Image
+
+from jaxseg.analysis.checkerboard import Score
+from jaxseg.analysis.receptive_field import EffectiveField, ReceptiveField
 
 FIGURES = Path(__file__).parents[2] / "docs" / "figures"
 

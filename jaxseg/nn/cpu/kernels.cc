@@ -16,6 +16,7 @@
 #include <cstring>
 #include <memory>
 #include <mutex>
+#include <string>
 #include <utility>
 #include <vector>
 
@@ -52,6 +53,9 @@ constexpr int64_t kTileSums = 64;  // tiles that a weight gradient sums in regis
 constexpr int64_t kChunk = 32;     // least input channels of a weight gradient's task
 constexpr int64_t kFewest = 128;   // pixels that are worth tiles
 constexpr int64_t kMostChannels = 4096;  // of images that are cut into tiles
+constexpr int64_t kPoints = 16;    // products of a tile, channel and output
+constexpr int64_t kLines = 16;     // of an output, that a depthwise task sums
+constexpr int64_t kPixels = 2048;  // that a task sums for batch normalisation
 
 typedef float Vector __attribute__((vector_size(kLanes * 4), aligned(4), may_alias));
 
@@ -95,6 +99,21 @@ inline void Settle() {
 inline int64_t Parts(int64_t total, int64_t unit) { return (total + unit - 1) / unit; }
 
 const float kZeros[kMostChannels] = {};
+
+// An error if scratch memory holds fewer floats than will be written to it.
+ffi::Error Enough(Scratch scratch, int64_t needed) {
+  int64_t size = scratch.element_count();
+  if (size >= needed) return ffi::Error::Success();
+  return ffi::Error::InvalidArgument("jaxseg: scratch memory holds " +
+                                     std::to_string(size) + " floats, " +
+                                     std::to_string(needed) + " are needed");
+}
+
+// An error if operands and results are not of one operation.
+ffi::Error Agree(bool sizes) {
+  if (sizes) return ffi::Error::Success();
+  return ffi::Error::InvalidArgument("jaxseg: the sizes of the arrays do not agree");
+}
 
 // A thread's own memory, aligned to a cache line.
 float* Workspace(int64_t size) {
@@ -359,19 +378,20 @@ void Compute(const Plan& plan, const float* in, float* out, const Ending& ending
   }
 }
 
-void Run(ffi::ThreadPool& pool, std::vector<Plan>& plans, const float* in,
-         const float* kernel, bool transposed, float* out, float* scratch,
-         const Ending& ending = {}) {
+ffi::Error Run(ffi::ThreadPool& pool, std::vector<Plan>& plans, const float* in,
+               const float* kernel, bool transposed, float* out, Scratch scratch,
+               const Ending& ending = {}) {
   struct Task {
     const Plan* plan;
     int64_t first, last, low, high;
   };
   std::vector<Task> packing, computing;
   int64_t wanted = 4 * pool.num_threads();
+  int64_t needed = 0;
   for (Plan& plan : plans) {
     plan.Prepare();
-    plan.panels = scratch;
-    scratch += plan.blocks() * plan.panel_size();
+    plan.panels = scratch.typed_data() + needed;
+    needed += plan.blocks() * plan.panel_size();
     for (int64_t block = 0; block < plan.blocks(); block++)
       packing.push_back({&plan, block, block + 1, 0, 0});
     int64_t bands = Parts(plan.pixels(), kBand);
@@ -382,6 +402,8 @@ void Run(ffi::ThreadPool& pool, std::vector<Plan>& plans, const float* in,
                              plan.blocks() * (group + 1) / groups, band * kBand,
                              std::min((band + 1) * kBand, plan.pixels())});
   }
+  ffi::Error enough = Enough(scratch, needed);
+  if (enough.failure()) return enough;
   ParallelFor(pool, packing.size(), [&](int64_t i) {
     Pack(*packing[i].plan, kernel, transposed, packing[i].first);
   });
@@ -396,6 +418,7 @@ void Run(ffi::ThreadPool& pool, std::vector<Plan>& plans, const float* in,
       }
     Settle();
   });
+  return ffi::Error::Success();
 }
 
 // The gradient of the weights: of each tap, sum over pixels of in[...] * gradient[...]
@@ -484,14 +507,16 @@ int64_t Chunk(ffi::ThreadPool& pool, int64_t parts, int64_t channels) {
 }
 
 // Sums over parts of the pixels, by tasks that own them, then their sum in order.
-void SumOverPixels(ffi::ThreadPool& pool, const Correlation& work, float* out,
-                   float* scratch, int64_t size) {
-  int64_t weights = work.weights(), parts = size / weights;
+ffi::Error SumOverPixels(ffi::ThreadPool& pool, const Correlation& work, float* out,
+                         Scratch scratch) {
+  int64_t weights = work.weights(), parts = scratch.element_count() / weights;
+  ffi::Error enough = Enough(scratch, weights);
+  if (enough.failure()) return enough;
   int64_t chunk = Chunk(pool, parts, work.channels);
   int64_t chunks = Parts(work.channels, chunk);
   int64_t segment = std::min(work.columns, kSegment), band = kSegment / segment;
   int64_t lines = work.batch * work.rows, bands = Parts(lines, band);
-  float* partial = parts > 1 ? scratch : out;
+  float* partial = parts > 1 ? scratch.typed_data() : out;
   ParallelFor(pool, parts * chunks, [&](int64_t i) {
     int64_t part = i / chunks, c = i % chunks * chunk;
     int64_t end = std::min(c + chunk, work.channels);
@@ -504,7 +529,7 @@ void SumOverPixels(ffi::ThreadPool& pool, const Correlation& work, float* out,
         Sum(work, b * band, std::min((b + 1) * band, lines), low,
             std::min(low + segment, work.columns), c, end, sums);
   });
-  if (parts == 1) return;
+  if (parts == 1) return ffi::Error::Success();
   constexpr int64_t kSlice = 4096;
   ParallelFor(pool, Parts(weights, kSlice), [&](int64_t i) {
     int64_t low = i * kSlice, high = std::min(low + kSlice, weights);
@@ -512,6 +537,7 @@ void SumOverPixels(ffi::ThreadPool& pool, const Correlation& work, float* out,
     for (int64_t part = 1; part < parts; part++)
       for (int64_t at = low; at < high; at++) out[at] += partial[part * weights + at];
   });
+  return ffi::Error::Success();
 }
 
 // ---- Winograd's F(2x2, 3x3): Lavin & Gray 2016, arXiv:1509.09308, section 4.1 ----
@@ -622,7 +648,7 @@ void ComputeTiles(const Tiling& all, int64_t low, int64_t count, int64_t block,
                   const float* transformed, const float* panels, float* products,
                   float* out, const Ending& ending) {
   int64_t channels = all.channels;
-  for (int64_t point = 0; point < 16; point++)
+  for (int64_t point = 0; point < kPoints; point++)
     for (int64_t t = 0; t < count; t += kRows) {
       const float* x[kRows];
       for (int i = 0; i < kRows; i++)
@@ -667,18 +693,21 @@ void ComputeTiles(const Tiling& all, int64_t low, int64_t count, int64_t block,
   }
 }
 
-void RunTiles(ffi::ThreadPool& pool, const Tiling& all, const float* in,
-              const float* kernel, bool reversed, float* out, float* panels,
-              const Ending& ending = {}) {
-  int64_t size = 16 * all.channels * kColumns, groups = all.channels / kLanes;
+ffi::Error RunTiles(ffi::ThreadPool& pool, const Tiling& all, const float* in,
+                    const float* kernel, bool reversed, float* out, Scratch scratch,
+                    const Ending& ending = {}) {
+  int64_t size = kPoints * all.channels * kColumns, groups = all.channels / kLanes;
+  ffi::Error enough = Enough(scratch, all.blocks() * size);
+  if (enough.failure()) return enough;
+  float* panels = scratch.typed_data();
   ParallelFor(pool, all.blocks() * groups, [&](int64_t i) {
     TransformKernel(all, kernel, reversed, i / groups, i % groups * kLanes,
                     panels + i / groups * size);
   });
   ParallelFor(pool, Parts(all.count(), kTiles), [&](int64_t i) {
     int64_t low = i * kTiles, count = std::min(kTiles, all.count() - low);
-    int64_t space = 16 * kTiles * all.channels;
-    float* transformed = Workspace(space + 16 * kTiles * kColumns);
+    int64_t space = kPoints * kTiles * all.channels;
+    float* transformed = Workspace(space + kPoints * kTiles * kColumns);
     TransformImage(all, in, low, count, 0, all.channels, kTiles, transformed);
     for (int64_t block = 0; block < all.blocks(); block++) {
       bool half = all.outputs - block * kColumns <= kLanes;
@@ -690,6 +719,7 @@ void RunTiles(ffi::ThreadPool& pool, const Tiling& all, const float* in,
               transformed + space, out, ending);
     }
   });
+  return ffi::Error::Success();
 }
 
 // Write A g A^T of the 2x2 gradients of each tile: [16][kTileSums][kColumns].
@@ -724,7 +754,7 @@ void TransformGradient(const Tiling& all, const float* gradient, int64_t low,
 template <int vectors>
 void CorrelateTiles(const Tiling& all, const float* transformed, const float* gradient,
                     int64_t count, int64_t channels, float* sums) {
-  for (int64_t point = 0; point < 16; point++)
+  for (int64_t point = 0; point < kPoints; point++)
     for (int64_t c = 0; c < channels; c += kRows) {
       Vector acc[kRows][kVectors] = {};
       Correlate<kRows, vectors>(transformed + point * kTileSums * channels + c,
@@ -743,20 +773,23 @@ inline void Collect(Vector a, Vector b, Vector c, Vector d, Vector (&out)[3]) {
   out[0] = a + even, out[1] = (b - c) * 0.5f, out[2] = even + d;
 }
 
-void SumOverTiles(ffi::ThreadPool& pool, const Tiling& all, const float* in,
-                  const float* gradient, float* out, float* scratch, int64_t size) {
+ffi::Error SumOverTiles(ffi::ThreadPool& pool, const Tiling& all, const float* in,
+                        const float* gradient, float* out, Scratch sums_of_parts) {
   int64_t plane = all.channels * all.outputs, count = all.count();
-  int64_t parts = size / (16 * plane);
+  int64_t parts = sums_of_parts.element_count() / (kPoints * plane);
+  ffi::Error enough = Enough(sums_of_parts, kPoints * plane);
+  if (enough.failure()) return enough;
+  float* scratch = sums_of_parts.typed_data();
   int64_t chunk = Chunk(pool, parts, all.channels);
   int64_t chunks = Parts(all.channels, chunk), bands = Parts(count, kTileSums);
   ParallelFor(pool, parts * chunks, [&](int64_t i) {
     int64_t part = i / chunks, c = i % chunks * chunk;
     int64_t channels = std::min(chunk, all.channels - c);
-    int64_t space = 16 * kTileSums * channels;
-    float* transformed = Workspace(space + 16 * kTileSums * kColumns);
+    int64_t space = kPoints * kTileSums * channels;
+    float* transformed = Workspace(space + kPoints * kTileSums * kColumns);
     float* g = transformed + space;
-    float* sums = scratch + part * 16 * plane + c * all.outputs;
-    for (int64_t point = 0; point < 16; point++)
+    float* sums = scratch + part * kPoints * plane + c * all.outputs;
+    for (int64_t point = 0; point < kPoints; point++)
       memset(sums + point * plane, 0, channels * all.outputs * sizeof(float));
     for (int64_t band = bands * part / parts; band < bands * (part + 1) / parts;
          band++) {
@@ -774,10 +807,10 @@ void SumOverTiles(ffi::ThreadPool& pool, const Tiling& all, const float* in,
     int64_t end = (i + 1) * kLanes * all.outputs;
     for (int64_t at = i * kLanes * all.outputs; at < end; at += kLanes) {
       Vector m[4][4], columns[4][3], taps[3];
-      for (int64_t point = 0; point < 16; point++) {
+      for (int64_t point = 0; point < kPoints; point++) {
         Vector sum = {};
         for (int64_t part = 0; part < parts; part++)
-          sum += Load(scratch + (part * 16 + point) * plane + at);
+          sum += Load(scratch + (part * kPoints + point) * plane + at);
         m[point / 4][point % 4] = sum;
       }
       for (int x = 0; x < 4; x++)
@@ -788,6 +821,7 @@ void SumOverTiles(ffi::ThreadPool& pool, const Tiling& all, const float* in,
       }
     }
   });
+  return ffi::Error::Success();
 }
 
 // ---- Depthwise: each channel by itself ----
@@ -845,14 +879,15 @@ void Filter(ffi::ThreadPool& pool, const Depthwise& work, const float* from,
   });
 }
 
-constexpr int64_t kLines = 16;  // of an output, that a task sums
-
 // Sums over the pixels of in[...] * gradient[...], for each tap and channel.
-void SumChannels(ffi::ThreadPool& pool, const Depthwise& work, const float* in,
-                 const float* gradient, float* out, float* scratch) {
+ffi::Error SumChannels(ffi::ThreadPool& pool, const Depthwise& work, const float* in,
+                       const float* gradient, float* out, Scratch sums_of_parts) {
   constexpr int kWide = 4;  // vectors at once: pixels may lie a page apart
   int64_t lines = work.batch * work.rows, parts = Parts(lines, kLines);
   int64_t size = work.taps.size() * work.channels;
+  ffi::Error enough = Enough(sums_of_parts, parts * size);
+  if (enough.failure()) return enough;
+  float* scratch = sums_of_parts.typed_data();
   int64_t blocks = Parts(work.channels, kWide * kLanes);
   ParallelFor(pool, parts * blocks, [&](int64_t i) {
     int64_t part = i / blocks, c = i % blocks * kWide * kLanes;
@@ -894,12 +929,12 @@ void SumChannels(ffi::ThreadPool& pool, const Depthwise& work, const float* in,
     for (int64_t part = 0; part < parts; part++) sum += scratch[part * size + at];
     out[at] = sum;
   }
+  return ffi::Error::Success();
 }
 
 // ---- Sums over the pixels, for batch normalisation ----
 
-constexpr int64_t kPixels = 2048;  // that a task sums
-constexpr int64_t kFew = 64;       // that are summed in registers
+constexpr int64_t kFew = 64;  // pixels that are summed in registers
 
 struct Normalization {
   const float *x, *gradient;         // [pixels][channels]
@@ -930,9 +965,12 @@ inline void Add(const Normalization& n, int64_t low, int64_t high, int64_t c,
 }
 
 template <bool backward, bool relu>
-void SumTwice(ffi::ThreadPool& pool, const Normalization& n, float* first,
-              float* second, float* scratch) {
-  int64_t parts = Parts(n.pixels, kPixels);
+ffi::Error SumTwice(ffi::ThreadPool& pool, const Normalization& n, float* first,
+                    float* second, Scratch sums_of_parts) {
+  int64_t parts = Parts(n.pixels, kPixels), needed = parts * 2 * n.channels;
+  ffi::Error enough = Enough(sums_of_parts, needed);
+  if (enough.failure()) return enough;
+  float* scratch = sums_of_parts.typed_data();
   ParallelFor(pool, parts, [&](int64_t part) {
     float* sums = scratch + part * 2 * n.channels;
     memset(sums, 0, 2 * n.channels * sizeof(float));
@@ -951,6 +989,7 @@ void SumTwice(ffi::ThreadPool& pool, const Normalization& n, float* first,
     }
     first[c] = a, second[c] = b;
   }
+  return ffi::Error::Success();
 }
 
 // ---- What XLA calls ----
@@ -967,21 +1006,41 @@ Tiling Tiles(Sizes in, Sizes out, int64_t top, int64_t left, Pair rates) {
           {top, left}};
 }
 
+bool Equal(Sizes one, Sizes other) {
+  return std::equal(one.begin(), one.end(), other.begin(), other.end());
+}
+
+// Whether an image, a kernel and an output can be those of one convolution, of all
+// channels or of each by itself.  Rows and columns are free: pixels that one of the
+// arrays does not have are neither read nor written.
+bool Fit(Sizes image, Sizes kernel, Sizes out, bool each = false) {
+  for (Sizes sizes : {image, kernel, out})
+    for (int64_t size : sizes)
+      if (size < 1) return false;
+  return image[0] == out[0] && kernel[3] == out[3] &&
+         kernel[2] == (each ? 1 : image[3]) && (!each || image[3] == out[3]);
+}
+
 // Scale and offset may be empty, then there is no ending; so may be what is added.
 ffi::Error Convolve(ffi::ThreadPool pool, Image image, Image kernel, Channels scale,
                     Channels offset, Image plus, ffi::Result<Image> out,
                     ffi::Result<Scratch> scratch, Pair strides, Pair padding,
                     Pair rates, bool relu) {
   auto in = image.dimensions(), k = kernel.dimensions(), to = out->dimensions();
+  int64_t channels = scale.element_count();
+  ffi::Error agree =
+      Agree(Fit(in, k, to) && offset.element_count() == channels &&
+            (channels == 0 || channels == to[3]) &&
+            (plus.element_count() == 0 || Equal(plus.dimensions(), to)));
+  if (agree.failure()) return agree;
   Ending ending;
-  if (scale.element_count())
+  if (channels)
     ending = {scale.typed_data(), offset.typed_data(),
               plus.element_count() ? plus.typed_data() : nullptr, relu};
   if (ByTiles(k, in, to, strides, rates)) {
     Tiling all = Tiles(in, to, padding[0], padding[1], rates);
-    RunTiles(pool, all, image.typed_data(), kernel.typed_data(), false,
-             out->typed_data(), scratch->typed_data(), ending);
-    return ffi::Error::Success();
+    return RunTiles(pool, all, image.typed_data(), kernel.typed_data(), false,
+                    out->typed_data(), *scratch, ending);
   }
   std::vector<Plan> plans{{in[0],
                            in[1],
@@ -996,9 +1055,8 @@ ffi::Error Convolve(ffi::ThreadPool pool, Image image, Image kernel, Channels sc
                            {1, 1},
                            {0, 0},
                            Taps(k[0], k[1], padding, rates)}};
-  Run(pool, plans, image.typed_data(), kernel.typed_data(), false, out->typed_data(),
-      scratch->typed_data(), ending);
-  return ffi::Error::Success();
+  return Run(pool, plans, image.typed_data(), kernel.typed_data(), false,
+             out->typed_data(), *scratch, ending);
 }
 
 // Pixels at the same place between strides meet the same taps: each such phase is a
@@ -1007,12 +1065,13 @@ ffi::Error InputGradient(ffi::ThreadPool pool, Image gradient, Image kernel,
                          ffi::Result<Image> out, ffi::Result<Scratch> scratch,
                          Pair strides, Pair padding, Pair rates) {
   auto in = gradient.dimensions(), k = kernel.dimensions(), to = out->dimensions();
+  ffi::Error agree = Agree(Fit(to, k, in));
+  if (agree.failure()) return agree;
   if (ByTiles(k, in, to, strides, rates)) {
     Tiling all =
         Tiles(in, to, 2 * rates[0] - padding[0], 2 * rates[1] - padding[1], rates);
-    RunTiles(pool, all, gradient.typed_data(), kernel.typed_data(), true,
-             out->typed_data(), scratch->typed_data());
-    return ffi::Error::Success();
+    return RunTiles(pool, all, gradient.typed_data(), kernel.typed_data(), true,
+                    out->typed_data(), *scratch);
   }
   std::vector<Plan> plans;
   for (int64_t y = 0; y < std::min(strides[0], to[1]); y++)
@@ -1037,9 +1096,8 @@ ffi::Error InputGradient(ffi::ThreadPool pool, Image gradient, Image kernel,
                        {y, x},
                        taps});
     }
-  Run(pool, plans, gradient.typed_data(), kernel.typed_data(), true, out->typed_data(),
-      scratch->typed_data());
-  return ffi::Error::Success();
+  return Run(pool, plans, gradient.typed_data(), kernel.typed_data(), true,
+             out->typed_data(), *scratch);
 }
 
 // The third image is not read: what it is made of has been, before this.
@@ -1047,12 +1105,12 @@ ffi::Error WeightGradient(ffi::ThreadPool pool, Image image, Image gradient, Ima
                           ffi::Result<Image> out, ffi::Result<Scratch> scratch,
                           Pair strides, Pair padding, Pair rates) {
   auto in = image.dimensions(), g = gradient.dimensions(), k = out->dimensions();
-  int64_t size = scratch->element_count();
+  ffi::Error agree = Agree(Fit(in, k, g));
+  if (agree.failure()) return agree;
   if (k[2] % kRows == 0 && k[3] % kLanes == 0 && ByTiles(k, in, g, strides, rates)) {
     Tiling all = Tiles(in, g, padding[0], padding[1], rates);
-    SumOverTiles(pool, all, image.typed_data(), gradient.typed_data(),
-                 out->typed_data(), scratch->typed_data(), size);
-    return ffi::Error::Success();
+    return SumOverTiles(pool, all, image.typed_data(), gradient.typed_data(),
+                        out->typed_data(), *scratch);
   }
   Correlation work{image.typed_data(),
                    gradient.typed_data(),
@@ -1065,8 +1123,7 @@ ffi::Error WeightGradient(ffi::ThreadPool pool, Image image, Image gradient, Ima
                    g[3],
                    {strides[0], strides[1]},
                    Taps(k[0], k[1], padding, rates)};
-  SumOverPixels(pool, work, out->typed_data(), scratch->typed_data(), size);
-  return ffi::Error::Success();
+  return SumOverPixels(pool, work, out->typed_data(), *scratch);
 }
 
 Depthwise Geometry(Sizes image, Sizes kernel, Sizes out, Pair strides, Pair padding,
@@ -1084,9 +1141,10 @@ Depthwise Geometry(Sizes image, Sizes kernel, Sizes out, Pair strides, Pair padd
 ffi::Error ConvolveChannels(ffi::ThreadPool pool, Image image, Image kernel,
                             ffi::Result<Image> out, ffi::Result<Scratch>, Pair strides,
                             Pair padding, Pair rates) {
-  Filter<false>(pool,
-                Geometry(image.dimensions(), kernel.dimensions(), out->dimensions(),
-                         strides, padding, rates),
+  auto in = image.dimensions(), k = kernel.dimensions(), to = out->dimensions();
+  ffi::Error agree = Agree(Fit(in, k, to, true));
+  if (agree.failure()) return agree;
+  Filter<false>(pool, Geometry(in, k, to, strides, padding, rates),
                 image.typed_data(), kernel.typed_data(), out->typed_data());
   return ffi::Error::Success();
 }
@@ -1094,9 +1152,10 @@ ffi::Error ConvolveChannels(ffi::ThreadPool pool, Image image, Image kernel,
 ffi::Error ChannelsInputGradient(ffi::ThreadPool pool, Image gradient, Image kernel,
                                  ffi::Result<Image> out, ffi::Result<Scratch>,
                                  Pair strides, Pair padding, Pair rates) {
-  Filter<true>(pool,
-               Geometry(out->dimensions(), kernel.dimensions(), gradient.dimensions(),
-                        strides, padding, rates),
+  auto in = out->dimensions(), k = kernel.dimensions(), to = gradient.dimensions();
+  ffi::Error agree = Agree(Fit(in, k, to, true));
+  if (agree.failure()) return agree;
+  Filter<true>(pool, Geometry(in, k, to, strides, padding, rates),
                gradient.typed_data(), kernel.typed_data(), out->typed_data());
   return ffi::Error::Success();
 }
@@ -1104,12 +1163,12 @@ ffi::Error ChannelsInputGradient(ffi::ThreadPool pool, Image gradient, Image ker
 ffi::Error ChannelsWeightGradient(ffi::ThreadPool pool, Image image, Image gradient,
                                   ffi::Result<Image> out, ffi::Result<Scratch> scratch,
                                   Pair strides, Pair padding, Pair rates) {
-  SumChannels(pool,
-              Geometry(image.dimensions(), out->dimensions(), gradient.dimensions(),
-                       strides, padding, rates),
-              image.typed_data(), gradient.typed_data(), out->typed_data(),
-              scratch->typed_data());
-  return ffi::Error::Success();
+  auto in = image.dimensions(), k = out->dimensions(), to = gradient.dimensions();
+  ffi::Error agree = Agree(Fit(in, k, to, true));
+  if (agree.failure()) return agree;
+  return SumChannels(pool, Geometry(in, k, to, strides, padding, rates),
+                     image.typed_data(), gradient.typed_data(), out->typed_data(),
+                     *scratch);
 }
 
 using Pixels = ffi::Buffer<ffi::F32, 2>;
@@ -1119,10 +1178,14 @@ using Pixels = ffi::Buffer<ffi::F32, 2>;
 ffi::Error Moments(ffi::ThreadPool pool, Pixels x, ffi::Result<Channels> mean,
                    ffi::Result<Channels> variance, ffi::Result<Scratch> scratch) {
   int64_t pixels = x.dimensions()[0], channels = x.dimensions()[1];
+  ffi::Error agree = Agree(pixels > 0 && int64_t(mean->element_count()) == channels &&
+                           int64_t(variance->element_count()) == channels);
+  if (agree.failure()) return agree;
   Normalization n{x.typed_data(), nullptr, x.typed_data(), nullptr,
                   nullptr,        pixels,  channels};
   float *m = mean->typed_data(), *v = variance->typed_data();
-  SumTwice<false, false>(pool, n, m, v, scratch->typed_data());
+  ffi::Error enough = SumTwice<false, false>(pool, n, m, v, *scratch);
+  if (enough.failure()) return enough;
   for (int64_t c = 0; c < channels; c++) {
     double shift = double(m[c]) / pixels;
     double variance = double(v[c]) / pixels - shift * shift;
@@ -1137,13 +1200,19 @@ ffi::Error NormalizationSums(ffi::ThreadPool pool, Pixels x, Pixels gradient,
                              Channels mean, Channels scale, Channels bias,
                              ffi::Result<Channels> sums, ffi::Result<Channels> products,
                              ffi::Result<Scratch> scratch, bool relu) {
+  int64_t channels = x.dimensions()[1];
+  bool equal = Equal(x.dimensions(), gradient.dimensions());
+  for (int64_t size : {mean.element_count(), scale.element_count(),
+                       bias.element_count(), sums->element_count(),
+                       products->element_count()})
+    equal &= size == channels;
+  ffi::Error agree = Agree(equal);
+  if (agree.failure()) return agree;
   Normalization n{x.typed_data(),     gradient.typed_data(), mean.typed_data(),
                   scale.typed_data(), bias.typed_data(),     x.dimensions()[0],
                   x.dimensions()[1]};
-  (relu ? SumTwice<true, true> : SumTwice<true, false>)(pool, n, sums->typed_data(),
-                                                        products->typed_data(),
-                                                        scratch->typed_data());
-  return ffi::Error::Success();
+  return (relu ? SumTwice<true, true> : SumTwice<true, false>)(
+      pool, n, sums->typed_data(), products->typed_data(), *scratch);
 }
 
 // What every convolution is given after its operands.
@@ -1163,8 +1232,9 @@ auto TwoImages() {
 
 }  // namespace
 
-// Scratch memory is sized by these.
+// The caller sizes scratch memory by these.
 extern "C" int jaxseg_columns() { return kColumns; }
+extern "C" int jaxseg_points() { return kPoints; }
 extern "C" int jaxseg_lines() { return kLines; }
 extern "C" int jaxseg_pixels() { return kPixels; }
 

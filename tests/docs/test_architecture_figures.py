@@ -1,7 +1,8 @@
 """The boxes of a drawing are the model's maps."""
 
+from architecture_figures import Map, draw_architecture, trace_maps
+
 from jaxseg.models import create_model
-from jaxseg.report.architecture_figures import Map, draw_architecture, trace_maps
 
 
 def small(head):

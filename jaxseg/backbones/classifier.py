@@ -1,8 +1,8 @@
-"""The classifier's end of a backbone: pooling and dense layers, also slid densely.
+"""Classifier heads of backbones: pooling and dense layers, which can slide over a map.
 
-A top is a head: it maps features to logits `[B, h, w, classes]`.  With `window` None it
-pools the whole map and h = w = 1: a classifier.  With a window it pools every place of
-that size, which is the classifier slid over the image one feature at a time.
+A classifier head maps features to logits `[B, h, w, classes]`.  If `window` is None it
+pools the whole map and h = w = 1.  With a window it pools at every position of that
+window, which slides the classifier over the image one feature at a time.
 """
 
 from __future__ import annotations
@@ -23,8 +23,9 @@ def pool_window(
 
     Args:
       x: float `[B, h, w, C]`.
-      window: rows and columns averaged, in pixels of an undilated map; None is all.
-      rate: distance of the averaged pixels.
+      window: rows and columns that are averaged, in pixels of an undilated map; None
+        averages the whole map.
+      rate: distance between the averaged pixels.
 
     Returns:
       `[B, h', w', C]` of x's type; sums are float32.
@@ -46,14 +47,15 @@ def pool_window(
 class PooledClassifier(nn.Module):
     """Average pooling, dropout, one dense layer (Lin et al. 2014, arXiv:1312.4400).
 
-    A dense layer on a map is a 1x1 convolution, so the same parameters serve a
-    classifier and its dense form.
+    A dense layer on a map is a 1x1 convolution, so a classifier and its sliding form
+    have the same parameters.
 
     Attributes:
       num_classes: number of classes.
       dropout: probability, after the pooling.
-      window: what is pooled, rows and columns of an undilated map; None is all.
-      rate: by which the map is dilated.
+      window: rows and columns that are pooled, in pixels of an undilated map; None
+        pools the whole map.
+      rate: the atrous rate of the map.
       dtype: compute type.
     """
 

@@ -14,7 +14,7 @@ import flax.linen as nn
 import jax
 import jax.numpy as jnp
 
-from jaxseg.nn import cpu_kernels
+from jaxseg.nn.lowering import ANY_DEVICE, compiling_for
 from jaxseg.nn.upsampling import Upsample
 from jaxseg.segmenter import Segmenter, abstract_variables
 
@@ -66,7 +66,7 @@ def trace_maps(model: Segmenter, size: tuple[int, int]) -> list[Map]:
         return output
 
     def run(variables: Any, image: Any) -> Any:
-        with nn.intercept_methods(record), cpu_kernels.without():
+        with nn.intercept_methods(record), compiling_for(ANY_DEVICE):
             return model.apply(variables, image, method="low_resolution")
 
     logits, _ = jax.eval_shape(run, abstract_variables(model), image)

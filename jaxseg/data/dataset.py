@@ -1,0 +1,146 @@
+"""What every data set answers, however its images are kept.
+
+Training, evaluation and the identity of a run see a `Dataset` and its `Samples` only.
+`records` reads prepared files, `sequences` what a user's own code gives.
+"""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from typing import Any
+
+from jaxseg.config import DataConfig
+from jaxseg.data.contents import Content, check_contents
+from jaxseg.data.labels import LabelSet, MaskForm
+from jaxseg.errors import UserError, choose
+
+
+class Samples(ABC):
+    """The samples of one split, read when asked for; safe to share by threads.
+
+    `samples[i]` is `{"image": uint8 [H, W, 3] RGB, "label": uint8 [H, W], "name": str}`
+    with labels 0..classes - 1, or `labels.IGNORE`.
+    """
+
+    @abstractmethod
+    def __len__(self) -> int:
+        """Return the number of samples."""
+
+    @abstractmethod
+    def __getitem__(self, index: Any) -> Any:
+        """Return a sample.
+
+        Raises:
+          UserError: it cannot be read.
+        """
+
+    @abstractmethod
+    def sizes(self) -> list[tuple[int, int]]:
+        """Return (height, width) of every image."""
+
+    @abstractmethod
+    def fingerprint(self) -> str:
+        """Return what tells these samples from others, by some of them."""
+
+    @abstractmethod
+    def digests(self) -> dict[str, bytes]:
+        """Read and hash every sample; return the digests by name."""
+
+
+class Dataset(ABC):
+    """A data set; cheap to keep, nothing is open.
+
+    Attributes:
+      name: its name in the catalog.
+      labels: the classes.
+      splits: number of images in each split.
+      notes: what a user should know of how the set was read.
+      whole_options: the options that split the only split by a hash, or empty.
+      contents: how much of each class the splits hold, where it was counted.
+      form: how masks say the classes where they are written as the set's own.
+    """
+
+    name: str
+    labels: LabelSet
+    splits: dict[str, int]
+    notes: tuple[str, ...]
+    whole_options: str
+    contents: dict[str, Content]
+    form: MaskForm
+
+    @abstractmethod
+    def open_split(self, split: str) -> Samples:
+        """Open a split that is there and is not empty."""
+
+    def samples(self, split: str, option: str = "") -> Samples:
+        """Open a split for random access.
+
+        Args:
+          split: its name.
+          option: the option that holds the name, for the message.
+
+        Raises:
+          UserError: an unknown split (the known are listed), an empty one, or one whose
+            samples cannot be read.
+        """
+        try:
+            count = choose(f"split of {self.name}", split, self.splits)
+        except UserError as error:
+            raise UserError(f"{error}{self._remedy(option)}") from error
+        if count == 0:
+            raise UserError(f"{self.name}: split {split!r} is empty")
+        return self.open_split(split)
+
+    def _remedy(self, option: str) -> str:
+        """Say how to do without a split that is not there."""
+        remedies = []
+        other = [split for split in self.splits if split != "train"]
+        if option == "data.eval_split" and other:
+            remedies.append(f"--data.eval_split {other[-1]}")
+        elif option == "data.eval_split" and self.whole_options:
+            remedies.append(
+                f"{self.whole_options} to keep a fifth of the images for it"
+            )
+        return f"; pass {' or '.join(remedies)}" if remedies else ""
+
+    def fingerprint(self, split: str) -> str:
+        """Return what tells the content of a split from that of another.
+
+        Raises:
+          UserError: as `samples`.
+        """
+        return self.samples(split).fingerprint()
+
+    def knows_fingerprint(self, split: str) -> bool:
+        """Whether the fingerprint of a split is known without reading its samples."""
+        return False
+
+    def earlier(self, split: str, fingerprint: str) -> Samples | None:
+        """Find the samples of an earlier state of this data set, if they are kept.
+
+        Args:
+          split: which had then the
+          fingerprint: of that state.
+        """
+        return None
+
+    def check_classes(self, config: DataConfig) -> list[str]:
+        """Check that the splits of a training hold what it takes.
+
+        Returns:
+          Warnings.
+
+        Raises:
+          UserError: as `contents.check_contents`.
+        """
+        splits = config.train_split, config.eval_split
+        where = config.root or self.name
+        return check_contents(self.contents, self.labels.names, *splits, where)
+
+    def sizes(self, split: str) -> list[tuple[int, int]]:
+        """Return (height, width) of every image of a split.
+
+        Raises:
+          UserError: as `samples`.
+        """
+        return self.samples(split).sizes()

@@ -1,0 +1,120 @@
+"""Transforms that a configuration may name, a user's own among them."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from jaxseg.data.transforms import (
+    ElasticDeformation,
+    PhotometricDistortion,
+    RandomFlip,
+    RandomRotation,
+    Sample,
+    Transform,
+)
+from jaxseg.errors import UserError
+from jaxseg.registration import require_dataclass
+from jaxseg.registry import Decorator, Registry
+
+
+@dataclass(frozen=True)
+class Checked:
+    """A transform of a configuration, of which nothing is known, with what it returns.
+
+    Attributes:
+      owner: names it, for messages.
+      transform: the transform.
+    """
+
+    owner: str
+    transform: Transform
+
+    def __call__(self, sample: Sample, rng: np.random.Generator) -> Sample:
+        """Return what the transform returns.
+
+        Raises:
+          UserError: it fails, or does not return a sample.
+        """
+        before = sample["label"].shape
+        try:
+            sample = self.transform(sample, rng)
+        except UserError:
+            raise
+        except Exception as error:  # whatever the user's code does
+            name = type(error).__name__
+            raise UserError(f"{self.owner}: {name}: {error}") from error
+        found = _described(sample)
+        if not _is_sample(sample):
+            raise UserError(
+                f"{self.owner} returned {found}; it must return a sample with image"
+                " uint8 [H, W, 3] and label uint8 [H, W]"
+            )
+        now = sample["label"].shape
+        if now[0] > before[0] or now[1] > before[1]:
+            raise UserError(
+                f"{self.owner} returned {found}, larger than the {list(before)} that it"
+                " was given; a crop can only shrink"
+            )
+        return sample
+
+
+def _is_sample(found: Any) -> bool:
+    if not isinstance(found, dict):
+        return False
+    image, label = (found.get(name) for name in ("image", "label"))
+    if not isinstance(image, np.ndarray) or not isinstance(label, np.ndarray):
+        return False
+    sizes = label.ndim == 2 and image.shape == (*label.shape, 3)
+    return sizes and image.dtype == label.dtype == np.uint8
+
+
+def _described(found: Any) -> str:
+    if not isinstance(found, dict):
+        return f"a {type(found).__name__}"
+    arrays = {name: np.asarray(found.get(name)) for name in ("image", "label")}
+    return ", ".join(f"{name} {a.dtype} {list(a.shape)}" for name, a in arrays.items())
+
+
+TRANSFORMS: Registry[type[Any]] = Registry(
+    "transform",
+    {
+        "photometric": PhotometricDistortion,
+        "rotation": RandomRotation,
+        "elastic": ElasticDeformation,
+        "flip": RandomFlip,
+    },
+)
+"""Name -> class, of what `augment.transforms` may name."""
+
+
+def register_transform(name: str) -> Decorator[type[Any]]:
+    """Return a decorator that adds a transform, a frozen dataclass.
+
+    It is called as `(sample, rng)` and returns a new sample with `image` uint8
+    `[H, W, 3]` and `label` uint8 `[H, W]`, no larger than it was.  It must
+    not write into the arrays that it is given.  All that is random comes from `rng`, a
+    `numpy.random.Generator`; several threads call it at the same time.  Its fields are
+    options, each with its type and range.
+
+    Args:
+      name: by which a configuration names the transform.
+
+    Raises:
+      UserError: the name is one of jaxseg's own, or it is no frozen dataclass.
+    """
+    TRANSFORMS.require_name(name)
+
+    def add(transform: Any) -> Any:
+        require_dataclass(TRANSFORMS, name, transform)
+        if "__call__" not in dir(transform):
+            raise UserError(
+                f"transform {name!r}: class {transform.__name__} has no"
+                " __call__(self, sample, rng)"
+            )
+        TRANSFORMS.register(name, transform, of=transform)
+        return transform
+
+    return add

@@ -1,0 +1,1 @@
+"""What replaces XLA's own operations on a CPU; `nn.lowering` says where it is used."""

@@ -1,0 +1,218 @@
+"""Convolutions by the compiled kernels, with gradients of their own.
+
+They are used where `lowering.uses_kernels` says so.  There is no forward mode
+(`jax.jvp`) through them, and XLA does not fuse with them.
+"""
+
+from __future__ import annotations
+
+import functools
+import math
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+from jaxseg.nn.cpu.library import compiled, loaded
+
+PARTIAL_SUMS = 2**20
+"""Most floats of weight gradients that are summed over parts of the pixels."""
+
+LARGE = 2**15
+"""Weights of a kernel of which XLA should make no copy; a first layer has fewer."""
+
+
+Geometry = tuple[
+    tuple[int, int], tuple[tuple[int, int], tuple[int, int]], tuple[int, int]
+]
+"""Strides, zeros before and after, rates: of rows and columns."""
+
+
+@functools.partial(jax.custom_vjp, nondiff_argnums=(2,))
+def convolve(image: jax.Array, kernel: jax.Array, geometry: Geometry) -> jax.Array:
+    """Convolve all channels together.
+
+    Args:
+      image: float32 `[B, H, W, C]`.
+      kernel: float32 `[kh, kw, C, O]`.
+      geometry: strides, padding and rates.
+
+    Returns:
+      float32 `[B, H', W', O]`.
+    """
+    return _convolve(geometry, False, image, kernel)
+
+
+@functools.partial(jax.custom_vjp, nondiff_argnums=(2, 6))
+def convolve_affine(
+    image: jax.Array,
+    kernel: jax.Array,
+    geometry: Geometry,
+    scale: jax.Array,
+    offset: jax.Array,
+    plus: jax.Array | None,
+    relu: bool,
+) -> jax.Array:
+    """Convolve, then scale and shift channels, add, rectify: all in one pass.
+
+    Args:
+      image: float32 `[B, H, W, C]`.
+      kernel: float32 `[kh, kw, C, O]`.
+      geometry: strides, padding and rates.
+      scale: float32 `[O]`, that the convolution is multiplied with.
+      offset: float32 `[O]`, that is then added.
+      plus: float32 `[B, H', W', O]` that is added as well, or None.
+      relu: whether a ReLU follows.
+
+    Returns:
+      float32 `[B, H', W', O]`.
+    """
+    return _convolve(geometry, relu, image, kernel, scale, offset, plus)
+
+
+def _affine_forward(*arguments: Any) -> tuple[jax.Array, Any]:
+    *operands, relu = arguments
+    del operands[2]
+    return convolve_affine(*arguments), operands
+
+
+def _affine_backward(
+    geometry: Geometry, relu: bool, saved: Any, gradient: jax.Array
+) -> Any:
+    """Pull back through the same in steps, which are computed again."""
+
+    def steps(image, kernel, scale, offset, plus):
+        y = convolve(image, kernel, geometry) * scale + offset
+        y = y if plus is None else y + plus
+        return jax.nn.relu(y) if relu else y
+
+    return jax.vjp(steps, *saved)[1](gradient)
+
+
+convolve_affine.defvjp(_affine_forward, _affine_backward)
+
+
+def _convolve(
+    geometry: Geometry,
+    relu: bool,
+    image: jax.Array,
+    kernel: jax.Array,
+    scale: jax.Array | None = None,
+    offset: jax.Array | None = None,
+    plus: jax.Array | None = None,
+) -> jax.Array:
+    shape = _shape(image, kernel, geometry)
+    scratch = _panels(kernel.shape, *kernel.shape[2:])
+    ending = [
+        jnp.zeros((0,) * axes, jnp.float32) if given is None else given
+        for given, axes in ((scale, 1), (offset, 1), (plus, 4))
+    ]
+    operands = (image, kernel, *ending)
+    return _call("convolve", shape, scratch, geometry, *operands, relu=relu)
+
+
+def _saving(convolution: Callable[..., Any]) -> Callable[..., Any]:
+    """Return the forward pass that keeps what the gradients need, the operands."""
+
+    def forward(image: jax.Array, kernel: jax.Array, geometry: Geometry) -> Any:
+        return convolution(image, kernel, geometry), (image, kernel)
+
+    return forward
+
+
+def _convolve_backward(
+    geometry: Geometry, saved: tuple[jax.Array, jax.Array], gradient: jax.Array
+) -> tuple[jax.Array, jax.Array]:
+    image, kernel = saved
+    channels, outputs = kernel.shape[2:]
+    scratch = _panels(kernel.shape, outputs, channels)
+    for_image = _call(
+        "input_gradient", image.shape, scratch, geometry, gradient, kernel
+    )
+    sums = _taps(kernel.shape) * channels * outputs
+    scratch = sums * max(1, min(32, PARTIAL_SUMS // sums))
+    # The image's gradient, the kernel's last reader, comes first: else the update could
+    # be before it, and XLA copies the kernel.  It may be needed for this alone.
+    nothing = jnp.zeros((0,) * 4, jnp.float32)
+    operands = (image, gradient, for_image if kernel.size >= LARGE else nothing)
+    for_kernel = _call("weight_gradient", kernel.shape, scratch, geometry, *operands)
+    return for_image, for_kernel
+
+
+convolve.defvjp(_saving(convolve), _convolve_backward)
+
+
+@functools.partial(jax.custom_vjp, nondiff_argnums=(2,))
+def convolve_channels(
+    image: jax.Array, kernel: jax.Array, geometry: Geometry
+) -> jax.Array:
+    """Convolve each channel by itself, as `convolve` does all of them.
+
+    Args:
+      image: float32 `[B, H, W, C]`.
+      kernel: float32 `[kh, kw, 1, C]`.
+      geometry: strides, padding and rates.
+
+    Returns:
+      float32 `[B, H', W', C]`.
+    """
+    shape = _shape(image, kernel, geometry)
+    return _call("convolve_channels", shape, 0, geometry, image, kernel)
+
+
+def _channels_backward(
+    geometry: Geometry, saved: tuple[jax.Array, jax.Array], gradient: jax.Array
+) -> tuple[jax.Array, jax.Array]:
+    image, kernel = saved
+    operands = (geometry, gradient, kernel)
+    for_image = _call("channels_input_gradient", image.shape, 0, *operands)
+    lines = gradient.shape[0] * gradient.shape[1]
+    scratch = -(-lines // loaded().lines) * kernel.size
+    operands = (geometry, image, gradient)
+    for_kernel = _call("channels_weight_gradient", kernel.shape, scratch, *operands)
+    return for_image, for_kernel
+
+
+convolve_channels.defvjp(_saving(convolve_channels), _channels_backward)
+
+
+def _shape(image: jax.Array, kernel: jax.Array, geometry: Geometry) -> tuple[int, ...]:
+    """Return the output's."""
+    strides, padding, rates = geometry
+    sides = [
+        (image.shape[1 + a] + sum(padding[a]) - (kernel.shape[a] - 1) * rates[a] - 1)
+        // strides[a]
+        + 1
+        for a in (0, 1)
+    ]
+    return (image.shape[0], *sides, kernel.shape[3])
+
+
+def _taps(kernel: Sequence[int]) -> int:
+    """Return how many weights of a channel and output there are, by tiles or not."""
+    return loaded().points if tuple(kernel[:2]) == (3, 3) else math.prod(kernel[:2])
+
+
+def _panels(kernel: Sequence[int], channels: int, outputs: int) -> int:
+    """Return the floats of the packed weights."""
+    columns = loaded().columns
+    return _taps(kernel) * channels * -(-outputs // columns) * columns
+
+
+def _call(
+    name: str,
+    shape: Sequence[int],
+    scratch: int,
+    geometry: Geometry,
+    *operands: jax.Array,
+    **attributes: Any,
+) -> jax.Array:
+    strides, padding, rates = geometry
+    attributes |= {
+        "strides": np.array(strides, np.int64),
+        "padding": np.array([before for before, _ in padding], np.int64),
+        "rates": np.array(rates, np.int64),
+    }
+    return compiled(name, shape, (scratch,))(*operands, **attributes)[0]
