@@ -22,7 +22,9 @@ PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").rglob("*.md"))]
 ELSEWHERE = {"extending.md": "tests/test_extending.py"}
 """Page -> the test that runs its blocks, as files of an experiment."""
 
-BLOCK = re.compile(r"(?:<!-- not run: (?P<reason>.+?) -->\n+)?```python\n(.*?)^```", re.S | re.M)
+BLOCK = re.compile(
+    r"(?:<!-- not run: (?P<reason>.+?) -->\n+)?```python\n(.*?)^```", re.S | re.M
+)
 STEPS = re.compile(r'("--train\.steps", )"\d+"')
 
 

@@ -5,7 +5,6 @@ are above, what the trained model makes of them below.
 """
 
 import argparse
-import io
 import sys
 from pathlib import Path
 
@@ -29,7 +28,7 @@ PALETTE = (
 
 
 def main() -> None:
-    """Write docs/figures/segmentation.png."""
+    """Write docs/figures/segmentation.jpg."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("run", metavar="RUN")
     predictor = jaxseg.Predictor.from_run(parser.parse_args().run)
@@ -47,10 +46,8 @@ def main() -> None:
     picture = np.concatenate(columns[:-1], axis=1)
     entries = [entry for entry in present(labels, *masks) if any(entry[1])]
     picture = stack([picture, lettering.legend(entries, picture.shape[1])])
-    encoded = io.BytesIO()
-    colours = Image.fromarray(picture).quantize(192, Image.Quantize.MAXCOVERAGE)
-    colours.save(encoded, "PNG", optimize=True)
-    Path(__file__).with_name("segmentation.png").write_bytes(encoded.getvalue())
+    file = Path(__file__).with_name("segmentation.jpg")
+    Image.fromarray(picture).save(file, quality=90, optimize=True)
 
 
 if __name__ == "__main__":
