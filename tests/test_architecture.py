@@ -129,3 +129,12 @@ def test_only_the_report_room_prints(name):
 @pytest.mark.parametrize("name", ALL)
 def test_a_module_says_what_it_does(name):
     assert ast.get_docstring(ALL[name])
+
+
+@pytest.mark.parametrize("name", [n for n in ALL if n != "nn.lowering"])
+def test_only_one_module_chooses_by_platform(name):
+    assert "default_backend" not in {
+        node.attr for node in ast.walk(ALL[name]) if isinstance(node, ast.Attribute)
+    }
+    if not name.startswith("nn"):
+        assert not any(i.startswith("jaxseg.nn.cpu") for i in imports(ALL[name]))

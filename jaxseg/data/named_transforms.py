@@ -1,4 +1,7 @@
-"""Transforms that a configuration may name, a user's own among them."""
+"""Transforms by name, for `augment.transforms`, and a check of what they return.
+
+`TRANSFORMS` is the registry; `register_transform` adds to it.
+"""
 
 from __future__ import annotations
 

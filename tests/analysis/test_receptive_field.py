@@ -19,6 +19,7 @@ from jaxseg.analysis.receptive_field import (
 from jaxseg.heads.unet import UNet
 from jaxseg.models import create_backbone, create_model
 from jaxseg.nn.convolution import Conv, ConvNorm
+from jaxseg.nn.lowering import compiling_for
 from jaxseg.nn.upsampling import resize_bilinear, resize_nearest
 from jaxseg.segmenter import Segmenter
 
@@ -78,9 +79,9 @@ def test_a_stack_of_convolutions_has_the_closed_form(layers, plain):
     assert field.offset == 0
 
 
-def test_compiled_kernels_are_not_in_the_way(monkeypatch):
-    monkeypatch.setattr(jax, "device_count", lambda: 1)
-    field = theoretical(Stack([(3, 1, 1), (5, 2, 1)]), (64, 64))
+def test_compiled_kernels_are_not_in_the_way():
+    with compiling_for(jax.devices()[:1]):
+        field = theoretical(Stack([(3, 1, 1), (5, 2, 1)]), (64, 64))
     assert (field.size, field.approximated) == (7, ())
 
 

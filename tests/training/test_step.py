@@ -5,15 +5,25 @@ import jax.numpy as jnp
 import numpy as np
 import optax
 import pytest
+from jax.sharding import AbstractDevice, AbstractMesh, AxisType
 
 from jaxseg.data.labels import IGNORE
 from jaxseg.evaluation.metrics import Confusion, confusion_matrix
 from jaxseg.models import create_model
 from jaxseg.nn.normalization import normalize_image
-from jaxseg.parallel.mesh import create_mesh, device_put, shard_batch
+from jaxseg.parallel.mesh import (
+    BATCH_AXIS,
+    ROW_AXIS,
+    abstract_batch,
+    create_mesh,
+    device_put,
+    shard_batch,
+    shardings,
+)
+from jaxseg.segmenter import abstract_variables
 from jaxseg.training.losses import CrossEntropy
 from jaxseg.training.optimizer import create_optimizer
-from jaxseg.training.state import create_state
+from jaxseg.training.state import create_state, fresh_state
 from jaxseg.training.step import create_train_step
 
 MEAN, STD = (0.5, 0.5, 0.5), (0.25, 0.25, 0.25)
@@ -258,3 +268,47 @@ def test_a_head_overfits_one_batch(one_device, head):
     logits = jax.jit(harness.model.apply)(harness.state.variables, image)
     counts = confusion_matrix(jnp.asarray(batch["label"]), logits.argmax(-1), 3)
     assert (Confusion.zero(3) + np.asarray(counts)).mean_iou > 0.95
+
+
+def lowered_step(platform, devices, accumulate):
+    """A step for devices that are not here: its text, and how many convolutions."""
+    device = AbstractDevice("", None, platform)
+    axes = (BATCH_AXIS, ROW_AXIS), (AxisType.Auto, AxisType.Auto)
+    mesh = AbstractMesh((devices, 1), *axes, abstract_device=device)
+    model = create_model("deeplabv3plus", "resnet18", 3, width=0.125, max_channels=16)
+    variables, schedule = abstract_variables(model), optax.constant_schedule(0.1)
+    optimizer = create_optimizer("sgd", schedule)
+    options = {"mean": MEAN, "std": STD, "accumulate": accumulate}
+    step = create_train_step(
+        model, optimizer, schedule, CrossEntropy(), mesh, **options
+    )
+    state = jax.eval_shape(lambda given: fresh_state(given, optimizer), variables)
+    state = jax.tree.map(
+        lambda leaf, place: jax.ShapeDtypeStruct(
+            leaf.shape, leaf.dtype, sharding=place
+        ),
+        state,
+        shardings(state, mesh),
+    )
+    batch = make_batch(4)
+    leaves = {name: (leaf.shape, leaf.dtype) for name, leaf in batch.items()}
+    traced = step.trace(state, abstract_batch(leaves, mesh))
+    target = {"gpu": "cuda"}.get(platform, platform)
+    text = traced.lower(lowering_platforms=(target,)).as_text()
+    return text, sum(leaf.ndim == 4 for leaf in jax.tree.leaves(variables["params"]))
+
+
+@pytest.mark.parametrize("accumulate", [1, 2])
+@pytest.mark.parametrize("platform", ["gpu", "tpu"])
+def test_a_step_for_other_devices_has_xlas_own_operations(platform, accumulate):
+    text, count = lowered_step(platform, 1, accumulate)
+    assert "jaxseg_" not in text
+    # Forward, and gradients of kernel and input, but not of the image; in a loop once.
+    assert text.count("stablehlo.convolution") == 3 * count - 1
+
+
+@pytest.mark.parametrize(("devices", "compiled"), [(1, True), (2, False)])
+def test_a_step_has_compiled_kernels_on_one_cpu_only(devices, compiled):
+    text, count = lowered_step("cpu", devices, 1)
+    assert ("jaxseg_weight_gradient" in text) == compiled
+    assert text.count("stablehlo.convolution") < count * (1 if compiled else 3)
