@@ -16,7 +16,7 @@ lint:
 	$(PYTHON) -m pyright
 
 docs:
-	$(PYTHON) -m mkdocs build --strict
+	NO_MKDOCS_2_WARNING=1 $(PYTHON) -m mkdocs build --strict
 	$(PYTHON) -m pytest -n 0 tests/test_docs.py tests/test_docs_python.py
 
 bench:

@@ -13,10 +13,10 @@ from PIL import Image
 
 sys.path.insert(0, str(Path(__file__).parents[2]))
 
-import jaxseg  # noqa: E402
-from jaxseg.data.builders.digit_scenes import LABELS, render  # noqa: E402
-from jaxseg.report import lettering  # noqa: E402
-from jaxseg.report.pictures import present, resize, stack  # noqa: E402
+import jaxseg
+from jaxseg.data.builders.digit_scenes import LABELS, render
+from jaxseg.report import lettering
+from jaxseg.report.pictures import present, resize, stack
 
 SCENES, SIDE, GAP = (0, 1, 8, 14, 22), 192, 8
 PALETTE = (

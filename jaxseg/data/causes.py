@@ -14,6 +14,7 @@ import numpy as np
 
 from jaxseg.data.masks import read_mask
 from jaxseg.data.survey import FileSurvey, Survey, Tally
+import itertools
 
 OBJECTS = "--data.mask_map 0:0 1-65535:1"
 """Makes class 1 of whatever is not 0."""
@@ -71,7 +72,7 @@ def likely_cause(survey: Survey) -> Cause | None:
 
 def threshold_map(levels: list[int]) -> str:
     """Return the option that gives each level, and what is nearest to it, a class."""
-    between = [(low + high) // 2 for low, high in zip(levels, levels[1:], strict=False)]
+    between = [(low + high) // 2 for low, high in itertools.pairwise(levels)]
     firsts = [0, *(value + 1 for value in between)]
     lasts = [*between, 255]
     ranges = zip(firsts, lasts, range(len(levels)), strict=True)
