@@ -7,6 +7,7 @@ is changed because of it.
 
 from __future__ import annotations
 
+import itertools
 from typing import NamedTuple
 
 import cv2
@@ -14,7 +15,6 @@ import numpy as np
 
 from jaxseg.data.masks import read_mask
 from jaxseg.data.survey import FileSurvey, Survey, Tally
-import itertools
 
 OBJECTS = "--data.mask_map 0:0 1-65535:1"
 """Makes class 1 of whatever is not 0."""
