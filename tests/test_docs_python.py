@@ -23,7 +23,7 @@ ELSEWHERE = {"extending.md": "tests/test_extending.py"}
 """Page -> the test that runs its blocks, as files of an experiment."""
 
 BLOCK = re.compile(
-    r"(?:<!-- not run: (?P<reason>.+?) -->\n+)?```python\n(.*?)^```", re.S | re.M
+    r"(?:<!-- not run: (?P<reason>[^\n]+?) -->\n+)?```python\n(.*?)^```", re.S | re.M
 )
 STEPS = re.compile(r'("--train\.steps", )"\d+"')
 
