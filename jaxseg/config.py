@@ -280,7 +280,7 @@ class Config(Section):
     """Everything that determines a run."""
 
     name: str = ""
-    """The run folder is runs/<name>; empty takes the experiment's file name."""
+    """The run folder is `runs/<name>`; empty takes the experiment's file name."""
     seed: Annotated[int, Field(ge=0, lt=2**31)] = 0
     """Seed of initialisation, order, augmentation and dropout."""
     data: DataConfig = field(default_factory=DataConfig)

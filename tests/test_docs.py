@@ -6,13 +6,15 @@ from pathlib import Path
 
 import pytest
 
+import jaxseg
 from jaxseg.build import build_model
 from jaxseg.commands.options import markdown
 from jaxseg.experiment import load_config
 from jaxseg.schema import options
 
 ROOT = Path(__file__).parents[1]
-DOCUMENTS = [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))]
+PAGES = sorted((ROOT / "docs").rglob("*.md"))
+DOCUMENTS = [*sorted(ROOT.glob("*.md")), *PAGES]
 TRAINING = re.compile(r"python main\.py (--config experiments/[^`|]*)")
 
 
@@ -46,7 +48,9 @@ def test_a_training_command_names_a_model_that_can_be_built(command):
     build_model(load_config(ROOT / path, words), num_classes=11)
 
 
-@pytest.mark.parametrize("document", DOCUMENTS, ids=lambda path: path.name)
+@pytest.mark.parametrize(
+    "document", DOCUMENTS, ids=lambda path: str(path.relative_to(ROOT))
+)
 def test_links_lead_to_files(document):
     for target in re.findall(r"\]\(([^)#]+)[^)]*\)", document.read_text()):
         if "://" not in target:
@@ -56,3 +60,15 @@ def test_links_lead_to_files(document):
 def test_the_table_of_options_is_that_of_the_schema():
     text = (ROOT / "docs" / "options.md").read_text()
     assert text.endswith(f"\n\n{markdown(options().values())}\n")
+
+
+def test_every_public_name_has_one_entry_in_the_api():
+    pages = (page.read_text() for page in (ROOT / "docs" / "api").glob("*.md"))
+    entries = re.findall(r"^::: jaxseg\.(\w+)$", "\n".join(pages), re.M)
+    assert sorted(entries) == sorted(set(jaxseg.__all__) - {"__version__"})
+
+
+def test_every_page_is_in_the_navigation_of_the_site():
+    navigation = (ROOT / "mkdocs.yml").read_text()
+    named = re.findall(r"^ +- (?:.+: )?(\S+\.md)$", navigation, re.M)
+    assert sorted(named) == sorted(str(p.relative_to(ROOT / "docs")) for p in PAGES)

@@ -141,7 +141,7 @@ def find_candidates(listing: Listing) -> list[Candidate]:
                 folders = _folders(listing, (kind, place), (MASKS, other))
                 candidate = _between((place, other), *sides, folders)
                 named = any(other.count for other in found)
-                if kind or not named and (candidate.count or not candidate.is_nested):
+                if kind or (not named and (candidate.count or not candidate.is_nested)):
                     found.append(candidate)
     if any(file.kind == MASKS for file in listing.files) or listing.truncated:
         return found

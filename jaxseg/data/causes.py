@@ -7,6 +7,7 @@ is changed because of it.
 
 from __future__ import annotations
 
+import itertools
 from typing import NamedTuple
 
 import cv2
@@ -71,7 +72,7 @@ def likely_cause(survey: Survey) -> Cause | None:
 
 def threshold_map(levels: list[int]) -> str:
     """Return the option that gives each level, and what is nearest to it, a class."""
-    between = [(low + high) // 2 for low, high in zip(levels, levels[1:], strict=False)]
+    between = [(low + high) // 2 for low, high in itertools.pairwise(levels)]
     firsts = [0, *(value + 1 for value in between)]
     lasts = [*between, 255]
     ranges = zip(firsts, lasts, range(len(levels)), strict=True)

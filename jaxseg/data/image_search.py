@@ -130,9 +130,7 @@ def _search(folder: Path, own: tuple[Path, ...], found: Found) -> None:
                 found.unknown[suffix] += 1
         elif hidden:
             found.hidden += 1
-        elif any(_real(path).is_relative_to(place) for place in own):
-            found.results += 1
-        elif is_result(path):
+        elif any(_real(path).is_relative_to(place) for place in own) or is_result(path):
             found.results += 1
         else:
             images.append(path)

@@ -97,7 +97,7 @@ class DenseCRF:
 def dense_crf(
     logits: jax.Array,
     image: jax.Array,
-    crf: DenseCRF = DenseCRF(),  # noqa: B008  frozen
+    crf: DenseCRF = DenseCRF(),
     *,
     appearance_weight: float | jax.Array | None = None,
     smoothness_weight: float | jax.Array | None = None,

@@ -133,6 +133,6 @@ def _rewind(path: Path, step: int) -> None:
     if not path.is_file():
         return
     kept = [
-        line for line, record in _lines(path) if 0 < step and record["step"] <= step
+        line for line, record in _lines(path) if step > 0 and record["step"] <= step
     ]
     replace_text(path, "".join(line + "\n" for line in kept))

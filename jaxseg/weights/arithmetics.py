@@ -64,7 +64,7 @@ def _efficientnet(
     elif _has(names, "_conv_stem.weight"):
         # Its segmenters are SMP's; classifiers of these names exist with both paddings.
         whole = _has(names, "segmentation_head.0.weight")
-        fits = arithmetic.padding == "same" and not whole or arithmetic.name == "smp"
+        fits = (arithmetic.padding == "same" and not whole) or arithmetic.name == "smp"
         possible = ("tensorflow",) if lite else ("smp",)
     elif _has(names, "encoder.conv_stem.weight"):
         fits, possible = arithmetic.padding == "symmetric", ("timm",)
