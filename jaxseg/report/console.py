@@ -232,14 +232,18 @@ def _show(bar: progress.Progress) -> Console | None:
 
 
 def _hide(bar: progress.Progress, outer: Console | None) -> None:
+    """Leave the last state of a bar on the screen."""
     global _live
+    bar.refresh()  # in a notebook, stop() would not
     bar.stop()
     _live = outer
 
 
 class _Console(Console):
+    """A console that leaves a closed pipe to the caller."""
+
     def on_broken_pipe(self) -> None:
-        """Leave it to the caller, which would else be ended here."""
+        """Raise the BrokenPipeError itself, where rich would end the process."""
         raise
 
 
