@@ -37,7 +37,7 @@ from benchmarks.side_by_side import Prepared
 from jaxseg.config import Config, DataConfig
 from jaxseg.data.catalog import open_dataset
 from jaxseg.experiment import load_config
-from jaxseg.report.console import say, table
+from jaxseg.report.console import print_line, table
 
 CONTENDERS = {
     "loader 0": "benchmarks.input_pipeline:loader",
@@ -218,7 +218,7 @@ def race_streams(options: argparse.Namespace) -> None:
     )
     for name, contestant in contestants.items():
         if contestant.seconds:
-            say(f"{name}: {images / contestant.median:.0f} images/s")
+            print_line(f"{name}: {images / contestant.median:.0f} images/s")
 
 
 def wait(options: argparse.Namespace) -> None:
@@ -262,7 +262,9 @@ def wait(options: argparse.Namespace) -> None:
         waits.append(waited / total)
         free.append(block(options.steps, fed=False)[0] / options.steps)
     with_data, without = (1e3 * statistics.median(values) for values in (fed, free))
-    say(f"\n{config.name}, batch {config.train.batch_size}: milliseconds of a step")
+    print_line(
+        f"\n{config.name}, batch {config.train.batch_size}: milliseconds of a step"
+    )
     table(
         [
             (

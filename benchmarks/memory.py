@@ -24,7 +24,7 @@ from typing import Any
 from benchmarks import model_cases, side_by_side
 from benchmarks.model_cases import Case
 from benchmarks.side_by_side import Prepared
-from jaxseg.report.console import say, table
+from jaxseg.report.console import print_line, table
 
 ENTRIES = {
     "torch eager": "benchmarks.memory:torch_memory",
@@ -134,7 +134,7 @@ def peers(options: argparse.Namespace) -> None:
                     raise SystemExit(f"{name}: {contestant.failure[-2000:]}")
                 found[name][classes] = contestant.facts
         ours = found["jaxseg"]
-        say("\n" + model_cases.title("Memory of a training step, GiB", case))
+        print_line("\n" + model_cases.title("Memory of a training step, GiB", case))
         table(
             [
                 (

@@ -31,7 +31,7 @@ from typing import Any
 from benchmarks.document import ROOT, markdown, put
 from benchmarks.model_cases import MODELS, Case
 from benchmarks.side_by_side import add_out, write
-from jaxseg.report.console import say, table
+from jaxseg.report.console import print_line, table
 
 FEW = 21
 SMALL = 2**16
@@ -114,7 +114,7 @@ def rows(model: str, options: argparse.Namespace) -> Iterator[dict[str, Any]]:
         )
         row = dict(zip(NAMES, shape, strict=True))
         row |= json.loads(done.stdout.splitlines()[-1])
-        say(f"{model}: {row}")
+        print_line(f"{model}: {row}")
         yield row
 
 
@@ -162,7 +162,7 @@ def main() -> None:
             )
         units = ("seconds", "GiB a device", "exchanged, MiB", "small", "parameters")
         header = (*NAMES, *units)
-        say(f"\nA training step of {model}, float32")
+        print_line(f"\nA training step of {model}, float32")
         table(lines, header)
         if options.write:
             marked = ["", *markdown(header, lines), ""]

@@ -36,7 +36,7 @@ import numpy as np
 import psutil
 
 from benchmarks.document import ROOT
-from jaxseg.report.console import say, table
+from jaxseg.report.console import print_line, table
 
 
 @dataclass(frozen=True)
@@ -317,12 +317,12 @@ def show(
         for check, value in contestant.differences.items():
             row[check] = f"{value:.0e}"
         rows.append(row)
-    say(f"\n{title}, {len(mine.seconds)} rounds")
+    print_line(f"\n{title}, {len(mine.seconds)} rounds")
     header = list(dict.fromkeys(column for row in rows for column in row))
     table([[row.get(column) for column in header] for row in rows], header)
     for name, contestant in contestants.items():
         if contestant.failure:
-            say(f"{name}: not timed. {contestant.failure[-2000:]}")
+            print_line(f"{name}: not timed. {contestant.failure[-2000:]}")
     if out:
         write(
             out,

@@ -34,7 +34,7 @@ from jaxseg.evaluation.inference import create_scores
 from jaxseg.heads import HEADS
 from jaxseg.models import create_model
 from jaxseg.parallel.mesh import create_mesh, device_put, shard_batch
-from jaxseg.report.console import note
+from jaxseg.report.console import log
 from jaxseg.segmenter import Segmenter
 from jaxseg.training.losses import LOSSES
 from jaxseg.training.optimizer import SCHEDULES, create_optimizer
@@ -122,7 +122,7 @@ def train(model: Segmenter, dataset: Dataset) -> Any:
     for _, batch in zip(range(STEPS), stream, strict=False):
         state, metrics = step(state, shard_batch(batch, mesh))
         loss = float(metrics["loss"])
-    note(f"loss {loss:.3f}")
+    log(f"loss {loss:.3f}")
     return state.variables
 
 
@@ -189,7 +189,7 @@ def measure(
                 right = (mask == labels)[labels != IGNORE].mean()
                 known[rule] = round(100 * float(right), 2)
             found[name].append(known[rule])
-        note(f"{size}: {[row[-1] for row in found.values()]}")
+        log(f"{size}: {[row[-1] for row in found.values()]}")
     return found
 
 
@@ -236,7 +236,7 @@ def main() -> None:
     for head in options.heads:
         path = options.figures / f"{head}.json"
         if not path.exists() and options.root:
-            note(head)
+            log(head)
             dataset = open_dataset(DataConfig(name="camvid", root=options.root))
             model = build(head, dataset.labels.num_classes)
             variables = train(model, dataset)

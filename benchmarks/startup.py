@@ -24,7 +24,7 @@ from pathlib import Path
 
 from benchmarks.document import ROOT
 from benchmarks.side_by_side import add_out, write
-from jaxseg.report.console import say, table
+from jaxseg.report.console import print_line, table
 
 COMMAND = [
     *("main.py", "--config", "experiments/camvid_deeplab.py"),
@@ -86,7 +86,7 @@ def main() -> None:
                         options.patience,
                     )
                 )
-    say("Seconds from the command to the first training step")
+    print_line("Seconds from the command to the first training step")
     table(
         [
             (name, statistics.median(figures), min(figures), max(figures))

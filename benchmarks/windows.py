@@ -25,7 +25,7 @@ import cv2
 import numpy as np
 
 from benchmarks.document import ROOT, markdown, put
-from jaxseg.report.console import note, say
+from jaxseg.report.console import log, print_line
 
 GIB = 2**30
 
@@ -80,7 +80,7 @@ def rows(
                 out = Path(folder) / "out"
                 memory, seconds = predict(run, image, out, window, limit)
                 row = (f"{side}x{side}", str(window or "whole"), memory, seconds)
-                note(" ".join(row))
+                log(" ".join(row))
                 found.append(row)
     return found
 
@@ -97,7 +97,7 @@ def main() -> None:
     run = options.run.resolve()
     found = rows(run, options.sides, options.windows, options.limit)
     table = markdown(("picture", "window", "GiB at most", "seconds"), found)
-    say("\n".join(table))
+    print_line("\n".join(table))
     if options.write:
         put(options.write, "windows", ["", *table, ""])
 

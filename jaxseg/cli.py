@@ -20,7 +20,7 @@ from jaxseg.config import Config, DataConfig
 from jaxseg.errors import UserError, choose
 from jaxseg.experiment import load_config
 from jaxseg.paths import cache_folder
-from jaxseg.report.console import fail, say
+from jaxseg.report.console import print_error, print_line
 from jaxseg.version import __version__
 
 USAGE = """\
@@ -75,10 +75,10 @@ def main(argv: Sequence[str] | None = None) -> int:
     except UserError as error:
         if debug:
             raise
-        fail(str(error))
+        print_error(str(error))
         return 2
     except KeyboardInterrupt:
-        fail("interrupted")
+        print_error("interrupted")
         return STOPPED
     except BrokenPipeError:  # `... | head`
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
@@ -87,7 +87,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         if debug or error.errno not in DISK:
             raise
         place = error.filename or "the disk"
-        fail(
+        print_error(
             f"{place}: {error.strerror}; earlier checkpoints are intact: mend that or"
             " choose another --workdir, then run the same command again"
         )
@@ -100,10 +100,10 @@ LIGHT = ("-h", "--help", "--version", "models", "datasets", "compare", "inspect"
 
 def _dispatch(words: list[str]) -> int:
     if not words or words[0] in ("-h", "--help"):
-        say(USAGE)
+        print_line(USAGE)
         return 0
     if words[0] == "--version":
-        say(__version__)
+        print_line(__version__)
         return 0
     name, words = ("train", words) if words[0][:1] == "-" else (words[0], words[1:])
     place = choose("command", name, COMMANDS)
@@ -118,7 +118,7 @@ def _dispatch(words: list[str]) -> int:
         if overrides:
             parser.usage = f"{prog} --config FILE [OPTION ...] [--NAME VALUE ...]"
             add_options(parser, _config_of(words))
-        say(parser.format_help())
+        print_line(parser.format_help())
         return 0
     if overrides:
         options, options.overrides = parser.parse_known_args(words)

@@ -15,7 +15,7 @@ from PIL import Image
 import jaxseg
 from jaxseg import cli
 from jaxseg.backbones import BACKBONES
-from jaxseg.commands.figures import print_figures
+from jaxseg.commands.metrics_table import print_metrics
 from jaxseg.heads import HEADS
 from jaxseg.report.events import MetricLog
 
@@ -168,7 +168,7 @@ def test_a_mean_over_one_class_is_said_to_be_one(other, capsys):
     names = ("miou", "mean_dice", "frequency_weighted_iou", "pixel_accuracy")
     results = dict.fromkeys(names, 1.0)
     results |= {"per_class_iou": shares, "per_class_dice": shares}
-    print_figures(results | {"images": 2, "split": "val", "step": 4})
+    print_metrics(results | {"images": 2, "split": "val", "step": 4})
     said = (
         "warning: only class ground occurs in the labels and predictions of split val"
     )

@@ -19,7 +19,7 @@ from jaxseg.data.identity import Identity
 from jaxseg.errors import UserError
 from jaxseg.locks import locked
 from jaxseg.paths import unwritable_folder
-from jaxseg.report.console import note
+from jaxseg.report.console import log
 from jaxseg.run import CONFIG, LABELS, Run, read_labels
 from jaxseg.schema import flatten, from_file
 
@@ -118,7 +118,7 @@ def _require_same(run: Run, dataset: Dataset) -> None:
             " the folder to begin anew"
         )
     if before is None:
-        note(
+        log(
             f"{run.workdir} does not say which data it was begun with; from now on it"
             f" is that of {run.config.data.root or run.config.data.name}"
         )

@@ -7,7 +7,7 @@ from pathlib import Path
 
 from jaxseg.errors import UserError
 from jaxseg.report.comparison import write_comparison
-from jaxseg.report.console import say
+from jaxseg.report.console import print_line
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -20,7 +20,7 @@ def run(options: argparse.Namespace) -> int:
     """Write the page, and say where it lies."""
     try:
         options.out.parent.mkdir(parents=True, exist_ok=True)
-        say(f"{write_comparison(options.runs, options.out)}")
+        print_line(f"{write_comparison(options.runs, options.out)}")
     except OSError as error:
         raise UserError(f"{options.out}: cannot write it ({error.strerror})") from error
     return 0

@@ -14,7 +14,6 @@ import jax
 from jaxseg import memory
 from jaxseg.build import build_scores, size_multiple
 from jaxseg.command_line import add_short_options, short_values
-from jaxseg.commands.figures import print_figures
 from jaxseg.commands.inference_options import (
     NAMES,
     add_import_option,
@@ -22,6 +21,7 @@ from jaxseg.commands.inference_options import (
     less_memory,
     run_import,
 )
+from jaxseg.commands.metrics_table import print_metrics
 from jaxseg.config import DataConfig
 from jaxseg.data.catalog import Dataset, open_dataset
 from jaxseg.data.class_tables import says_classes
@@ -31,7 +31,7 @@ from jaxseg.evaluation.evaluate import create_evaluation_step, evaluate
 from jaxseg.parallel.devices import left, require_devices
 from jaxseg.parallel.mesh import create_mesh, replicated
 from jaxseg.paths import no_folder, require_run, unwritable_file, user_path, write_file
-from jaxseg.report.console import Progress, note
+from jaxseg.report.console import Progress, log
 from jaxseg.run import CONFIG, Run
 from jaxseg.schema import from_file
 
@@ -59,7 +59,7 @@ def run(options: argparse.Namespace) -> int:
         results = evaluate_run(
             options.run, split=options.split, root=options.root, **given
         )
-    print_figures(results)
+    print_metrics(results)
     if options.out:
         write_file(options.out, json.dumps(results, indent=2) + "\n")
     return 0
@@ -93,7 +93,7 @@ def evaluate_run(
     samples = dataset.samples(split)
     before = run.data()
     if before and (difference := before.difference(dataset, [split])):
-        note(f"these figures are of other data than those of {workdir}: {difference}")
+        log(f"these figures are of other data than those of {workdir}: {difference}")
     # The run's, as far as the devices here allow.
     mesh = create_mesh(spatial=math.gcd(run.config.mesh.spatial, jax.device_count()))
     model, variables, step = run.best_variables(replicated(mesh))
@@ -116,7 +116,7 @@ def evaluate_run(
         "name": run.config.name,
         "step": step,
         "split": split,
-        **evaluation.figures(run.labels.names),
+        **evaluation.summary(run.labels.names),
         "evaluation": dataclasses.asdict(options),
     }
 
@@ -129,7 +129,7 @@ def _dataset_of(run: Run, root: str | None) -> Dataset:
     with run.naming_remedy():
         dataset = _open(data, run.labels)
     for text in dataset.notes:
-        note(text)
+        log(text)
     if dataset.labels.names != run.labels.names:
         raise UserError(
             f"{run.workdir} was trained on classes {', '.join(run.labels.names)};"

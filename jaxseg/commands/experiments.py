@@ -9,7 +9,7 @@ from pathlib import Path
 
 from jaxseg.errors import UserError
 from jaxseg.paths import experiments_folder
-from jaxseg.report.console import say, table
+from jaxseg.report.console import print_line, table
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -22,10 +22,12 @@ def run(options: argparse.Namespace) -> int:
     paths = sorted(experiments_folder().glob("*.py"))
     if options.copy:
         copy(paths, options.copy)
-        say(f"{len(paths)} experiments in {options.copy}")
+        print_line(f"{len(paths)} experiments in {options.copy}")
         return 0
     table([(path.stem, _title(path)) for path in paths], ("experiment", ""))
-    say("\nRun one by its name (--config NAME), or copy all (experiments --copy DIR).")
+    print_line(
+        "\nRun one by its name (--config NAME), or copy all (experiments --copy DIR)."
+    )
     return 0
 
 

@@ -10,7 +10,7 @@ from jaxseg.build import build_model
 from jaxseg.errors import UserError
 from jaxseg.experiment import load_config
 from jaxseg.parallel.devices import require_devices
-from jaxseg.report.console import say
+from jaxseg.report.console import print_line
 
 OVERRIDES = True
 """Words that are no options of this command change the config."""
@@ -37,10 +37,10 @@ def run(options: argparse.Namespace) -> int:
     if len(size) != len(sides) or min(size) < 1:
         raise UserError(f"--size takes {len(sides)} positive numbers, not {size}")
     rows = layer_table(model, size, channels=channels)
-    say(format_layer_table(rows, options.depth))
+    print_line(format_layer_table(rows, options.depth))
     if not images:
         return 0
     field = theoretical(model.backbone, image_level=False)
     seen = "the whole image" if field.clipped else f"{field.size} pixels"
-    say(f"\nThe deepest features see {seen} (theoretical receptive field).")
+    print_line(f"\nThe deepest features see {seen} (theoretical receptive field).")
     return 0

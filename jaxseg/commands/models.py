@@ -8,7 +8,7 @@ from jaxseg.backbones import BACKBONES
 from jaxseg.heads import HEADS
 from jaxseg.models import create_model
 from jaxseg.parallel.devices import require_devices
-from jaxseg.report.console import say, table
+from jaxseg.report.console import print_line, table
 from jaxseg.segmenter import count_parameters
 
 
@@ -19,7 +19,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def run(options: argparse.Namespace) -> int:
     """Print two tables."""
     require_devices()
-    say(
+    print_line(
         "Backbones (--model.backbone), million parameters as a 1000-class classifier,"
         " arithmetics (--model.arithmetic), the usual one first"
     )
@@ -35,7 +35,7 @@ def run(options: argparse.Namespace) -> int:
         ],
         ("backbone", "M", "arithmetics", "paper"),
     )
-    say(
+    print_line(
         "\nHeads (--model.head), million parameters with 21 classes on resnet50, or on"
         " the backbone of their own"
     )

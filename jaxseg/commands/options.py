@@ -7,7 +7,7 @@ import json
 from collections.abc import Iterable
 
 from jaxseg.command_line import default_of, type_of
-from jaxseg.report.console import say, table
+from jaxseg.report.console import print_line, table
 from jaxseg.schema import Option, json_schema, options
 
 
@@ -25,9 +25,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def run(given: argparse.Namespace) -> int:
     """Print them."""
     if given.format == "json-schema":
-        say(json.dumps(json_schema(), indent=2))
+        print_line(json.dumps(json_schema(), indent=2))
     elif given.format == "markdown":
-        say(markdown(options().values()))
+        print_line(markdown(options().values()))
     else:
         rows = [_row(option) for option in options().values()]
         table(rows, ("option", "type", "default", ""))

@@ -26,7 +26,7 @@ from jaxseg.errors import UserError, choose
 from jaxseg.parallel.devices import left, require_devices
 from jaxseg.paths import require_run
 from jaxseg.predictor import Predictor
-from jaxseg.report.console import Progress, note, say
+from jaxseg.report.console import Progress, log, print_line
 from jaxseg.report.image_files import file_names, save_mask, save_picture, save_values
 from jaxseg.report.pictures import overlay
 from jaxseg.run import CONFIG, Run
@@ -70,7 +70,7 @@ def run(options: argparse.Namespace) -> int:
             options.run, found, options.out, values=options.values, **given
         )
     out = options.out
-    say(f"{count} masks in {out / 'masks'}, {out / 'overlays'}")
+    print_line(f"{count} masks in {out / 'masks'}, {out / 'overlays'}")
     return 0
 
 
@@ -112,7 +112,7 @@ def predict_files(
     names = _names(paths)
     _check_free(out, names)
     if found.left_out():
-        note(found.left_out())
+        log(found.left_out())
     options = changed_options(run.config, inference)
     sizes = [image_size(path) for path in paths]
     model, variables, _ = run.best_variables()

@@ -19,7 +19,7 @@ from jaxseg.parallel.distributed import broadcast_from_primary
 from jaxseg.parallel.mesh import gather
 from jaxseg.paths import replace_text, user_path
 from jaxseg.predictor import Predictor
-from jaxseg.report.console import note
+from jaxseg.report.console import log
 from jaxseg.report.image_files import file_names, save_picture
 from jaxseg.report.page import write_report
 from jaxseg.report.sheets import Sheet, comparison
@@ -53,7 +53,7 @@ def finish(trainer: Trainer, run: Run, checkpoints: Checkpoints) -> dict[str, An
         **describe_run(config),
         "step": step,
         "split": config.data.eval_split,
-        **evaluation.figures(trainer.data.dataset.labels.names),
+        **evaluation.summary(trainer.data.dataset.labels.names),
         "trained_steps": trainer.step,
         "parameters": count_parameters(trainer.model),
         "parameters_sha256": fingerprint(gather(state.params, trainer.mesh)),
@@ -68,7 +68,7 @@ def finish(trainer: Trainer, run: Run, checkpoints: Checkpoints) -> dict[str, An
 
     page = broadcast_from_primary(write)
     miou = "-" if results["miou"] is None else f"{results['miou']:.4f}"
-    note(f"best: step {step}, mean IoU {miou}; report in {page}")
+    log(f"best: step {step}, mean IoU {miou}; report in {page}")
     return results
 
 

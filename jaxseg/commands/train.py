@@ -15,7 +15,7 @@ from jax.sharding import Mesh
 from jaxseg import memory
 from jaxseg.build import check, check_images
 from jaxseg.commands.claim import claimed, describe, require_writable
-from jaxseg.commands.figures import print_figures
+from jaxseg.commands.metrics_table import print_metrics
 from jaxseg.commands.results import describe_devices, finish
 from jaxseg.config import Config
 from jaxseg.errors import UserError, nearest
@@ -24,7 +24,7 @@ from jaxseg.initial_weights import require_weights
 from jaxseg.nn.lowering import compiling_for, missing_kernels
 from jaxseg.parallel import devices, distributed
 from jaxseg.parallel.distributed import broadcast_from_primary
-from jaxseg.report.console import fail, mute, note, warn
+from jaxseg.report.console import log, print_error, silence, warn
 from jaxseg.run import Run
 from jaxseg.schema import validated
 from jaxseg.segmenter import count_parameters
@@ -78,12 +78,12 @@ def _train_here(config: Config, workdir: str | None) -> int:
     try:
         result = train(config, workdir)
     except Interrupted as stopped:
-        note(f"{stopped}; run the same command again to go on")
+        log(f"{stopped}; run the same command again to go on")
         return STOPPED
     except KeyboardInterrupt:
-        fail("interrupted; run the same command again to go on")
+        print_error("interrupted; run the same command again to go on")
         return STOPPED
-    print_figures(result.results)
+    print_metrics(result.results)
     return 0
 
 
@@ -91,15 +91,15 @@ def _train_together(config: Config, options: argparse.Namespace) -> int:
     """Train as one of several processes; a failure here must not leave them waiting."""
     distributed.start(options.coordinator, options.processes, options.process)
     if not distributed.is_primary():
-        mute()
+        silence()
     try:
         return _train_here(config, options.workdir)
     except UserError as error:
-        fail(str(error))
+        print_error(str(error))
         code = 2
     except RuntimeError as error:  # of a collective operation, or of the coordinator
         lines = str(error).splitlines() or [type(error).__name__]
-        fail(
+        print_error(
             f"another process of this run has ended or is out of reach ({lines[0]});"
             " start all of them with the same commands again to go on"
         )
@@ -178,7 +178,7 @@ def _train(
         broadcast_from_primary(lambda: describe(run, dataset))  # all checks passed
         checkpoints.begin()
         if trainer.step:
-            note(f"{workdir}: going on at step {trainer.step} of {config.train.steps}")
+            log(f"{workdir}: going on at step {trainer.step} of {config.train.steps}")
         trainer.fit(checkpoints)
         return Result(workdir, finish(trainer, run, checkpoints))
 
@@ -186,7 +186,7 @@ def _train(
 def _describe(trainer: Trainer) -> None:
     """Say what is trained, on what."""
     config, data = trainer.config, trainer.data
-    note(
+    log(
         f"{len(data.training)} training and {len(data.evaluation)}"
         f" {config.data.eval_split} images, {data.num_classes} classes;"
         f" {config.model.head} on {config.model.backbone},"
@@ -195,7 +195,7 @@ def _describe(trainer: Trainer) -> None:
     )
     with compiling_for(trainer.mesh):
         if reason := missing_kernels():
-            note(f"convolutions are XLA's, half as fast as could be: {reason}")
+            log(f"convolutions are XLA's, half as fast as could be: {reason}")
 
 
 def _resume(trainer: Trainer, checkpoints: Checkpoints, workdir: Path) -> None:

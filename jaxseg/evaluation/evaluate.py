@@ -1,4 +1,4 @@
-"""A split's exact confusion matrix, and the figures that go into `results.json`."""
+"""A split's exact confusion matrix, and the metrics that go into `results.json`."""
 
 from __future__ import annotations
 
@@ -68,8 +68,8 @@ class Evaluation:
         """
         return compute_metrics(self.confusion)
 
-    def figures(self, names: Sequence[str]) -> dict[str, Any]:
-        """Return the figures as JSON-able values; undefined ones are None.
+    def summary(self, names: Sequence[str]) -> dict[str, Any]:
+        """Return all metrics as values for JSON; undefined ones are None.
 
         Args:
           names: of the classes.

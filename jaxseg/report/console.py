@@ -8,17 +8,20 @@ numbers mean is decided elsewhere.
 
 from __future__ import annotations
 
-import importlib.util
 import math
 import os
 import sys
 import time
 from collections import deque
 from collections.abc import Callable, Mapping, Sequence
+from importlib.util import find_spec
 from typing import Any
 
-from tqdm import tqdm
-from tqdm.utils import disp_len
+from rich import progress
+from rich.console import Console
+from rich.rule import Rule
+from rich.table import Table
+from rich.text import Text
 
 PLAIN_INTERVAL = 15.0
 """Seconds between the lines of a `Progress` that is not on a terminal."""
@@ -26,65 +29,69 @@ PLAIN_INTERVAL = 15.0
 LONGEST = 2000
 """Characters of a warning or an error; of a longer one the middle is left out."""
 
-_RED, _YELLOW = "31", "33"
+UNWRAPPED = 1_000_000
+"""Columns of what is no terminal: no table is so wide."""
+
+_silent = False
+
+_live: Console | None = None
+"""What a live bar is drawn by: lines that it prints stand above the bar."""
 
 
-_muted = False
+def silence() -> None:
+    """Print nothing from now on but warnings and errors: another process prints."""
+    global _silent
+    _silent = True
 
 
-def mute() -> None:
-    """Say nothing from now on but warnings and errors: another process speaks."""
-    global _muted
-    _muted = True
-
-
-def say(text: str) -> None:
+def print_line(text: str) -> None:
     """Print a result to standard output."""
-    if not _muted:
-        _write(text, sys.stdout)
+    if not _silent:
+        _write(Text(text), sys.stdout)
 
 
-def note(text: str) -> None:
+def log(text: str) -> None:
     """Print what is going on to standard error, above a live bar if there is one."""
-    if not _muted:
-        _write(text, sys.stderr)
+    if not _silent:
+        _write(Text(text), sys.stderr)
 
 
 def warn(text: str) -> None:
     """Print `warning: text` to standard error, as one line."""
-    _write(_labelled("warning:", text, _YELLOW), sys.stderr)
+    _write(_labelled("warning:", text, "yellow"), sys.stderr)
 
 
-def fail(text: str) -> None:
+def print_error(text: str) -> None:
     """Print `error: text` to standard error, as one line; the caller ends it all."""
-    _write(_labelled("error:", text, _RED), sys.stderr)
+    _write(_labelled("error:", text, "red"), sys.stderr)
 
 
 def table(rows: Sequence[Sequence[Any]], header: Sequence[str] = ()) -> None:
     """Print an aligned table to standard output.
 
-    Columns of numbers are aligned right, others left; None is shown as `-`.
+    Columns of numbers are aligned right, others left; None is shown as `-`.  Cells are
+    wrapped on a terminal that is too narrow for them, and nowhere else.
 
     Args:
       rows: cells of each row: text, numbers or None. Rows may be of unequal length.
       header: column titles; empty for none.
     """
-    lines = [[str(cell) for cell in header]] if header else []
-    lines += [[_cell(cell) for cell in row] for row in rows]
-    columns = max((len(line) for line in lines), default=0)
-    lines = [line + [""] * (columns - len(line)) for line in lines]
-    widths = [max(disp_len(line[i]) for line in lines) for i in range(columns)]
+    columns = max(map(len, [header, *rows]), default=0)
+    if not columns:
+        return
+    grid = Table.grid(padding=(0, 2))
+    for i in range(columns):
+        right = _is_numeric([row[i] for row in rows if i < len(row)])
+        grid.add_column(justify="right" if right else "left", overflow="fold")
     if header:
-        lines.insert(1, ["-" * width for width in widths])
-    right = [
-        _is_numeric([row[i] for row in rows if i < len(row)]) for i in range(columns)
-    ]
-    for line in lines:
-        cells = []
-        for cell, width, to_right in zip(line, widths, right, strict=True):
-            space = " " * (width - disp_len(cell))
-            cells.append(space + cell if to_right else cell + space)
-        say("  ".join(cells).rstrip())
+        grid.add_row(*map(Text, header))
+        grid.add_row(*[Rule(characters="-", style="none")] * columns)
+    for row in rows:
+        grid.add_row(*[Text(_cell(cell)) for cell in row])
+    console = _console(sys.stdout)
+    with console.capture() as printed:
+        console.print(grid)
+    print_line("\n".join(line.rstrip() for line in printed.get().split("\n")[:-1]))
 
 
 class Progress:
@@ -122,7 +129,12 @@ class Progress:
         # Recent (time, step); the rate over them forgives a slow stretch long ago.
         self._marks: deque[tuple[float, int]] = deque([(clock(), start)], maxlen=50)
         self._warm = False
-        self._bar = _bar(total, start, name)
+        self._bar = _bar()
+        if self._bar is not None:
+            self._task = self._bar.add_task(
+                f"{name} {start}/{total}", total=total, completed=start
+            )
+            self._outer = _show(self._bar)
 
     def __enter__(self) -> Progress:
         return self
@@ -137,16 +149,16 @@ class Progress:
           step: steps done in all, not since the last call.
           values: the latest metrics; `loss` is shown if there.
         """
-        advance, self._step = step - self._step, step
+        self._step = step
         self._marks.append((self._clock(), step))
         if not self._warm and len(self._marks) == 3:
             self._marks.popleft()  # the first step compiled: it says nothing of speed
             self._warm = True
+        text = self._describe(values)
         if self._bar is not None:
-            self._bar.set_description_str(self._describe(values), refresh=False)
-            self._bar.update(advance)
+            self._bar.update(self._task, completed=step, description=text)
             return
-        self._text = self._describe(values)
+        self._text = text
         if step >= self._total or self._clock() - self._printed_at >= PLAIN_INTERVAL:
             self._print()
 
@@ -154,23 +166,22 @@ class Progress:
         """Show that so many more steps are done."""
         self.update(self._step + steps)
 
-    def note(self, text: str) -> None:
+    def log(self, text: str) -> None:
         """Print a line above the bar, and measure the speed anew from here."""
-        note(text)
+        log(text)
         self._marks.clear()
         self._marks.append((self._clock(), self._step))
 
     def close(self) -> None:
         """Leave the last state on the screen and the cursor on a line of its own."""
         if self._bar is not None:
-            self._bar.refresh()
-            self._bar.close()
+            _hide(self._bar, self._outer)
             self._bar = None
         elif self._text:
             self._print()
 
     def _print(self) -> None:
-        note(self._text)
+        log(self._text)
         self._printed_at, self._text = self._clock(), ""
 
     def _describe(self, values: Mapping[str, Any] | None) -> str:
@@ -178,7 +189,7 @@ class Progress:
         (began, first), (now, last) = self._marks[0], self._marks[-1]
         if last > first and now > began:
             rate = (last - first) / (now - began)
-            left = tqdm.format_interval(max(self._total - self._step, 0) / rate)
+            left = _interval(max(self._total - self._step, 0) / rate)
             images = rate * self._images
             digits = ".0f" if images >= 100 else ".3g"
             unit = "windows" if self._name == "window" else "images"
@@ -188,64 +199,108 @@ class Progress:
         return ", ".join(parts)
 
 
-def _bar(total: int, start: int, name: str) -> tqdm | None:
+def _bar() -> progress.Progress | None:
     """Return a live bar, or None where only lines can be shown."""
-    kind = tqdm
-    if _muted:
+    if _silent:
         return None
-    if _in_notebook():
-        if importlib.util.find_spec("ipywidgets") is not None:
-            from tqdm.notebook import tqdm as kind
-    elif not _is_terminal(sys.stderr) or _columns(sys.stderr) == 0:
-        return None
-    return kind(
-        total=total,
-        initial=start,
-        desc=f"{name} {start}/{total}",
-        file=sys.stderr,
-        dynamic_ncols=True,
-        miniters=1,
-        bar_format="{percentage:3.0f}% |{bar}| {desc}",
+    console = _live or _console(sys.stderr)
+    if not console.is_terminal:
+        notebook = Console(file=sys.stderr)
+        if not notebook.is_jupyter or find_spec("ipywidgets") is None:
+            return None
+        console = notebook
+    return progress.Progress(
+        progress.TextColumn("{task.percentage:3.0f}%", markup=False),
+        progress.BarColumn(bar_width=None),
+        progress.TextColumn("{task.description}", markup=False),
+        console=console,
+        expand=True,
+        redirect_stdout=False,  # it would send results to standard error
+        redirect_stderr=False,
     )
 
 
-def _in_notebook() -> bool:
-    """Tell whether a Jupyter kernel runs this; there a bar works without a terminal."""
-    ipython = sys.modules.get("IPython")  # not imported: then it is no notebook
-    shell = ipython.get_ipython() if ipython else None
-    return shell is not None and "IPKernelApp" in shell.config
+def _show(bar: progress.Progress) -> Console | None:
+    """Start a bar; return the console of the bar that it lies within, if any."""
+    global _live
+    outer = _live
+    bar.start()
+    if bar.console.is_terminal:
+        bar.console.show_cursor(True)  # a process that is killed leaves it as it is
+        _live = bar.console
+    return outer
+
+
+def _hide(bar: progress.Progress, outer: Console | None) -> None:
+    """Leave the last state of a bar on the screen."""
+    global _live
+    bar.refresh()  # in a notebook, stop() would not
+    bar.stop()
+    _live = outer
+
+
+class _Console(Console):
+    """A console that leaves a closed pipe to the caller."""
+
+    def on_broken_pipe(self) -> None:
+        """Raise the BrokenPipeError itself, where rich would end the process."""
+        raise
+
+
+def _console(stream: Any) -> Console:
+    """Return what writes to a stream, by what the stream and the environment are now.
+
+    What is no terminal gets neither colour nor lines cut to a width.
+    """
+    terminal = _is_terminal(stream)
+    return _Console(
+        file=stream,
+        force_terminal=terminal,
+        force_jupyter=False,
+        width=None if terminal else UNWRAPPED,
+        markup=False,
+        highlight=False,
+        emoji=False,
+    )
 
 
 def _is_terminal(stream: Any) -> bool:
-    return stream.isatty() and os.environ.get("TERM") != "dumb"
+    """Tell whether a stream is a terminal of some width, which can move its cursor.
 
-
-def _columns(stream: Any) -> int | None:
-    """Return a terminal's width; 0 is common where a machine runs the program."""
+    A width of 0 is common where a machine runs the program.
+    """
+    if not stream.isatty() or os.environ.get("TERM") == "dumb":
+        return False
     try:
-        return os.get_terminal_size(stream.fileno()).columns
+        return os.get_terminal_size(stream.fileno()).columns > 0
     except (OSError, ValueError):
-        return None
+        return True
 
 
-def _write(text: str, stream: Any) -> None:
+def _write(text: Text, stream: Any) -> None:
     """Print a line without tearing a live bar, on either stream."""
-    tqdm.write(text, file=stream)
-    stream.flush()
+    live = _live if _is_terminal(stream) else None
+    (live or _console(stream)).print(text, soft_wrap=True)
 
 
-def _labelled(label: str, text: str, colour: str) -> str:
-    if _is_terminal(sys.stderr) and not os.environ.get("NO_COLOR"):
-        label = f"\033[{colour}m{label}\033[0m"
+def _labelled(label: str, text: str, colour: str) -> Text:
     text = " ".join(text.split())
     if len(text) > LONGEST:
         text = f"{text[: LONGEST // 2]} ... {text[5 - LONGEST // 2 :]}"
     # What a file or a name holds must not move the cursor or break the encoding.
-    return f"{label} {''.join(map(_visible, text))}"
+    return Text.assemble((label, colour), " ", "".join(map(_visible, text)))
 
 
 def _visible(letter: str) -> str:
     return letter if letter.isprintable() else ascii(letter)[1:-1]
+
+
+def _interval(seconds: float) -> str:
+    """Return a time as MM:SS or H:MM:SS."""
+    minutes, rest = divmod(int(seconds), 60)
+    if minutes < 60:
+        return f"{minutes:02}:{rest:02}"
+    return f"{minutes // 60}:{minutes % 60:02}:{rest:02}"
 
 
 def _cell(value: Any) -> str:

@@ -118,7 +118,7 @@ class ProgressBar(Callback):
     ) -> None:
         """Print what the evaluation measured, above the bar."""
         confusion = evaluation.confusion
-        self._progress.note(
+        self._progress.log(
             f"step {step}: {trainer.config.data.eval_split} mean IoU"
             f" {confusion.mean_iou:.4f}, pixel accuracy {confusion.pixel_accuracy:.4f}"
             f" ({evaluation.images} images in {evaluation.seconds:.1f} s)"

@@ -10,7 +10,7 @@ from jaxseg.config import DataConfig
 from jaxseg.data.catalog import Dataset, open_dataset
 from jaxseg.data.pipeline import Samples
 from jaxseg.parallel.distributed import broadcast_from_primary, is_primary
-from jaxseg.report.console import note, warn
+from jaxseg.report.console import log, warn
 
 
 @dataclass(frozen=True)
@@ -42,10 +42,10 @@ def open_training_data(config: DataConfig) -> TrainingData:
       UserError: the data is missing, wrong or unreadable; nothing was written but
         prepared data.
     """
-    note(f"data set {config.name}: preparing or opening")
+    log(f"data set {config.name}: preparing or opening")
     dataset = _open(config)
     for text in dataset.notes:
-        note(text)
+        log(text)
     remarks = dataset.check_classes(config)
     for remark in remarks if is_primary() else ():
         warn(remark)

@@ -27,7 +27,7 @@ from jaxseg.parallel.mesh import (
     replicated,
     shard_batch,
 )
-from jaxseg.report.console import note
+from jaxseg.report.console import log
 from jaxseg.segmenter import Segmenter, abstract_variables
 from jaxseg.trainer.callbacks import Callback
 from jaxseg.trainer.data import TrainingData, open_training_data
@@ -132,7 +132,7 @@ class Trainer:
         )
         if weights and config.model.weights:
             start = {"params": state.params, "batch_stats": state.batch_stats}
-            start = starting_variables(config, self.model, start, note)
+            start = starting_variables(config, self.model, start, log)
             state = with_variables(state, start)
         self.state = device_put(state, self.mesh, config.mesh.sharded_parameters)
 
@@ -323,7 +323,7 @@ def _check_batch(config: Config, mesh: Mesh) -> None:
     check_batch_size(batch_size, config.train.accumulate, mesh)
     if batch_size % count:
         full = -(-batch_size // count) * count
-        note(
+        log(
             f"train.batch_size {batch_size} over {count} devices: {full}"
             " would take no longer"
         )

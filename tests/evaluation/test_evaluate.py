@@ -127,7 +127,7 @@ def test_figures_are_json_and_undefined_ones_are_none():
     from jaxseg.evaluation.evaluate import Evaluation
 
     confusion = Confusion(np.array([[4, 0], [0, 0]]))
-    figures = Evaluation(confusion, 2, 0.5, 1).figures(("road", "car"))
+    figures = Evaluation(confusion, 2, 0.5, 1).summary(("road", "car"))
     assert figures["per_class_iou"] == {"road": 1.0, "car": None}
     assert figures["miou"] == 1.0
     assert figures["images_per_second"] == 4.0

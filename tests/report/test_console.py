@@ -2,7 +2,9 @@
 
 import io
 import os
+import re
 import sys
+from concurrent.futures import ThreadPoolExecutor, as_completed
 
 import pytest
 
@@ -31,9 +33,15 @@ def open_terminal(monkeypatch) -> Terminal:
     return stream
 
 
+def shown(terminal: Terminal) -> list[str]:
+    """Return what stands on the lines of a terminal at the end, uncoloured."""
+    text = re.sub(r"\033\[[?0-9;]*[a-zA-Z]", "", terminal.getvalue())
+    return [line.split("\r")[-1].rstrip() for line in text.split("\n")]
+
+
 def test_results_go_to_standard_output_and_the_rest_to_standard_error(capsys):
-    console.say("mean IoU 0.7")
-    console.note("resumed at step 4")
+    console.print_line("mean IoU 0.7")
+    console.log("resumed at step 4")
     console.warn("odd")
     out, err = capsys.readouterr()
     assert out == "mean IoU 0.7\n"
@@ -41,13 +49,13 @@ def test_results_go_to_standard_output_and_the_rest_to_standard_error(capsys):
 
 
 def test_an_error_is_one_line_without_colour_where_there_is_no_terminal(capsys):
-    console.fail("first\n  second")
+    console.print_error("first\n  second")
     assert capsys.readouterr().err == "error: first second\n"
 
 
 def test_an_error_is_red_on_a_terminal(monkeypatch):
     terminal = open_terminal(monkeypatch)
-    console.fail("broken")
+    console.print_error("broken")
     assert terminal.getvalue() == "\033[31merror:\033[0m broken\n"
 
 
@@ -55,7 +63,7 @@ def test_an_error_is_red_on_a_terminal(monkeypatch):
 def test_colour_can_be_refused(monkeypatch, name, value):
     terminal = open_terminal(monkeypatch)
     monkeypatch.setenv(name, value)
-    console.fail("broken")
+    console.print_error("broken")
     assert terminal.getvalue() == "error: broken\n"
 
 
@@ -74,6 +82,92 @@ def test_a_table_aligns_numbers_right_and_text_left(capsys):
 def test_a_table_counts_wide_characters_twice(capsys):
     console.table([("道路", "a"), ("road", "b")])
     assert capsys.readouterr().out == "道路  a\nroad  b\n"
+
+
+def test_a_table_is_not_wrapped_where_there_is_no_terminal(capsys, monkeypatch):
+    monkeypatch.setenv("COLUMNS", "40")
+    console.table([("name", "word " * 100)])
+    assert capsys.readouterr().out == f"name  {'word ' * 99}word\n"
+
+
+def test_a_table_is_wrapped_in_its_last_column_on_a_narrow_terminal(monkeypatch):
+    terminal = open_terminal(monkeypatch)
+    monkeypatch.setattr(sys, "stdout", terminal)
+    monkeypatch.setenv("COLUMNS", "20")
+    console.table([("name", "a sentence of some words")])
+    assert terminal.getvalue() == "name  a sentence of\n      some words\n"
+
+
+HOSTILE = "[red]no[/red] [/] :smile: /a/path 12 'x' " + "long " * 100 + "end"
+
+
+@pytest.mark.parametrize("printed", [console.print_line, console.log])
+def test_text_is_printed_as_it_is(printed, capsys):
+    printed(HOSTILE)
+    out, err = capsys.readouterr()
+    assert out + err == HOSTILE + "\n"
+
+
+def test_text_is_printed_as_it_is_on_a_terminal_too(monkeypatch):
+    terminal = open_terminal(monkeypatch)
+    console.log(HOSTILE)
+    console.warn(HOSTILE)
+    assert terminal.getvalue() == (f"{HOSTILE}\n\033[33mwarning:\033[0m {HOSTILE}\n")
+
+
+def test_a_cell_is_printed_as_it_is(capsys):
+    console.table([("[b]x[/b]", ":smile:")], header=("[red]", "[/]"))
+    assert capsys.readouterr().out.splitlines() == [
+        "[red]     [/]",
+        "--------  -------",
+        "[b]x[/b]  :smile:",
+    ]
+
+
+def test_a_reader_who_leaves_is_the_callers_matter(monkeypatch):
+    class Left(io.StringIO):
+        def write(self, _: str) -> int:
+            raise BrokenPipeError
+
+    monkeypatch.setattr(sys, "stdout", Left())
+    with pytest.raises(BrokenPipeError):
+        console.print_line("more")
+
+
+def test_lines_of_several_threads_stay_whole_above_the_bar(monkeypatch):
+    terminal = open_terminal(monkeypatch)
+    lines = [f"line {number} {'x' * 20}" for number in range(200)]
+    with console.Progress(200) as progress, ThreadPoolExecutor(8) as threads:
+        for done in as_completed([threads.submit(console.log, x) for x in lines]):
+            done.result()
+            progress.advance()
+    assert set(lines) < set(shown(terminal))
+
+
+def test_a_process_that_is_silenced_prints_warnings_and_errors_only(
+    monkeypatch, capsys
+):
+    monkeypatch.setattr(console, "_silent", False)  # and is put back at the end
+    console.silence()
+    console.print_line("result")
+    console.table([("a", 1)])
+    with console.Progress(2) as progress:
+        progress.update(2)
+        progress.log("remark")
+    console.warn("odd")
+    console.print_error("broken")
+    assert capsys.readouterr() == ("", "warning: odd\nerror: broken\n")
+
+
+def test_a_bar_within_a_bar_leaves_the_outer_one_live(monkeypatch):
+    terminal = open_terminal(monkeypatch)
+    with console.Progress(2, name="epoch") as outer:
+        with console.Progress(5, name="batch") as inner:
+            inner.update(5)
+        outer.log("between")
+        outer.update(2)
+    assert "between" in shown(terminal)
+    assert "epoch 2/2" in shown(terminal)[-2]
 
 
 def test_a_table_takes_rows_of_unequal_length_and_none(capsys):
@@ -148,19 +242,19 @@ def test_on_a_terminal_a_live_bar_shows_the_last_state_and_ends_its_line(monkeyp
         for step in range(1, 5):
             clock.now += 1
             progress.update(step, {"loss": 2.0})
-    last = terminal.getvalue().split("\r")[-1]
-    assert last.startswith("100% |")
-    assert last.rstrip(" ").endswith("step 4/4, 1 images/s, 00:00 left, loss 2\n")
+    last = shown(terminal)[-2:]
+    assert last[0].startswith("100% ")
+    assert last[0].endswith(" step 4/4, 1 images/s, 00:00 left, loss 2")
+    assert last[1] == ""
 
 
-def test_a_note_stands_on_a_line_of_its_own_above_the_bar(monkeypatch):
+def test_a_remark_stands_on_a_line_of_its_own_above_the_bar(monkeypatch):
     terminal = open_terminal(monkeypatch)
     with console.Progress(4) as progress:
         progress.update(1)
-        progress.note("val: mean IoU 0.5")
+        progress.log("val: mean IoU 0.5")
         progress.update(2)
-    shown = [line.split("\r")[-1] for line in terminal.getvalue().split("\n")]
-    assert "val: mean IoU 0.5" in shown
+    assert "val: mean IoU 0.5" in shown(terminal)
 
 
 def test_closing_twice_is_harmless(monkeypatch):

@@ -1,4 +1,4 @@
-"""The figures of an evaluation, on the terminal."""
+"""The metrics of an evaluation, on the terminal."""
 
 from __future__ import annotations
 
@@ -6,10 +6,10 @@ from collections.abc import Mapping
 from typing import Any
 
 from jaxseg.evaluation.metrics import METRICS
-from jaxseg.report.console import say, table, warn
+from jaxseg.report.console import print_line, table, warn
 
 
-def print_figures(results: Mapping[str, Any]) -> None:
+def print_metrics(results: Mapping[str, Any]) -> None:
     """Print IoU and Dice of every class, and a line on the whole.
 
     Args:
@@ -31,7 +31,7 @@ def print_figures(results: Mapping[str, Any]) -> None:
         )
     rows.append(("mean", _percent(results["miou"]), _percent(results["mean_dice"])))
     table(rows, ("class", "IoU %", "Dice %"))
-    say(
+    print_line(
         f"{results['images']} {results['split']} images, step {results['step']}:"
         f" {mean} {_percent(results['miou'])} %,"
         f" frequency-weighted {_percent(results['frequency_weighted_iou'])} %,"
@@ -40,7 +40,7 @@ def print_figures(results: Mapping[str, Any]) -> None:
     for name in METRICS:
         if METRICS.own(name):
             value = results[name]
-            say(f"{name}: {'-' if value is None else f'{value:.6g}'}")
+            print_line(f"{name}: {'-' if value is None else f'{value:.6g}'}")
 
 
 def _percent(share: float | None) -> str:
