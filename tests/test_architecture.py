@@ -55,6 +55,8 @@ ONLY_IN = {
     "tensorflow_datasets": ("data",),
     "tensorboardX": ("report",),
     "tqdm": ("report",),
+    "jinja2": ("report.markup",),
+    "markupsafe": ("report",),
     "matplotlib": ("report.lettering",),
     "filelock": ("locks",),
     "h5py": ("weights",),
