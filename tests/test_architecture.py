@@ -56,6 +56,8 @@ ONLY_IN = {
     "tensorboardX": ("report",),
     "rich": ("report",),
     "tqdm": (),
+    "jinja2": ("report.markup",),
+    "markupsafe": ("report",),
     "matplotlib": ("report.lettering",),
     "filelock": ("locks",),
     "h5py": ("weights",),

@@ -1,7 +1,7 @@
 """Curves of the report page: small inline SVG, no scripts.
 
-Colours come from `style.py`, by class, so that one chart serves light and dark.  What
-is charted is chosen in `curves.py` and `comparison.py`.
+Colours come from the style sheet, by class, so that one chart serves light and dark.
+What is charted is chosen in `curves.py` and `comparison.py`.
 """
 
 from __future__ import annotations
@@ -9,7 +9,8 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
-from html import escape
+
+from markupsafe import Markup, escape
 
 _WIDTH, _HEIGHT = 320, 190
 _LEFT, _TOP, _PLOT_WIDTH, _PLOT_HEIGHT = 48, 8, 258, 156
@@ -42,7 +43,7 @@ def line_chart(
     label: str,
     percent: bool = False,
     top: float | None = None,
-) -> str:
+) -> Markup:
     """Draw curves over the steps.
 
     Args:
@@ -78,7 +79,7 @@ def line_chart(
         f'height="{_PLOT_HEIGHT + 2 * _RIM}"><g transform="translate({_RIM} {_RIM})">'
     )
     parts += [_curve(line, axes, percent) for line in lines]
-    return "".join(parts) + "</g></svg></svg>"
+    return Markup("".join(parts) + "</g></svg></svg>")
 
 
 @dataclass(frozen=True)

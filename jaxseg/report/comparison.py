@@ -4,23 +4,23 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping, Sequence
-from html import escape
 from pathlib import Path
 from typing import Any
 
 from jaxseg.errors import UserError
+from jaxseg.paths import replace_text
 from jaxseg.report import charts
 from jaxseg.report.curves import (
     MOST_SMOOTHED,
+    Figure,
     curve_of,
-    figure,
     finite,
     settled_top,
     smoothed,
 )
 from jaxseg.report.events import read_metrics
+from jaxseg.report.markup import DASH, render
 from jaxseg.report.numbers import one_class_remark
-from jaxseg.report.page import write_page
 from jaxseg.report.titles import data_title, model_title
 
 COLOURS = 8
@@ -61,16 +61,15 @@ def write_comparison(workdirs: Sequence[str | Path], path: str | Path) -> Path:
         records[name] = read_metrics(folder)
     results = [_results(folder) for folder in folders]
     title = f"{len(records)} runs compared" if len(records) > 1 else "One run"
-    body = (
-        f"<header><h1>{title}</h1></header>\n"
-        '<section><h2>Results</h2>\n<div class="scroll">'
-        f"{_table(list(records), results)}</div></section>\n"
+    page = render(
+        "comparison.html.j2",
+        title=title,
+        columns=[column for column, _, _ in _COLUMNS],
+        runs=[_row(*run) for run in zip(records, results, strict=True)],
+        curves=_charts(records),
     )
-    if figures := _charts(records):
-        body += (
-            f'<section><h2>Curves</h2>\n<div class="charts">{figures}</div></section>'
-        )
-    return write_page(Path(path), title, body)
+    replace_text(Path(path), page)
+    return Path(path)
 
 
 def _names(folders: Sequence[Path]) -> list[str]:
@@ -96,41 +95,24 @@ def _results(folder: Path) -> Mapping[str, Any]:
     return results
 
 
-def _table(names: Sequence[str], results: Sequence[Mapping[str, Any]]) -> str:
-    titles = ("Run", *(title for title, _, _ in _COLUMNS))
-    head = "".join(f'<th scope="col">{title}</th>' for title in titles)
-    rows = []
-    for index, (name, result) in enumerate(zip(names, results, strict=True)):
-        what = ", ".join(filter(None, (model_title(result), data_title(result))))
-        cells = "".join(
-            f"<td>{_figure(result, key, factor)}</td>" for _, key, factor in _COLUMNS
-        )
-        rows.append(f'<tr><th scope="row">{_key(index, name, what)}</th>{cells}</tr>')
-    return (
-        f'<table class="runs"><thead><tr>{head}</tr></thead>'
-        f"<tbody>{''.join(rows)}</tbody></table>"
-    )
+def _row(name: str, result: Mapping[str, Any]) -> Mapping[str, Any]:
+    what = ", ".join(filter(None, (model_title(result), data_title(result))))
+    figures = [_figure(result, key, factor) for _, key, factor in _COLUMNS]
+    return {"name": name, "what": what, "figures": figures}
 
 
-def _figure(result: Mapping[str, Any], key: str, factor: float) -> str:
+def _figure(
+    result: Mapping[str, Any], key: str, factor: float
+) -> tuple[str, str | None]:
+    """Return a figure as text, and what must be said beside it."""
     value = finite(result.get(key))
     if value is None:
-        return "&ndash;"
+        return DASH, None
     text = f"{factor * value:,.{0 if factor == 1 else 2}f}"
-    if key == "miou" and (remark := one_class_remark(result)):
-        text += f' <small title="{escape(remark)}">one class only</small>'
-    return text
+    return text, one_class_remark(result) if key == "miou" else None
 
 
-def _key(index: int, name: str, what: str) -> str:
-    remark = f"<small>{escape(what)}</small>" if what else ""
-    return (
-        f'<div class="name k{index}"><i class="stroke"></i>'
-        f"<span>{escape(name)}{remark}</span></div>"
-    )
-
-
-def _charts(records: Mapping[str, Sequence[Mapping[str, Any]]]) -> str:
+def _charts(records: Mapping[str, Sequence[Mapping[str, Any]]]) -> list[Figure]:
     """Draw every metric that any run has: loss, then mean IoU and accuracy by split."""
     splits = dict.fromkeys(
         record["split"] for run in records.values() for record in run
@@ -154,7 +136,7 @@ def _charts(records: Mapping[str, Sequence[Mapping[str, Any]]]) -> str:
             lines.append(charts.Line(steps, values, colour=f"k{index}"))
         if lines and metric == "loss":
             chart = charts.line_chart(lines, title, top=max(tops))
-            figures.append(figure(title, "", chart))
+            figures.append(Figure(title, "", chart))
         elif lines:
-            figures.append(figure(title, "", charts.line_chart(lines, title, True)))
-    return "".join(figures)
+            figures.append(Figure(title, "", charts.line_chart(lines, title, True)))
+    return figures

@@ -8,11 +8,12 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
-from html import escape
+from dataclasses import dataclass
 from numbers import Real
 from typing import Any
 
 import numpy as np
+from markupsafe import Markup
 
 from jaxseg.report import charts
 
@@ -20,6 +21,15 @@ MOST_SMOOTHED = 3000
 """Points of a curve that are smoothed; of more, means of neighbours are taken."""
 
 _LARGEST = 1e30  # what is beyond it is no figure of a run that is well
+
+
+@dataclass(frozen=True)
+class Figure:
+    """A chart under its title, with a remark beside that."""
+
+    title: str
+    remark: str
+    chart: Markup
 
 
 def finite(value: Any) -> float | None:
@@ -31,7 +41,7 @@ def finite(value: Any) -> float | None:
     return number if abs(number) < _LARGEST else None
 
 
-def learning_curves(records: Sequence[Mapping[str, Any]]) -> str:
+def learning_curves(records: Sequence[Mapping[str, Any]]) -> list[Figure]:
     """Draw training loss, mean IoU of each other split, and learning rate.
 
     Args:
@@ -39,7 +49,7 @@ def learning_curves(records: Sequence[Mapping[str, Any]]) -> str:
         `learning_rate` (of split `train`) or `miou` (of the others).
 
     Returns:
-      `<figure>` elements; empty where no metric was ever finite.
+      The figures, none where no metric was ever finite.
     """
     figures = []
     if loss := curve_of(records, "train", "loss"):
@@ -54,7 +64,7 @@ def learning_curves(records: Sequence[Mapping[str, Any]]) -> str:
             )
             line = charts.Line(*curve)
             figures.append(
-                figure(
+                Figure(
                     f"Mean IoU, {split}",
                     f"best {100 * best:.1f}%, step {at:,}",
                     charts.line_chart([line], f"Mean IoU, {split}", percent=True),
@@ -62,11 +72,11 @@ def learning_curves(records: Sequence[Mapping[str, Any]]) -> str:
             )
     if curve := curve_of(records, "train", "learning_rate"):
         chart = charts.line_chart([charts.Line(*curve)], "Learning rate")
-        figures.append(figure("Learning rate", "", chart))
-    return "".join(figures)
+        figures.append(Figure("Learning rate", "", chart))
+    return figures
 
 
-def _loss_figure(steps: Sequence[int], values: Sequence[float | None]) -> str:
+def _loss_figure(steps: Sequence[int], values: Sequence[float | None]) -> Figure:
     known = np.array([value for value in values if value is not None])
     remark = f"{known[-max(len(values) // 25, 1) :].mean():.3g} at the end"
     if values[-1] is None:
@@ -75,11 +85,11 @@ def _loss_figure(steps: Sequence[int], values: Sequence[float | None]) -> str:
     window = len(values) // 25
     if window < 2:
         chart = charts.line_chart([charts.Line(steps, values)], "Training loss")
-        return figure("Training loss", remark, chart)
+        return Figure("Training loss", remark, chart)
     smooth = smoothed(values, 2 * window + 1)
     lines = [charts.Line(steps, values, "faint"), charts.Line(steps, smooth)]
     chart = charts.line_chart(lines, "Training loss", top=settled_top(values))
-    return figure("Training loss", remark, chart)
+    return Figure("Training loss", remark, chart)
 
 
 def settled_top(values: Sequence[float | None]) -> float:
@@ -123,9 +133,3 @@ def curve_of(
     if all(value is None for _, value in chosen):
         return None
     return [step for step, _ in chosen], [value for _, value in chosen]
-
-
-def figure(title: str, remark: str, chart: str) -> str:
-    """Return a chart under its title, with a remark beside that."""
-    caption = f"{escape(title)} <span>{escape(remark)}</span>"
-    return f"<figure><figcaption>{caption}</figcaption>{chart}</figure>"

@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from html import escape
+from dataclasses import dataclass
 from typing import Any
+
+from markupsafe import Markup
 
 from jaxseg.evaluation.metrics import METRICS
 from jaxseg.report.curves import finite
+from jaxseg.report.markup import DASH, render
 
 _SHARES = (
     ("Mean IoU", "miou", "main"),
@@ -17,7 +20,17 @@ _SHARES = (
 )
 
 
-def numbers(summary: Mapping[str, Any]) -> str:
+@dataclass(frozen=True)
+class _Card:
+    """A figure under its name, with small remarks; one of kind `main` stands out."""
+
+    name: str
+    value: str
+    remarks: tuple[str, ...] = ()
+    kind: str = ""
+
+
+def numbers(summary: Mapping[str, Any]) -> Markup:
     """Show the headline figures of `results.json`, dashes where there are none.
 
     Mean IoU stands out, unless it is over one class only; then that stands beside each
@@ -27,36 +40,33 @@ def numbers(summary: Mapping[str, Any]) -> str:
       A `<dl>` element.
     """
     alone = one_class_remark(summary) is not None
-    entries = []
+    remarks = ("%", "one class only") if alone else ("%",)
+    cards = []
     for name, key, kind in _SHARES:
-        share = finite(summary.get(key))
-        text = "&ndash;" if share is None else f"{100 * share:.1f} <small>%</small>"
-        if alone and share is not None:
-            text += " <small>one class only</small>"
-        entries.append((name, text, "" if alone else kind))
-    entries += [(escape(name), text, "") for name, text in _own(summary)]
-    entries.append(("Best step", _steps(summary), ""))
+        share, kind = finite(summary.get(key)), "" if alone else kind
+        if share is None:
+            cards.append(_Card(name, DASH, kind=kind))
+        else:
+            cards.append(_Card(name, f"{100 * share:.1f}", remarks, kind))
     parameters = finite(summary.get("parameters"))
-    text = "&ndash;" if parameters is None else f"{parameters / 1e6:,.2f} M"
-    entries.append(("Parameters", text, ""))
-    rate = finite(summary.get("images_per_second"))
-    entries.append(("Images/s", _rate(rate), ""))
-    device = escape(str(summary.get("device") or "")) or "&ndash;"
-    entries.append(("Device", device, ""))
-    cards = "".join(
-        f'<div class="{kind}"><dt>{name}</dt><dd>{text}</dd></div>'
-        for name, text, kind in entries
-    )
-    return f'<dl class="numbers">{cards}</dl>'
+    millions = DASH if parameters is None else f"{parameters / 1e6:,.2f} M"
+    cards += [
+        *_own(summary),
+        _steps(summary),
+        _Card("Parameters", millions),
+        _Card("Images/s", _rate(finite(summary.get("images_per_second")))),
+        _Card("Device", str(summary.get("device") or "") or DASH),
+    ]
+    return render("numbers.html.j2", cards=cards)
 
 
-def _own(summary: Mapping[str, Any]) -> list[tuple[str, str]]:
+def _own(summary: Mapping[str, Any]) -> list[_Card]:
     """Return the metrics that the user's experiment has registered."""
     found = []
     for name in METRICS:
         if METRICS.own(name) and name in summary:
             value = finite(summary[name])
-            found.append((name, "&ndash;" if value is None else f"{value:.4g}"))
+            found.append(_Card(name, DASH if value is None else f"{value:.4g}"))
     return found
 
 
@@ -90,15 +100,14 @@ def _labelled(summary: Mapping[str, Any]) -> list[str] | None:
     return [name for name, value in iou.items() if finite(value) is not None]
 
 
-def _steps(summary: Mapping[str, Any]) -> str:
+def _steps(summary: Mapping[str, Any]) -> _Card:
     best, trained = (finite(summary.get(key)) for key in ("step", "trained_steps"))
-    if best is None:
-        return "&ndash;"
-    of = "" if trained is None else f" <small>of {trained:,.0f}</small>"
-    return f"{best:,.0f}{of}"
+    value = DASH if best is None else f"{best:,.0f}"
+    known = best is not None and trained is not None
+    return _Card("Best step", value, (f"of {trained:,.0f}",) if known else ())
 
 
 def _rate(rate: float | None) -> str:
     if rate is None:
-        return "&ndash;"
+        return DASH
     return f"{rate:,.0f}" if rate >= 100 else f"{rate:.3g}"

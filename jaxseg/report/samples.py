@@ -9,19 +9,20 @@ from __future__ import annotations
 import base64
 import io
 from collections.abc import Mapping
-from html import escape
+from typing import Any
 
 import numpy as np
+from markupsafe import Markup
 from PIL import Image
 
-from jaxseg.data.labels import Colour
+from jaxseg.report.markup import render
 from jaxseg.report.sheets import Sheet
 
 _LARGEST_PNG = 100_000  # bytes; a larger picture is inlined as JPEG
 _WIDE = 1.9  # width over height from which fewer pictures stand in a row
 
 
-def sample_figures(sheets: Mapping[str, Sheet]) -> str:
+def sample_figures(sheets: Mapping[str, Sheet]) -> Markup:
     """Show sheets under their names.
 
     Args:
@@ -30,32 +31,22 @@ def sample_figures(sheets: Mapping[str, Sheet]) -> str:
     Returns:
       A `<div>`, or nothing without sheets.
     """
-    figures = "".join(_figure(name, sheet) for name, sheet in sheets.items())
-    return f'<div class="samples">{figures}</div>' if figures else ""
+    if not sheets:
+        return Markup("")
+    figures = [_figure(name, sheet) for name, sheet in sheets.items()]
+    return render("samples.html.j2", figures=figures)
 
 
-def chip(colour: Colour) -> str:
-    """Return a square of a colour."""
-    return f'<i style="background:rgb{colour}"></i>'
-
-
-def _figure(name: str, sheet: Sheet) -> str:
+def _figure(name: str, sheet: Sheet) -> Mapping[str, Any]:
     height, width = next(iter(sheet.pictures.values())).shape[:2]
-    wide = " wide" if width > _WIDE * height else ""
-    pictures = "".join(
-        f'<div><p>{escape(title)}</p><img alt="{escape(f"{title}, {name}")}"'
-        f' width="{width}" height="{height}" src="{_inlined(picture)}"></div>'
-        for title, picture in sheet.pictures.items()
-    )
-    legend = "".join(
-        f'<span class="name">{chip(colour)}<span>{escape(text)}</span></span>'
-        for text, colour in sheet.legend
-    )
-    return (
-        f"<figure><figcaption>{escape(name)}</figcaption>"
-        f'<div class="sheet{wide}">{pictures}</div><div class="legend">{legend}</div>'
-        "</figure>"
-    )
+    return {
+        "name": name,
+        "wide": width > _WIDE * height,
+        "width": width,
+        "height": height,
+        "pictures": {title: _inlined(p) for title, p in sheet.pictures.items()},
+        "legend": sheet.legend,
+    }
 
 
 def _inlined(picture: np.ndarray) -> str:

@@ -53,16 +53,16 @@ def test_a_loss_is_cut_off_where_it_began_high_and_nowhere_else():
 
 
 def test_one_point_is_a_dot():
-    page = learning_curves(records("val", "miou", [1.0]))
-    assert page.count("<circle") == 1
-    assert "best 100.0%, step 1" in page
-    assert "125%" not in page
+    [figure] = learning_curves(records("val", "miou", [1.0]))
+    assert figure.chart.count("<circle") == 1
+    assert figure.remark == "best 100.0%, step 1"
+    assert "125%" not in figure.chart
 
 
 def test_a_long_run_is_drawn_with_few_points():
     values = [1 / step for step in range(1, 100_001)]
-    page = learning_curves(records("train", "loss", values))
-    words = re.findall(r' d="(M[^"]*L[^"]*)"', page)
+    [figure] = learning_curves(records("train", "loss", values))
+    words = re.findall(r' d="(M[^"]*L[^"]*)"', figure.chart)
     assert len(words) == 2, "the smoothed curve and what lies behind it"
     assert all(path.count("L") <= 300 for path in words)
-    assert "100k" in page
+    assert "100k" in figure.chart

@@ -183,7 +183,7 @@ def test_the_confusion_matrix_is_shown_up_to_40_classes(tmp_path, classes):
 
 def test_a_run_with_nothing_measured_still_has_a_page(tmp_path):
     page = write(tmp_path, {"miou": None, "pixel_accuracy": math.nan})
-    assert page.count("<dd>&ndash;</dd>") == 8
+    assert page.count("<dd>–</dd>") == 8
     headings = re.findall("<h2>(.*?)</h2>", page)
     assert headings == ["Configuration"]
 

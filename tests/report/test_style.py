@@ -6,9 +6,11 @@ import analysis_figures
 import numpy as np
 import pytest
 
-from jaxseg.report import lettering, style
+from jaxseg.report import lettering
+from jaxseg.report.markup import render
 
-LIGHT, DARK = re.findall(r":root \{([^}]*)\}", style.STYLE)
+STYLE = render("style.css.j2")
+LIGHT, DARK = re.findall(r":root \{([^}]*)\}", STYLE)
 THEMES = {"light": LIGHT, "dark": DARK}
 
 
@@ -48,7 +50,7 @@ def test_numbers_stand_out_from_every_cell_of_the_confusion_matrix(theme, share)
 
 @pytest.mark.parametrize("theme", THEMES)
 def test_curves_and_chips_stand_out_from_the_paper(theme):
-    keys = re.findall(r"\.k\d, \.k\d \{ --accent: ([\d ]+?) \}", style.STYLE)
+    keys = re.findall(r"\.k\d, \.k\d \{ --accent: ([\d ]+?) \}", STYLE)
     assert len(keys) == 4
     lines = [np.array([int(part) for part in key.split()]) / 255 for key in keys]
     for line in [*lines, colour(theme, "edge")]:
@@ -63,7 +65,7 @@ def test_pages_pictures_and_figures_share_their_background():
 
 
 def test_a_page_has_one_background():
-    found = set(re.findall(r"background: ?([^;}]+)", style.STYLE))
+    found = set(re.findall(r"background: ?([^;}]+)", STYLE))
     surfaces = {value.strip() for value in found if "accent" not in value}
     # Rules are the lines of grids and the empty part of bars; heat is a cell's.
     assert surfaces == {"var(--paper)", "var(--rule)", "rgb(var(--heat) / var(--v))"}

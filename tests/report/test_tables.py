@@ -14,7 +14,7 @@ SHARES = {"sky": 0.4, "road & <path>": 0.6}
 
 
 def rows(table: str) -> list[str]:
-    return re.findall(r"<tr>.*?</tr>", table)[1:]
+    return re.findall(r"<tr>.*?</tr>", table, re.DOTALL)[1:]
 
 
 def cells(row: str) -> list[str]:
@@ -39,8 +39,8 @@ def test_the_bar_of_the_iou_lies_on_that_of_the_dice():
 
 def test_a_class_that_does_not_occur_has_dashes_and_comes_last():
     found = rows(class_table({"sky": None, "road & <path>": 0.0}, {}, LABELS, SHARES))
-    assert cells(found[0]) == ["0.0", "&ndash;", "60.0"], "older results have no Dice"
-    assert cells(found[1]) == ["&ndash;", "&ndash;", "40.0"]
+    assert cells(found[0]) == ["0.0", "–", "60.0"], "older results have no Dice"
+    assert cells(found[1]) == ["–", "–", "40.0"]
     assert "width" not in found[1]
 
 
