@@ -10,7 +10,7 @@ they take meanwhile is measured and shown.  A turn is two runs, of which the sec
 timed: while a worker rested its code and data have left the caches, and perhaps memory.
 Where a run is far longer than that matters, a turn is one.
 
-All workers get the same cores, the same environment and, like `main.py`, huge pages.
+All workers get the same cores, the same environment and huge pages.
 A worker is started by `race` as `python -m benchmarks.side_by_side ENTRY SETTINGS`.
 """
 

@@ -65,8 +65,6 @@ def main(argv: Sequence[str] | None = None) -> int:
       The exit code: 0, 2 for what the user can mend, 130 if asked to stop.
     """
     words = list(sys.argv[1:] if argv is None else argv)
-    if argv is None and words and words[0] not in LIGHT:
-        _use_huge_pages()
     debug = "--debug" in words
     words = [word for word in words if word != "--debug"]
     try:
@@ -92,10 +90,6 @@ def main(argv: Sequence[str] | None = None) -> int:
             " choose another --workdir, then run the same command again"
         )
         return 2
-
-
-LIGHT = ("-h", "--help", "--version", "models", "datasets", "compare", "inspect")
-"""First words of commands that compute nothing heavy."""
 
 
 def _dispatch(words: list[str]) -> int:
@@ -145,14 +139,3 @@ def _prepare_process() -> None:
     # A save that fails is one line here; Orbax logs a traceback for each tensor too.
     absl.logging.set_verbosity(absl.logging.FATAL)
     logging.getLogger("asyncio").setLevel(logging.CRITICAL)
-
-
-def _use_huge_pages() -> None:
-    """Start this process again with memory in huge pages, if it has a choice.
-
-    XLA on a CPU takes and returns some 100 MB a step; with small pages a quarter of a
-    training step is spent on page faults.  glibc reads the setting at start-up only.
-    """
-    if sys.platform == "linux" and "GLIBC_TUNABLES" not in os.environ:
-        os.environ["GLIBC_TUNABLES"] = "glibc.malloc.hugetlb=1"
-        os.execv(sys.executable, sys.orig_argv)

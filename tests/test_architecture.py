@@ -11,6 +11,7 @@ FLOORS = {
     "errors": 0,
     "version": 0,
     "ranges": 0,
+    "allocation": 0,
     "memory": 1,
     "paths": 1,
     "locks": 1,

@@ -13,6 +13,7 @@ from typing import Any
 from jax.sharding import Mesh
 
 from jaxseg import memory
+from jaxseg.allocation import keep_freed_memory
 from jaxseg.build import check, check_images
 from jaxseg.commands.claim import claimed, describe, require_writable
 from jaxseg.commands.metrics_table import print_metrics
@@ -75,6 +76,8 @@ def run(options: argparse.Namespace) -> int:
 
 def _train_here(config: Config, workdir: str | None) -> int:
     devices.require_devices()
+    if devices.are_cpus():
+        keep_freed_memory()
     try:
         result = train(config, workdir)
     except Interrupted as stopped:

@@ -33,6 +33,11 @@ def require_devices() -> None:
         ) from error
 
 
+def are_cpus() -> bool:
+    """Whether the devices that JAX takes are CPUs."""
+    return jax.local_devices()[0].platform == "cpu"
+
+
 def left() -> str:
     """Say how much memory is left, on the first device or, for a CPU, on the host."""
     device = jax.local_devices()[0]
