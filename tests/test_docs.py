@@ -72,3 +72,10 @@ def test_every_page_is_in_the_navigation_of_the_site():
     navigation = (ROOT / "mkdocs.yml").read_text()
     named = re.findall(r"^ +- (?:.+: )?(\S+\.md)$", navigation, re.M)
     assert sorted(named) == sorted(str(p.relative_to(ROOT / "docs")) for p in PAGES)
+
+
+@pytest.mark.parametrize("document", DOCUMENTS, ids=lambda path: path.name)
+def test_lines_of_prose_have_at_most_100_characters(document):
+    lines = document.read_text().splitlines()
+    prose = [line for line in lines if not line.startswith(("|", "    "))]
+    assert [line for line in prose if len(line) > 100] == []
