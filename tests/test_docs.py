@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 
 import jaxseg
+from jaxseg.backbones import BACKBONES
 from jaxseg.build import build_model
 from jaxseg.commands.options import markdown
 from jaxseg.experiment import load_config
@@ -79,3 +80,9 @@ def test_lines_of_prose_have_at_most_100_characters(document):
     lines = document.read_text().splitlines()
     prose = [line for line in lines if not line.startswith(("|", "    "))]
     assert [line for line in prose if len(line) > 100] == []
+
+
+@pytest.mark.parametrize("name", ["README.md", "docs/index.md"])
+def test_the_number_of_backbones_is_that_of_the_registry(name):
+    found = re.findall(r"(\d+)\s+backbones", (ROOT / name).read_text())
+    assert found == [str(len(BACKBONES))]
