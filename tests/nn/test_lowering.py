@@ -9,7 +9,7 @@ from fresh_process import run
 from jax.sharding import AbstractDevice, AbstractMesh
 
 from jaxseg.backbones.residual import BasicBlock, Bottleneck
-from jaxseg.models import abstract_variables, create_model
+from jaxseg.models import create_model
 from jaxseg.nn.convolution import Conv, ConvNorm, convolve
 from jaxseg.nn.cpu import library as kernels
 from jaxseg.nn.lowering import (
@@ -22,6 +22,7 @@ from jaxseg.nn.lowering import (
     uses_kernels,
 )
 from jaxseg.nn.upsampling import resize_nearest
+from jaxseg.segmenter import abstract_variables
 
 ONE_CPU, TWO_CPUS = Target("cpu", 1), Target("cpu", 2)
 

@@ -5,7 +5,8 @@ import numpy as np
 import pytest
 
 from jaxseg.errors import UserError
-from jaxseg.models import abstract_variables, create_classifier, create_model
+from jaxseg.models import create_classifier, create_model
+from jaxseg.segmenter import abstract_variables
 from jaxseg.weights.families.heads_smp import SMP_ARGUMENTS
 from jaxseg.weights.load import load_weights, save_weights
 from jaxseg.weights.readers import read_tensors
