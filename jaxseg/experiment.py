@@ -62,7 +62,7 @@ def _found(path: Path) -> Path:
     """Return the file of an experiment of ours that is given by its name alone."""
     named = experiments_folder() / f"{path}.py"
     alone = path.name == str(path) and not path.suffix and not os.path.exists(path)
-    return named if alone and named.is_file() else path
+    return named if alone and os.path.isfile(named) else path
 
 
 def _require_file(path: Path) -> None:

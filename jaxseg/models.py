@@ -169,19 +169,22 @@ def _segmenter(
         dtype=body.dtype,
         **{name: value for name, value in of_head.items() if name in known},
     )
-    named = find_backbone(body.backbone or DEFAULT_BACKBONE, body.arithmetic)
+    if own:
+        backbone, named = _own_backbone(head, of_head, body, auxiliary), None
+    else:
+        name = body.backbone or DEFAULT_BACKBONE
+        backbone = _any_backbone(entry, body)
+        named = find_backbone(name, body.arithmetic)
     return Segmenter(
-        backbone=_own_backbone(head, of_head, body, auxiliary)
-        if own
-        else _any_backbone(entry, body),
+        backbone=backbone,
         head=module,
         auxiliary=FCN(num_classes, level=named.auxiliary_level, dtype=body.dtype)
-        if auxiliary
+        if auxiliary and named
         else None,
         align_corners=bool(align_corners),
         example=(*(64,) * entry.axes, 3),
-        mean=IMAGENET_MEAN if own else named.mean,
-        std=IMAGENET_STD if own else named.std,
+        mean=named.mean if named else IMAGENET_MEAN,
+        std=named.std if named else IMAGENET_STD,
     )
 
 

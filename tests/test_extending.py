@@ -9,6 +9,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 from PIL import Image
+from registries import restored
 
 from jaxseg import cli
 from jaxseg.errors import UserError
@@ -35,8 +36,9 @@ def folder(tmp_path_factory):
     image = np.random.default_rng(0).integers(0, 255, (40, 50, 3), np.uint8)
     Image.fromarray(image).save(root / "image.png")
     words = ["--config", str(experiment), "--workdir", str(root / "run")]
-    assert cli.main(words) == 0
-    return root
+    with restored():
+        assert cli.main(words) == 0
+        yield root
 
 
 def test_the_page_has_an_example_of_each_kind():

@@ -266,9 +266,9 @@ def test_an_option_of_another_head_is_refused():
 @pytest.mark.parametrize(
     ("head", "options", "words"),
     [
-        ("deeplabv1", {"rates": (6, 12)}, "one branch"),
-        ("deeplabv2", {"rates": ()}, "at least one"),
-        ("deeplabv3", {"rates": (0, 6)}, "positive"),
+        ("deeplabv1", {"rates": (6, 12)}, "at most 1 item"),
+        ("deeplabv2", {"rates": ()}, "at least 1 item"),
+        ("deeplabv3", {"rates": (0, 6)}, "greater than or equal to 1"),
         ("fcn", {"multi_grid": (0, 1)}, "multi_grid"),
         ("classifier", {"multi_grid": (1, 2)}, "has no options"),
         ("classifier", {"uniform_dilation": True}, "has no options"),

@@ -5,18 +5,12 @@ import sys
 import textwrap
 
 import pytest
+from registries import REGISTRIES, restored
 
 import jaxseg
-from jaxseg.backbones import BACKBONES
-from jaxseg.data.catalog import DATASETS
-from jaxseg.data.named_transforms import TRANSFORMS
 from jaxseg.errors import UserError
-from jaxseg.evaluation.metrics import METRICS
 from jaxseg.experiment import import_experiment, load_config
-from jaxseg.heads import HEADS
 from jaxseg.training.losses import LOSSES
-
-REGISTRIES = (BACKBONES, DATASETS, HEADS, LOSSES, METRICS, TRANSFORMS)
 
 START = """
 import dataclasses
@@ -31,12 +25,8 @@ from jaxseg import *
 @pytest.fixture(autouse=True)
 def forgotten():
     """Take out again what a test registers."""
-    before = [(dict(each), dict(each._modules)) for each in REGISTRIES]
-    yield
-    for registry, (entries, modules) in zip(REGISTRIES, before, strict=True):
-        registry.clear()
-        registry.update(entries)
-        registry._modules = modules
+    with restored():
+        yield
 
 
 def write(folder, text, name="mine.py"):

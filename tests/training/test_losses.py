@@ -16,22 +16,18 @@ LOGITS = jax.random.normal(KEY, (2, 4, 5, 3))
 LABEL = jax.random.randint(KEY, (2, 4, 5), 0, 3)
 
 
-def mean(loss, logits, label):
-    return loss(logits, label) / loss.weight(label)
-
-
 def test_two_pixels_by_hand():
     logits = jnp.log(jnp.array([[[[0.7, 0.3], [0.2, 0.8]]]]))
     label = jnp.array([[[0, 0]]])
     expected = -(np.log(0.7) + np.log(0.2)) / 2
-    np.testing.assert_allclose(mean(CrossEntropy(), logits, label), expected, rtol=1e-6)
+    np.testing.assert_allclose(CrossEntropy()(logits, label), expected, rtol=1e-6)
 
 
 def test_ignored_pixels_equal_the_subset_without_them():
     masked = LABEL.at[0].set(IGNORE)
     loss = CrossEntropy()
     np.testing.assert_allclose(
-        mean(loss, LOGITS, masked), mean(loss, LOGITS[1:], LABEL[1:]), rtol=1e-6
+        loss(LOGITS, masked), loss(LOGITS[1:], LABEL[1:]), rtol=1e-6
     )
 
 
@@ -53,7 +49,7 @@ def test_class_weights_enter_sum_and_normaliser():
     label = jnp.array([[[0, 1]]])
     loss = CrossEntropy(class_weights=(1.0, 3.0))
     expected = -(1 * np.log(0.7) + 3 * np.log(0.8)) / 4
-    np.testing.assert_allclose(mean(loss, logits, label), expected, rtol=1e-6)
+    np.testing.assert_allclose(loss(logits, label), expected, rtol=1e-6)
 
 
 def test_label_smoothing_spreads_evenly():
@@ -62,7 +58,7 @@ def test_label_smoothing_spreads_evenly():
     loss = CrossEntropy(label_smoothing=0.3)
     target = np.array([0.8, 0.1, 0.1])
     expected = -(target * np.log([0.7, 0.2, 0.1])).sum()
-    np.testing.assert_allclose(mean(loss, logits, label), expected, rtol=1e-6)
+    np.testing.assert_allclose(loss(logits, label), expected, rtol=1e-6)
 
 
 def test_low_resolution_logits_are_resized_to_the_label():
@@ -83,10 +79,10 @@ def test_bands_of_rows_equal_the_whole(size, low, align_corners):
     for bands in (1, 16):
         loss = CrossEntropy((1.0, 2.0, 0.5), 0.1, bands=bands)
         function = jax.value_and_grad(
-            lambda x, loss=loss: 3 * loss(x, label, factor, align_corners)
+            lambda x, loss=loss: 3 * loss(x, label, factor, align_corners=align_corners)
         )
         value, slope = jax.jit(function)(logits)
-        alone = 3 * loss(logits, label, factor, align_corners)
+        alone = 3 * loss(logits, label, factor, align_corners=align_corners)
         np.testing.assert_allclose(value, alone, rtol=1e-6)
         results.append((value, slope))
     (value, slope), (again, same) = results
@@ -104,7 +100,7 @@ def test_volumes_too_are_resized_in_bands():
     for want, got in zip(one, many, strict=True):
         assert_close(got, want)
     same = CrossEntropy()(jnp.zeros((1, 4, 4, 4, 3)), jnp.zeros((1, 4, 4, 4), int))
-    np.testing.assert_allclose(same, 64 * np.log(3), rtol=1e-6)
+    np.testing.assert_allclose(same, np.log(3), rtol=1e-6)
 
 
 def test_logits_of_the_labels_size_never_exist():
@@ -142,9 +138,23 @@ def test_the_sum_over_a_data_set_does_not_depend_on_the_batch_size(batch_size):
     logits = jnp.asarray(rng.normal(size=(12, 9, 7, 4)), jnp.float32)
     label = jnp.asarray(rng.choice([0, 1, 2, 3, IGNORE], (12, 17, 14)), jnp.int32)
     loss = CrossEntropy(class_weights=(1.0, 2.0, 0.5, 1.0))
-    whole = float(loss(logits, label)), float(loss.weight(label))
+    whole = float(loss.total(logits, label)), float(loss.weight(label))
     parts = [slice(at, at + batch_size) for at in range(0, 12, batch_size)]
-    sums = sum(float(loss(logits[part], label[part])) for part in parts)
+    sums = sum(float(loss.total(logits[part], label[part])) for part in parts)
     weights = sum(float(loss.weight(label[part])) for part in parts)
     assert sums == pytest.approx(whole[0], rel=1e-6)
     assert weights == pytest.approx(whole[1], rel=1e-6)
+
+
+@pytest.mark.parametrize("batch_size", [1, 5, 12])
+def test_the_parts_of_a_batch_add_up_to_its_loss(batch_size):
+    label = jnp.concatenate([LABEL] * 6).at[0, 0].set(IGNORE)
+    logits = jnp.concatenate([LOGITS] * 6)
+    loss = CrossEntropy(class_weights=(1.0, 2.0, 0.5))
+    assert loss.additive
+    prepared = loss.prepare(label, None)
+    parts = [slice(at, at + batch_size) for at in range(0, 12, batch_size)]
+    found = sum(
+        float(loss(logits[part], label[part], prepared=prepared)) for part in parts
+    )
+    assert found == pytest.approx(float(loss(logits, label)), rel=1e-6)

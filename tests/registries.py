@@ -1,0 +1,25 @@
+"""Registries as they were before a test added to them."""
+
+from contextlib import contextmanager
+
+from jaxseg.backbones import BACKBONES
+from jaxseg.data.catalog import DATASETS
+from jaxseg.data.named_transforms import TRANSFORMS
+from jaxseg.evaluation.metrics import METRICS
+from jaxseg.heads import HEADS
+from jaxseg.training.losses import LOSSES
+
+REGISTRIES = (BACKBONES, DATASETS, HEADS, LOSSES, METRICS, TRANSFORMS)
+
+
+@contextmanager
+def restored():
+    """Take out again what is registered inside."""
+    before = [(dict(each), dict(each._modules)) for each in REGISTRIES]
+    try:
+        yield
+    finally:
+        for registry, (entries, modules) in zip(REGISTRIES, before, strict=True):
+            registry.clear()
+            registry.update(entries)
+            registry._modules = modules
