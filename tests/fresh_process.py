@@ -3,6 +3,9 @@
 import os
 import subprocess
 import sys
+from pathlib import Path
+
+ROOT = Path(__file__).parents[1]
 
 
 def run(code, **environment):
@@ -10,6 +13,11 @@ def run(code, **environment):
     plain = {k: v for k, v in os.environ.items() if k != "XLA_FLAGS"}
     command = [sys.executable, "-c", code]
     done = subprocess.run(
-        command, env=plain | environment, capture_output=True, text=True, check=True
+        command,
+        cwd=ROOT,
+        env=plain | environment,
+        capture_output=True,
+        text=True,
+        check=True,
     )
     return done.stdout.strip()

@@ -2,10 +2,9 @@
 
 import platform
 import subprocess
-import sys
-from pathlib import Path
 
 import pytest
+from fresh_process import run
 
 PROGRAM = """
 import resource, sys
@@ -34,14 +33,7 @@ pytestmark = pytest.mark.skipif(
 
 def faults(keeps):
     """Page faults of using 128 MiB a second time."""
-    done = subprocess.run(
-        [sys.executable, "-c", PROGRAM.format(keeps=keeps)],
-        cwd=Path(__file__).parents[1],
-        capture_output=True,
-        text=True,
-        check=True,
-    )
-    return int(done.stdout)
+    return int(run(PROGRAM.format(keeps=keeps)))
 
 
 def test_memory_that_is_used_again_is_not_faulted_in_again():

@@ -1,10 +1,10 @@
 """Loading experiments: files, overrides, and what is refused before data."""
 
-import subprocess
 import sys
 from pathlib import Path
 
 import pytest
+from fresh_process import run
 
 from jaxseg.config import Config
 from jaxseg.errors import UserError
@@ -106,14 +106,7 @@ def test_a_value_that_does_not_fit_is_refused_before_jax_is_imported(words):
         "heavy = {'jax', 'flax', 'numpy', 'tensorflow_datasets', 'orbax', 'grain'}\n"
         "assert not heavy & set(sys.modules), heavy & set(sys.modules)"
     )
-    done = subprocess.run(
-        [sys.executable, "-c", code],
-        cwd=ROOT,
-        capture_output=True,
-        text=True,
-        check=False,
-    )
-    assert done.returncode == 0, done.stderr
+    run(code)  # an assertion that fails there raises here
 
 
 @pytest.mark.parametrize(
@@ -128,11 +121,4 @@ def test_a_config_is_refused_before_data_is_opened(words):
         "import jax._src.xla_bridge as bridge\n"
         "assert not bridge.backends_are_initialized()"
     )
-    done = subprocess.run(
-        [sys.executable, "-c", code],
-        cwd=ROOT,
-        capture_output=True,
-        text=True,
-        check=False,
-    )
-    assert done.returncode == 0, done.stderr
+    run(code)  # an assertion that fails there raises here
