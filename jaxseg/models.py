@@ -86,16 +86,16 @@ def create_model(
         HEADS.find(named.name, [CLASSIFIER])
     choose("freeze", freeze, FREEZES)
     stage = output_stride, uniform_dilation, tuple(multi_grid)
-    body = _Body(backbone, arithmetic, width, max_channels, *stage, _dtype(dtype))
-    given = _merged(named.options, options)
+    rest = _dtype(dtype), num_classes, auxiliary, align_corners
+    asked = _Asked(backbone, arithmetic, width, max_channels, *stage, *rest)
     build = _classifier if named.name == CLASSIFIER else _segmenter
-    model = build(named.name, given, body, num_classes, auxiliary, align_corners)
+    model = build(named.name, _merged(named.options, options), asked)
     return model.clone(freeze=freeze, example=(*model.example[:-1], image_channels))
 
 
 @dataclass(frozen=True)
-class _Body:
-    """What may be said of a backbone; None is the head's or the backbone's usual."""
+class _Asked:
+    """What is asked of a model; None is the head's or the backbone's usual."""
 
     backbone: str | None
     arithmetic: str
@@ -105,6 +105,9 @@ class _Body:
     uniform_dilation: bool
     multi_grid: tuple[int, ...]
     dtype: Any
+    num_classes: int
+    auxiliary: bool
+    align_corners: bool | None
 
     @property
     def dilates(self) -> bool:
@@ -121,78 +124,62 @@ def _merged(named: Mapping[str, Any], options: Mapping[str, Any]) -> dict[str, A
     return {**named, **given}
 
 
-def _classifier(
-    head: str,
-    options: Mapping[str, Any],
-    body: _Body,
-    num_classes: int,
-    auxiliary: bool,
-    align_corners: bool | None,
-) -> Segmenter:
-    if body.output_stride == 32:
-        body = replace(body, output_stride=None)
-    if options or body.dilates or align_corners:
+def _classifier(head: str, options: Mapping[str, Any], asked: _Asked) -> Segmenter:
+    if asked.output_stride == 32:
+        asked = replace(asked, output_stride=None)
+    if options or asked.dilates or asked.align_corners:
         raise UserError(f"head {head!r} has no options and output stride 32")
     return create_classifier(
-        body.backbone or DEFAULT_BACKBONE,
-        num_classes,
-        arithmetic=body.arithmetic,
-        width=body.width,
-        max_channels=body.max_channels,
-        auxiliary=auxiliary,
-        dtype=body.dtype,
+        asked.backbone or DEFAULT_BACKBONE,
+        asked.num_classes,
+        arithmetic=asked.arithmetic,
+        width=asked.width,
+        max_channels=asked.max_channels,
+        auxiliary=asked.auxiliary,
+        dtype=asked.dtype,
     )
 
 
-def _segmenter(
-    head: str,
-    options: Mapping[str, Any],
-    body: _Body,
-    num_classes: int,
-    auxiliary: bool,
-    align_corners: bool | None,
-) -> Segmenter:
+def _segmenter(head: str, options: Mapping[str, Any], asked: _Asked) -> Segmenter:
     entry = HEADS[head]
     given = check_options(
         f"head {head!r}", entry.options(), options, required_of(entry.module)
     )
-    _check_classes(num_classes)
+    _check_classes(asked.num_classes)
     known = fields_of(entry.module)
-    stride = body.output_stride
+    stride = asked.output_stride
     filled = {"output_stride": entry.output_stride if stride is None else stride}
-    if align_corners is not None:
-        filled["align_corners"] = align_corners
+    if asked.align_corners is not None:
+        filled["align_corners"] = asked.align_corners
     own = entry.backbone is not None
     of_head = {**entry.arguments, **given, **filled}
     module = entry.module(
-        num_classes=num_classes,
-        dtype=body.dtype,
+        num_classes=asked.num_classes,
+        dtype=asked.dtype,
         **{name: value for name, value in of_head.items() if name in known},
     )
     if own:
-        backbone, named = _own_backbone(head, of_head, body, auxiliary), None
+        backbone, named = _own_backbone(head, of_head, asked), None
     else:
-        name = body.backbone or DEFAULT_BACKBONE
-        backbone = _any_backbone(entry, body)
-        named = find_backbone(name, body.arithmetic)
+        name = asked.backbone or DEFAULT_BACKBONE
+        backbone = _any_backbone(entry, asked)
+        named = find_backbone(name, asked.arithmetic)
     return Segmenter(
         backbone=backbone,
         head=module,
-        auxiliary=FCN(num_classes, level=named.auxiliary_level, dtype=body.dtype)
-        if auxiliary and named
+        auxiliary=FCN(asked.num_classes, level=named.auxiliary_level, dtype=asked.dtype)
+        if asked.auxiliary and named
         else None,
-        align_corners=bool(align_corners),
+        align_corners=bool(asked.align_corners),
         example=(*(64,) * entry.axes, 3),
         mean=named.mean if named else IMAGENET_MEAN,
         std=named.std if named else IMAGENET_STD,
     )
 
 
-def _own_backbone(
-    head: str, of_head: Mapping[str, Any], body: _Body, auxiliary: bool
-) -> nn.Module:
+def _own_backbone(head: str, of_head: Mapping[str, Any], asked: _Asked) -> nn.Module:
     """Build the backbone that belongs to a head and takes some of its options."""
-    if body.backbone or body.arithmetic or body.dilates or auxiliary:
+    if asked.backbone or asked.arithmetic or asked.dilates or asked.auxiliary:
         raise UserError(
             f"head {head!r} has a backbone of its own: leave backbone, arithmetic,"
             " output_stride, uniform_dilation, multi_grid and auxiliary unset"
@@ -202,21 +189,21 @@ def _own_backbone(
     known = fields_of(build) if isinstance(build, type) else {}
     shared = {name: value for name, value in of_head.items() if name in known}
     return build(
-        width=body.width, max_channels=body.max_channels, dtype=body.dtype, **shared
+        width=asked.width, max_channels=asked.max_channels, dtype=asked.dtype, **shared
     )
 
 
-def _any_backbone(entry: HeadEntry, body: _Body) -> nn.Module:
-    stride = body.output_stride
+def _any_backbone(entry: HeadEntry, asked: _Asked) -> nn.Module:
+    stride = asked.output_stride
     return create_backbone(
-        body.backbone or DEFAULT_BACKBONE,
-        arithmetic=body.arithmetic,
-        width=body.width,
-        max_channels=body.max_channels,
+        asked.backbone or DEFAULT_BACKBONE,
+        arithmetic=asked.arithmetic,
+        width=asked.width,
+        max_channels=asked.max_channels,
         output_stride=entry.output_stride if stride is None else stride,
-        uniform_dilation=body.uniform_dilation,
-        multi_grid=body.multi_grid,
-        dtype=body.dtype,
+        uniform_dilation=asked.uniform_dilation,
+        multi_grid=asked.multi_grid,
+        dtype=asked.dtype,
     )
 
 
