@@ -28,7 +28,7 @@ from jaxseg.models import DEFAULT_BACKBONE, create_model
 from jaxseg.nn.crf import DenseCRF
 from jaxseg.output_checks import check_backbone, check_head, check_loss
 from jaxseg.parallel.mesh import check_batch_size
-from jaxseg.registry import check_options, create, fields_of, parse, required_of
+from jaxseg.registry import check_class_options, create, fields_of, parse
 from jaxseg.segmenter import SMALLEST, Segmenter
 from jaxseg.training.losses import LOSSES, Loss
 from jaxseg.training.optimizer import OPTIMIZERS, SCHEDULES, create_optimizer
@@ -191,7 +191,7 @@ def build_loss(config: Config, num_classes: int | None) -> Loss:
     """
     train, named = config.train, parse("loss", config.train.loss)
     kind = LOSSES.find(named.name)
-    known, owner = fields_of(kind), f"loss {named.name!r}"
+    owner = f"loss {named.name!r}"
     shared = {
         "class_weights": train.class_weights,
         "label_smoothing": train.label_smoothing,
@@ -200,10 +200,9 @@ def build_loss(config: Config, num_classes: int | None) -> Loss:
     for name in shared:
         if name in named.options:
             raise UserError(f"{owner}: {name} is given there and as train.{name}")
-    required = required_of(kind)
-    options = check_options(owner, known, {**shared, **named.options}, required)
+    options = check_class_options(owner, kind, {**shared, **named.options})
     _check_class_weights(options.get("class_weights", ()), num_classes)
-    if config.mesh.spatial > 1 and "bands" in known:
+    if config.mesh.spatial > 1 and "bands" in fields_of(kind):
         options["bands"] = 1
     if train.accumulate > 1 and not kind.additive:
         raise UserError(
@@ -302,8 +301,7 @@ def build_transform(config: Config) -> Compose:
         named = parse("transform", text)
         kind = TRANSFORMS.find(named.name)
         owner = f"transform {named.name!r}"
-        known, required = fields_of(kind), required_of(kind)
-        options = check_options(owner, known, named.options, required)
+        options = check_class_options(owner, kind, named.options)
         further.append(Checked(owner, create(owner, kind, options)))
     chain = training_transforms(
         augment.crop,

@@ -15,7 +15,7 @@ import sys
 from collections.abc import Sequence
 
 from jaxseg import memory
-from jaxseg.command_line import Parser, add_options
+from jaxseg.command_line import STOPPED, Parser, add_options
 from jaxseg.config import Config, DataConfig
 from jaxseg.errors import UserError, choose
 from jaxseg.experiment import load_config
@@ -50,9 +50,6 @@ COMMANDS = {
 
 DISK = (errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EACCES)
 """What a disk that is full or may not be written to answers."""
-
-STOPPED = 130
-"""Exit code of a run that was asked to stop."""
 
 
 def main(argv: Sequence[str] | None = None) -> int:

@@ -15,6 +15,9 @@ from jaxseg.config import Config
 from jaxseg.errors import UserError, nearest
 from jaxseg.schema import Option, first_fault, flatten, options, replaced
 
+STOPPED = 130
+"""Exit code of a command that was asked to stop."""
+
 _IGNORE_VALUE = "data.ignore_value"
 _WARMUP, _RATIO = "optimizer.warmup_steps", "optimizer.warmup_ratio"
 

@@ -205,6 +205,13 @@ def check_options(
     return checked
 
 
+def check_class_options(
+    owner: str, target: type, given: Mapping[str, Any]
+) -> dict[str, Any]:
+    """Return options of a class all of whose fields are options, as `check_options`."""
+    return check_options(owner, fields_of(target), given, required_of(target))
+
+
 def create(owner: str, target: type[Made], options: Mapping[str, Any]) -> Made:
     """Make an object of a registered class, with options that were checked.
 

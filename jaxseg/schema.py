@@ -9,6 +9,7 @@ from __future__ import annotations
 import dataclasses
 import functools
 import json
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path, PurePath
 from typing import Any, get_type_hints
@@ -175,27 +176,24 @@ def json_schema() -> dict[str, Any]:
 @functools.cache
 def options() -> dict[str, Option]:
     """Return every value of a Config, by its dotted name."""
-    found = {}
-    described = json_schema()
-    for name, kind, default, properties in _fields(Config, described["properties"]):
+    schema = json_schema()
+    found = _options(Config, schema["properties"], schema["$defs"])
+    return {option.name: option for option in found}
+
+
+def _options(
+    section: type, properties: Any, definitions: Any, prefix: str = ""
+) -> Iterator[Option]:
+    """Yield the values of a section, which its part of the JSON schema describes."""
+    hints = get_type_hints(section, include_extras=True)
+    for field in dataclasses.fields(section):
+        kind, name = hints[field.name], prefix + field.name
         if dataclasses.is_dataclass(kind) and isinstance(kind, type):
-            inner = described["$defs"][kind.__name__]["properties"]
-            for field, kind_, default_, properties_ in _fields(kind, inner):
-                dotted = f"{name}.{field}"
-                text = properties_["description"].replace("\n", " ")
-                found[dotted] = Option(dotted, kind_, default_, text)
+            inner = definitions[kind.__name__]["properties"]
+            yield from _options(kind, inner, definitions, f"{name}.")
         else:
-            text = properties["description"].replace("\n", " ")
-            found[name] = Option(name, kind, default, text)
-    return found
-
-
-def _fields(kind: type, properties: dict[str, Any]) -> list[tuple[str, Any, Any, Any]]:
-    hints = get_type_hints(kind, include_extras=True)
-    return [
-        (field.name, hints[field.name], field.default, properties.get(field.name, {}))
-        for field in dataclasses.fields(kind)
-    ]
+            text = properties[field.name]["description"].replace("\n", " ")
+            yield Option(name, kind, field.default, text)
 
 
 def flatten(config: Any, prefix: str = "") -> dict[str, Any]:

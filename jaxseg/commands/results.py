@@ -8,6 +8,7 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
+import jax
 import numpy as np
 from jax.sharding import Mesh
 
@@ -25,7 +26,6 @@ from jaxseg.report.page import write_report
 from jaxseg.report.sheets import Sheet, comparison
 from jaxseg.run import Run
 from jaxseg.schema import to_json
-from jaxseg.segmenter import count_parameters
 from jaxseg.trainer.trainer import Trainer
 from jaxseg.training.checkpoint import Checkpoints
 from jaxseg.training.state import fingerprint
@@ -55,7 +55,7 @@ def finish(trainer: Trainer, run: Run, checkpoints: Checkpoints) -> dict[str, An
         "split": config.data.eval_split,
         **evaluation.summary(trainer.data.dataset.labels.names),
         "trained_steps": trainer.step,
-        "parameters": count_parameters(trainer.model),
+        "parameters": sum(leaf.size for leaf in jax.tree.leaves(state.params)),
         "parameters_sha256": fingerprint(gather(state.params, trainer.mesh)),
         "device": describe_devices(trainer.mesh, config.model.dtype),
         "versions": versions(),

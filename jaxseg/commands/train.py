@@ -15,6 +15,7 @@ from jax.sharding import Mesh
 from jaxseg import memory
 from jaxseg.allocation import keep_freed_memory
 from jaxseg.build import check, check_images
+from jaxseg.command_line import STOPPED
 from jaxseg.commands.claim import claimed, describe, require_writable
 from jaxseg.commands.metrics_table import print_metrics
 from jaxseg.commands.results import describe_devices, finish
@@ -36,9 +37,6 @@ from jaxseg.training.checkpoint import Checkpoints
 
 OVERRIDES = True
 """Words that are no options of this command change the config."""
-
-STOPPED = 130
-"""Exit code of a run that was asked to stop."""
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
