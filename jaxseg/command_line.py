@@ -105,6 +105,8 @@ def add_short_options(parser: argparse.ArgumentParser, names: Iterable[str]) -> 
 
 def _argument(option: Option) -> dict[str, Any]:
     several, _ = _shape(option.type)
+    if isinstance(several, int) and several and _can_be_none(option.type):
+        several = "+"  # so many words, or None; `_value` checks which
     return {
         "nargs": several or 1,
         "metavar": _metavar(option.type),
@@ -146,6 +148,10 @@ def _plain(annotation: Any) -> Any:
         kinds = [each for each in typing.get_args(annotation) if each is not type(None)]
         return _plain(kinds[-1])
     return annotation
+
+
+def _can_be_none(annotation: Any) -> bool:
+    return type(None) in typing.get_args(annotation)
 
 
 def _shape(annotation: Any) -> tuple[int | str, int]:
@@ -220,9 +226,11 @@ def _value(option: Option, words: list[str], flag: str) -> Any:
     adapter: TypeAdapter[Any] = TypeAdapter(option.type)
     if value == "None" or value == ["None"]:
         value = None
+    said = " ".join([f"--{flag}", *words]).rstrip()
+    if value is not None and several not in (0, "*", len(words)):
+        raise UserError(f"{said}: expected {several} values, or None")
     try:
         return adapter.validate_python(value)
     except ValidationError as error:
         _, _, reason = first_fault(error)
-        said = " ".join([f"--{flag}", *words]).rstrip()
         raise UserError(f"{said}: {reason}") from error

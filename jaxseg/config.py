@@ -9,7 +9,7 @@ losses and so on are those of registries, in which `jaxseg.build` looks them up.
 from __future__ import annotations
 
 from dataclasses import InitVar, dataclass, field
-from typing import Annotated, Literal
+from typing import Annotated
 
 from pydantic import ConfigDict, Field
 
@@ -19,6 +19,7 @@ from jaxseg.ranges import (
     Count,
     Decay,
     Factor,
+    Off,
     Rate,
     Scale,
     Share,
@@ -268,7 +269,7 @@ class EvaluationConfig(Section):
     CRF."""
     crf_stride: Rate = 2
     """Sampling of the CRF's pairs: 1 is exact, n is n * n times faster."""
-    window: Literal[0] | Annotated[int, Field(ge=33, le=16384)] = 0
+    window: Off | Annotated[int, Field(ge=33, le=16384)] = 0
     """Side of the sliding window, pixels; 0 takes the image whole."""
     size_multiple: Annotated[int, Field(ge=0, le=4096)] = 0
     """Pad an image's sides to multiples of this by reflection; 0 is 32 (of a classifier

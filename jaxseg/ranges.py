@@ -8,9 +8,9 @@ are pydantic's `Annotated` ones: `jaxseg.schema` checks a configuration by them,
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Annotated
+from typing import Annotated, Literal
 
-from pydantic import Field
+from pydantic import BeforeValidator, Field
 
 Byte = Annotated[int, Field(ge=0, le=255)]
 """A grey value, or one channel of an RGB colour."""
@@ -47,3 +47,7 @@ Factor = Annotated[float, Field(ge=0, le=1e6)]
 
 Scale = Annotated[float, Field(gt=0, le=100)]
 """A factor on sizes."""
+
+Off = Annotated[Literal[0], BeforeValidator(lambda value: 0 if value == "0" else value)]
+"""The 0 that turns something off, beside a range that does not hold it; a literal alone
+would not take the word of a command line."""

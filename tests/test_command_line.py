@@ -46,6 +46,14 @@ def test_an_override_has_the_fields_type(words, name, value):
     assert [key for key in found if found[key] != before[key]] == [name]
 
 
+@pytest.mark.parametrize("name", sorted(options()))
+def test_every_default_can_be_given(name):
+    default = options()[name].default
+    words = default if isinstance(default, tuple) else (default,)
+    config = changed(Config(), [f"--{name}", *map(str, words)])
+    assert flatten(config)[name] == default
+
+
 def test_none_takes_a_value_back():
     config = Config(model=ModelConfig(output_stride=8, rates=(1, 2)))
     words = ["--model.output_stride", "None", "--model.rates", "None"]
@@ -57,6 +65,7 @@ def test_none_takes_a_value_back():
     [
         (["--train.stepz", "7"], "--train.stepz: did you mean --train.steps?"),
         (["--trian.steps=7"], "--trian.steps: did you mean --train.steps?"),
+        (["--model.mean", "1", "2"], "--model.mean 1 2: expected 3 values, or None"),
         (["--train.steps", "many"], "--train.steps many: must be a valid integer"),
         (["--train.steps"], "--train.steps: expected 1 argument"),
         (["--train.steps", "0"], "--train.steps 0: must be greater than or equal to 1"),
