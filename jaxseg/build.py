@@ -1,4 +1,4 @@
-"""From a Config to objects: the only place that does so.
+"""From a Config to objects: the only place that does so, with `build_loss`.
 
 `check` builds all that needs no data, so that whatever could never be built is refused
 when an experiment is loaded.  `build` does the same for a data set's classes.
@@ -14,9 +14,11 @@ import optax
 
 from jaxseg.backbones import BACKBONES
 from jaxseg.backbones.names import find_backbone, resolve_name
+from jaxseg.build_loss import build_loss
 from jaxseg.config import Config, EvaluationConfig
 from jaxseg.data.border_weights import BorderWeights
 from jaxseg.data.catalog import DATASETS
+from jaxseg.data.frequencies import ClassFrequencies
 from jaxseg.data.named_transforms import TRANSFORMS, Checked
 from jaxseg.data.transforms import Compose, training_transforms
 from jaxseg.errors import UserError, choose
@@ -24,13 +26,13 @@ from jaxseg.evaluation.inference import Scores, create_scores
 from jaxseg.evaluation.metrics import check_metrics
 from jaxseg.evaluation.windows import WindowedScores
 from jaxseg.heads import HEADS
+from jaxseg.losses.base import Loss
 from jaxseg.models import DEFAULT_BACKBONE, create_model
 from jaxseg.nn.crf import DenseCRF
-from jaxseg.output_checks import check_backbone, check_head, check_loss
+from jaxseg.output_checks import check_backbone, check_head
 from jaxseg.parallel.mesh import check_batch_size
-from jaxseg.registry import check_class_options, create, fields_of, parse
+from jaxseg.registry import check_class_options, create, parse
 from jaxseg.segmenter import SMALLEST, Segmenter
-from jaxseg.training.losses import LOSSES, Loss
 from jaxseg.training.optimizer import OPTIMIZERS, SCHEDULES, create_optimizer
 from jaxseg.weights.families.heads_smp import SMP_ARGUMENTS
 
@@ -60,12 +62,16 @@ class Parts:
     std: Triple
 
 
-def build(config: Config, num_classes: int) -> Parts:
+def build(
+    config: Config, num_classes: int, frequencies: ClassFrequencies | None = None
+) -> Parts:
     """Build the objects of a run.
 
     Args:
       config: what the run is.
       num_classes: of its data set.
+      frequencies: of the classes in its training split, which `train.class_balance`
+        needs.
 
     Raises:
       UserError: an unknown name, or values that do not go together.
@@ -75,7 +81,7 @@ def build(config: Config, num_classes: int) -> Parts:
     mean, std = normalization(config)
     return Parts(
         model=build_model(config, num_classes),
-        loss=build_loss(config, num_classes),
+        loss=build_loss(config, num_classes, frequencies),
         schedule=schedule,
         optimizer=build_optimizer(config, schedule),
         transform=build_transform(config),
@@ -176,52 +182,6 @@ def normalization(config: Config) -> tuple[Triple, Triple]:
     model = config.model
     entry = find_backbone(model.backbone or DEFAULT_BACKBONE, model.arithmetic)
     return model.mean or entry.mean, model.std or entry.std
-
-
-def build_loss(config: Config, num_classes: int | None) -> Loss:
-    """Build the loss of a config.
-
-    Args:
-      config: of the run.
-      num_classes: of the data set; None where that is not known yet.
-
-    Raises:
-      UserError: an unknown name, an option that it does not have, class weights that
-        are not one a class, or micro-batches for a loss that cannot be split.
-    """
-    train, named = config.train, parse("loss", config.train.loss)
-    kind = LOSSES.find(named.name)
-    owner = f"loss {named.name!r}"
-    shared = {
-        "class_weights": train.class_weights,
-        "label_smoothing": train.label_smoothing,
-    }
-    shared = {name: value for name, value in shared.items() if value}
-    for name in shared:
-        if name in named.options:
-            raise UserError(f"{owner}: {name} is given there and as train.{name}")
-    options = check_class_options(owner, kind, {**shared, **named.options})
-    _check_class_weights(options.get("class_weights", ()), num_classes)
-    if config.mesh.spatial > 1 and "bands" in fields_of(kind):
-        options["bands"] = 1
-    if train.accumulate > 1 and not kind.additive:
-        raise UserError(
-            f"train.accumulate {train.accumulate}: {owner} of a batch is not the sum of"
-            " those of its parts; give --train.accumulate 1"
-        )
-    loss = create(owner, kind, options)
-    if LOSSES.own(named.name):
-        check_loss(owner, loss, num_classes or 2)
-    return loss
-
-
-def _check_class_weights(weights: tuple[float, ...], num_classes: int | None) -> None:
-    if weights and num_classes and len(weights) != num_classes:
-        raise UserError(
-            f"train.class_weights has {len(weights)} values for {num_classes} classes"
-        )
-    if weights and not any(weights):
-        raise UserError("train.class_weights must not be all zero")
 
 
 def build_schedule(config: Config) -> optax.Schedule:

@@ -12,29 +12,35 @@ from typing import Any
 import jax
 import jax.numpy as jnp
 
+from jaxseg.data.labels import Task, num_logits
 from jaxseg.errors import UserError
+from jaxseg.losses.base import Loss
 from jaxseg.segmenter import Segmenter
-from jaxseg.training.losses import Loss
 
 IMAGE = (1, 64, 128, 3)
 """Of the traced batch: no side is the other, and both are multiples of all strides."""
 
 
-def check_loss(owner: str, loss: Loss, num_classes: int) -> None:
+def check_loss(
+    owner: str, loss: Loss, num_classes: int, task: Task = "multiclass"
+) -> None:
     """Refuse a loss that is no differentiable float32 scalar.
 
     Args:
       owner: names it, for the message.
       loss: the loss.
-      num_classes: of the logits.
+      num_classes: of the data set.
+      task: of the labels, see `Loss`.
 
     Raises:
       UserError: it fails, or returns anything else.
     """
     batch, height, width, _ = IMAGE
     stride = 16
-    logits = _array((batch, height // stride, width // stride, num_classes))
-    label = jax.ShapeDtypeStruct((batch, height, width), jnp.int32)
+    channels = num_logits(task, num_classes)
+    planes = (num_classes,) if task == "multilabel" else ()
+    logits = _array((batch, height // stride, width // stride, channels))
+    label = jax.ShapeDtypeStruct((batch, height, width, *planes), jnp.int32)
     factor = _array((batch, height, width))
 
     def value(logits: Any, label: Any, factor: Any) -> Any:

@@ -19,6 +19,7 @@ import jax
 
 from jaxseg.build import build_model
 from jaxseg.config import Config, DataConfig
+from jaxseg.data.frequencies import ClassFrequencies
 from jaxseg.data.identity import Identity
 from jaxseg.data.labels import PLAIN, LabelSet, MaskForm
 from jaxseg.data.stock import STOCK
@@ -30,6 +31,7 @@ from jaxseg.segmenter import Segmenter, abstract_variables
 from jaxseg.training.checkpoint import Checkpoints
 
 CONFIG, LABELS, DATA = "config.json", "labels.json", "data.json"
+FREQUENCIES = "class_frequencies.json"
 """Files of a run folder."""
 
 
@@ -70,8 +72,23 @@ class Run:
         path = self.workdir / DATA
         return Identity.read(path) if os.path.exists(path) else None
 
-    def write(self, data: Identity) -> None:
+    def frequencies(self) -> ClassFrequencies | None:
+        """Read the class frequencies that the run's weights come from, if they do.
+
+        Raises:
+          UserError: the file holds anything else.
+        """
+        path = self.workdir / FREQUENCIES
+        return ClassFrequencies.read(path) if os.path.exists(path) else None
+
+    def write(
+        self, data: Identity, frequencies: ClassFrequencies | None = None
+    ) -> None:
         """Write what the run is: of which data, with which classes, and its config.
+
+        Args:
+          data: what it is trained on.
+          frequencies: of the classes, if the loss' weights come from them.
 
         Raises:
           OSError: the folder cannot be written.
@@ -82,6 +99,8 @@ class Run:
             "mask_values": self.form.values,
             "mask_colours": self.form.colours,
         }
+        if frequencies is not None:
+            replace_text(self.workdir / FREQUENCIES, frequencies.write())
         replace_text(self.workdir / DATA, data.write())
         replace_text(self.workdir / LABELS, json.dumps(labels) + "\n")
         replace_text(self.workdir / CONFIG, to_json(self.config))

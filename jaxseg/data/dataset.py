@@ -11,6 +11,7 @@ from typing import Any
 
 from jaxseg.config import DataConfig
 from jaxseg.data.contents import Content, check_contents
+from jaxseg.data.frequencies import ClassFrequencies, count_classes
 from jaxseg.data.labels import LabelSet, MaskForm
 from jaxseg.errors import UserError, choose
 
@@ -136,6 +137,14 @@ class Dataset(ABC):
         splits = config.train_split, config.eval_split
         where = config.root or self.name
         return check_contents(self.contents, self.labels.names, *splits, where)
+
+    def frequencies(self, split: str) -> ClassFrequencies:
+        """Count how often a split has each class; reads all of it.
+
+        Raises:
+          UserError: as `samples`.
+        """
+        return count_classes(self.samples(split), self.labels)
 
     def sizes(self, split: str) -> list[tuple[int, int]]:
         """Return (height, width) of every image of a split.

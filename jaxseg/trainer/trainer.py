@@ -87,8 +87,9 @@ class Trainer:
         )
         _check_batch(config, self.mesh)
         require_batch(self._leaves)
-        self.data: TrainingData = open_training_data(config.data)
-        self.parts: Parts = build(config, self.data.num_classes)
+        balanced = bool(config.train.class_balance)
+        self.data: TrainingData = open_training_data(config.data, balanced)
+        self.parts: Parts = build(config, self.data.num_classes, self.data.frequencies)
         self.state: TrainState | None = None
         self.step = 0
         self.evaluation: tuple[int, Evaluation] | None = None

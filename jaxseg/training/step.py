@@ -11,11 +11,11 @@ import jax.numpy as jnp
 import optax
 
 from jaxseg.data.labels import IGNORE
+from jaxseg.losses.base import Loss
 from jaxseg.nn.lowering import compiling_for, on_cpu
 from jaxseg.nn.normalization import normalize_image
 from jaxseg.nn.remat import recompute_blocks
 from jaxseg.parallel.mesh import AnyMesh, constrain, replicated, shardings, split_rows
-from jaxseg.training.losses import Loss
 from jaxseg.training.state import TrainState
 
 Batch = Mapping[str, jax.Array]

@@ -9,6 +9,7 @@ from jax.sharding import AbstractDevice, AbstractMesh, AxisType
 
 from jaxseg.data.labels import IGNORE
 from jaxseg.evaluation.metrics import Confusion, confusion_matrix
+from jaxseg.losses.cross_entropy import CrossEntropy
 from jaxseg.models import create_model
 from jaxseg.nn.cpu import library
 from jaxseg.nn.normalization import normalize_image
@@ -22,7 +23,6 @@ from jaxseg.parallel.mesh import (
     shardings,
 )
 from jaxseg.segmenter import abstract_variables
-from jaxseg.training.losses import CrossEntropy
 from jaxseg.training.optimizer import create_optimizer
 from jaxseg.training.state import create_state, fresh_state
 from jaxseg.training.step import create_train_step

@@ -1,0 +1,146 @@
+"""What every loss is: a function of low-resolution logits and full-resolution labels.
+
+A loss is a frozen dataclass that inherits from `Loss`; its fields are the options that
+a configuration may give it.
+"""
+
+from __future__ import annotations
+
+from typing import Annotated, Any, ClassVar
+
+import jax
+import jax.numpy as jnp
+from pydantic import Field
+
+from jaxseg.data.labels import IGNORE, Task
+
+Weights = tuple[Annotated[float, Field(ge=0, le=1e30)], ...]
+"""One factor a class; empty is 1 for all."""
+
+
+class Loss:
+    """What a training step needs of a loss.
+
+    A batch may be split over devices, which changes nothing, since a step computes with
+    the whole batch.  It may also be split into micro-batches (`train.accumulate`), one
+    after the other; only a loss that is `additive` can be.
+
+    Shapes and labels follow the task (`data.task`).  "multiclass": logits `[B, h, w,
+    classes]` and a label int `[B, H, W]` of classes; "binary": logits `[B, h, w, 1]`
+    and a label of 0 and 1; "multilabel": logits `[B, h, w, classes]` and a label uint8
+    `[B, H, W, classes]` of 0 and 1.  `IGNORE` marks in each what does not enter.
+    Volumes have one axis more everywhere.
+
+    Attributes:
+      additive: whether the values of the parts of a batch, each with what `prepare`
+        found in the whole of it, add up to the value of the whole.
+    """
+
+    additive: ClassVar[bool] = False
+
+    def prepare(self, label: jax.Array, factor: jax.Array | None) -> Any:
+        """Return what a part of a batch must know of all its labels: nothing.
+
+        Args:
+          label: int, of the whole batch.
+          factor: float32 `[B, H, W]`, of each pixel; None is 1.
+        """
+        return None
+
+    def __call__(
+        self,
+        logits: jax.Array,
+        label: jax.Array,
+        factor: jax.Array | None = None,
+        prepared: Any = None,
+        align_corners: bool = False,
+    ) -> jax.Array:
+        """Return the loss, a float32 scalar.
+
+        Args:
+          logits: float, at the head's stride.
+          label: int, at the image's size; ignored pixels do not enter.
+          factor: float `[B, H, W]`, of each pixel; None is 1.  It has no gradient.
+          prepared: what `prepare` returned for the batch that these are part of; None
+            if they are the whole batch.
+          align_corners: how the logits are resized, see `resize_linear`.
+        """
+        raise NotImplementedError
+
+    def check_classes(self, num_classes: int | None) -> None:
+        """Refuse options that do not fit the classes of the data.
+
+        Args:
+          num_classes: of a binary task 2; None where that is not known yet.
+
+        Raises:
+          ValueError: the first that does not.
+        """
+
+
+def require_length(name: str, values: tuple[float, ...], count: int | None) -> None:
+    """Refuse a tuple, unless it is empty, that is not one value for each of `count`.
+
+    All of them zero are refused too; of an unknown count, None, only that.
+
+    Raises:
+      ValueError: the message names it by `name`.
+    """
+    if values and count and len(values) != count:
+        classes = "1 class" if count == 1 else f"{count} classes"
+        raise ValueError(f"{name} has {len(values)} values for {classes}")
+    if values and not any(values):
+        raise ValueError(f"{name} must not be all zero")
+
+
+def spatial_size(logits: jax.Array, label: jax.Array) -> tuple[int, ...]:
+    """Return (H, W) of a label, or of a volume's (D, H, W)."""
+    return label.shape[1 : logits.ndim - 1]
+
+
+def pixel_counts(task: Task, label: jax.Array, factor: jax.Array | None) -> jax.Array:
+    """Return how often each pixel counts, float32 `[B, H, W]`.
+
+    The ignored elements of a multilabel label are left to `element_counts`.
+    """
+    if task == "multilabel":
+        counted = jnp.ones(label.shape[:-1], jnp.float32)
+    else:
+        counted = (label != IGNORE).astype(jnp.float32)
+    return counted if factor is None else counted * factor
+
+
+def targets(task: Task, classes: int, label: jax.Array) -> jax.Array:
+    """Return what each class should be, float32 `[B, H, W, classes]` of 0 and 1.
+
+    Args:
+      task: of the label.
+      classes: number of logits of a pixel.
+      label: int `[B, H, W]`, of a multilabel task `[B, H, W, classes]`.
+    """
+    if task == "multiclass":
+        return jax.nn.one_hot(label, classes, dtype=jnp.float32)
+    there = (label == 1).astype(jnp.float32)
+    return there if task == "multilabel" else there[..., None]
+
+
+def element_counts(task: Task, label: jax.Array, counted: jax.Array) -> jax.Array:
+    """Return how often each element of `targets` counts.
+
+    Args:
+      task: of the label.
+      label: see `targets`.
+      counted: float32 `[B, H, W]`, how often each pixel counts.
+
+    Returns:
+      float32 `[B, H, W, 1]`, of a multilabel task `[B, H, W, classes]`.
+    """
+    counted = counted[..., None]
+    return counted * (label != IGNORE) if task == "multilabel" else counted
+
+
+def probabilities(task: Task, logits: jax.Array) -> jax.Array:
+    """Return the probability of each class, float32 `[..., classes]`."""
+    if task == "multiclass":
+        return jax.nn.softmax(logits)
+    return jax.nn.sigmoid(logits)
