@@ -30,7 +30,7 @@ class Focal(PixelMean):
       alpha: with sigmoids: factor on the loss of pixels that have the class, 1 - alpha
         on that of the others, in the sum and not in the normaliser; None is 1 on both.
       one_vs_rest: of a multiclass task, a sigmoid a class in the softmax' place, and
-        the sum over the classes, as in SMP.
+        the mean over the classes, as in SMP.
       others: see `PixelMean`.
     """
 
@@ -68,7 +68,7 @@ class Focal(PixelMean):
             if self.alpha is not None:
                 total *= self.alpha * target + (1 - self.alpha) * (1 - target)
             if self.task == "multiclass":
-                total = jnp.sum(total, axis=-1)
+                total = jnp.mean(total, axis=-1)
         return self._weighted(total, label)
 
     def _focused(self, entropy: jax.Array) -> jax.Array:
