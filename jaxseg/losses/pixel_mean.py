@@ -51,7 +51,10 @@ class PixelMean(Loss):
     def weight(self, label: jax.Array, factor: jax.Array | None = None) -> jax.Array:
         """Return the total weight: the number of pixels if nothing is weighted."""
         weights = self._pixel_weights(label)
-        return jnp.sum(weights if factor is None else weights * factor)
+        if factor is None:
+            return jnp.sum(weights)
+        overlapping = self.task == "multilabel"
+        return jnp.sum(weights * (factor[..., None] if overlapping else factor))
 
     def prepare(self, label: jax.Array, factor: jax.Array | None) -> jax.Array:
         """Return the reciprocal of the total weight, or 1 if that is 0."""

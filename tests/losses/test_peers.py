@@ -21,7 +21,9 @@ def test_the_value_and_the_gradient_are_the_peers(name):
     assert np.abs(expected).max() > 1e-4
     wanted = GOLDEN[f"{name}/value"] * case.factor
     np.testing.assert_allclose(value, wanted, rtol=2e-6, atol=1e-7)
-    allowed = 2e-6 * np.abs(expected).max()
+    # SMP's Lovász weights are differences of float32 numbers near 1.
+    relative = 2e-5 if "lovasz" in name else 2e-6
+    allowed = relative * np.abs(expected).max()
     np.testing.assert_allclose(gradient, expected, rtol=0, atol=allowed)
 
 
