@@ -32,7 +32,6 @@ Peer = Callable[[torch.Tensor, torch.Tensor], torch.Tensor]
 """Of logits float64 `[B, C, H, W]` and an int64 label `[B, H, W]` or `[B, C, H, W]`."""
 
 
-
 def by_smp(kind: type, mode: str, **options: object) -> Peer:
     """Return a loss of SMP, which ignores what is marked."""
     return kind(mode, ignore_index=IGNORE, **options)
@@ -136,9 +135,7 @@ PEERS: dict[str, Peer] = {
     "smp/tversky": by_smp(smp.TverskyLoss, CLASSES, alpha=0.3, beta=0.7, gamma=0.75),
     "smp/tversky multilabel": by_smp(smp.TverskyLoss, LABELS, alpha=0.6),
     "monai/tversky": by_monai(tversky, alpha=0.2, beta=0.8, **smooth(1.0)),
-    "smp/focal_tversky": by_smp(
-        smp.TverskyLoss, ONE, alpha=0.3, beta=0.7, gamma=0.75
-    ),
+    "smp/focal_tversky": by_smp(smp.TverskyLoss, ONE, alpha=0.3, beta=0.7, gamma=0.75),
     "smp/lovasz": lovasz(CLASSES),
     "smp/lovasz image": lovasz(CLASSES, per_image=True),
     "smp/lovasz hinge": lovasz(ONE),

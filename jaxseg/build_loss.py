@@ -65,12 +65,18 @@ def _shared_options(
 
 
 def _refuse_option(config: Config, term: Term, name: str) -> None:
-    balanced = name == "class_weights" and config.train.class_balance
-    option = "class_balance" if balanced else name
     raise UserError(
-        f"loss {term.loss.name!r} has no option {name}, which train.{option} fills;"
-        f" it has {', '.join(sorted(_own_fields(term)))}"
+        f"loss {term.loss.name!r} has no option {name}, which"
+        f" {_source(config, name)} fills; it has"
+        f" {', '.join(sorted(_own_fields(term))) or 'none'}"
     )
+
+
+def _source(config: Config, name: str) -> str:
+    """Return the name of the option of the config that fills a field."""
+    if name == "class_weights" and config.train.class_balance:
+        return "train.class_balance"
+    return f"train.{name}"
 
 
 def _own_fields(term: Term) -> dict[str, Any]:
@@ -86,7 +92,8 @@ def _build_term(
     kind, owner, task = LOSSES[name], f"loss {name!r}", config.data.task
     for option in shared:
         if option in given:
-            raise UserError(f"{owner}: {option} is given there and as train.{option}")
+            source = _source(config, option)
+            raise UserError(f"{owner}: {option} is given there and as {source}")
     if "task" in given:
         raise UserError(f"{owner}: its task is that of the data, data.task {task!r}")
     fields = fields_of(kind)
