@@ -16,10 +16,9 @@ from jaxseg.losses.base import (
     element_counts,
     pixel_counts,
     require_length,
-    spatial_size,
 )
 from jaxseg.losses.distances import signed_distances
-from jaxseg.losses.each_class import each_class
+from jaxseg.losses.each_class import Scores, summed_over_classes
 from jaxseg.ranges import Count
 
 
@@ -36,8 +35,8 @@ class Boundary(Loss):
     It is negative where a prediction is good, and says little where one is far off: the
     paper adds it to a loss of regions, as in "generalised_dice + 0.01*boundary".
 
-    The distances of a class that the batch has take B x H x W x W comparisons, forward
-    and backward.  Memory is that of some arrays `[B, H, W]`.
+    The distances of a class that the batch has take 2 B H W^2 comparisons.  Memory is
+    that of some arrays `[B, H, W]`, whatever the number of classes.
 
     Attributes:
       weights: of each class in the mean; empty weights all alike, 0 leaves a class out,
@@ -81,18 +80,26 @@ class Boundary(Loss):
         if prepared is None:
             prepared = self.prepare(label, factor)
         if factor is None:
-            factor = jnp.ones((len(label), *spatial_size(logits, label)), jnp.float32)
+            factor = jnp.ones(label.shape[: logits.ndim - 1], jnp.float32)
+        classes = logits.shape[-1]
+        weights = jnp.ones(classes) if not self.weights else jnp.array(self.weights)
+        scale = weights / jnp.sum(weights) * prepared
+        scores = Scores(self.task, Bands(self.bands, align_corners))
+        return summed_over_classes(_of_class, scores, logits, label, factor, scale)
 
-        def of_class(p: jax.Array, there: jax.Array, other: jax.Array) -> jax.Array:
-            def distances() -> jax.Array:
-                return factor * signed_distances(there, other)
 
-            none = jnp.zeros_like(p)
-            return jnp.sum(p * jax.lax.cond(there.any(), distances, lambda: none))
+def _of_class(
+    p: jax.Array,
+    there: jax.Array,
+    other: jax.Array,
+    factor: jax.Array,
+    scale: jax.Array,
+) -> jax.Array:
+    """Return what a class adds to the loss, see `OfClass`."""
 
-        bands = Bands(self.bands, align_corners)
-        sums = each_class(of_class, self.task, bands, logits, label) * prepared
-        if not self.weights:
-            return jnp.mean(sums)
-        weights = jnp.asarray(self.weights, jnp.float32)
-        return jnp.sum(sums * weights) / jnp.sum(weights)
+    def distances() -> jax.Array:
+        return scale * factor * signed_distances(there, other)
+
+    counts = there.any() & (scale > 0)
+    none = jnp.zeros_like(factor)
+    return jnp.sum(p * jax.lax.cond(counts, distances, lambda: none))

@@ -10,8 +10,8 @@ import jax.numpy as jnp
 
 from jaxseg.data.labels import Task
 from jaxseg.losses.bands import Bands
-from jaxseg.losses.base import Loss, Weights, require_length, spatial_size
-from jaxseg.losses.each_class import each_class
+from jaxseg.losses.base import Loss, Weights, require_length
+from jaxseg.losses.each_class import Scores, held_by, summed_over_classes
 from jaxseg.ranges import Count
 
 
@@ -27,9 +27,8 @@ class Lovasz(Loss):
     classes of a multilabel batch together.  A batch without a counted pixel has loss 0.
     A pixel's `factor` is its weight in the Jaccard index.
 
-    It sorts all pixels of the batch once for each class, and once more for the
-    gradient: n log n of n pixels, which on CPUs takes longer than the rest of many a
-    training step.  Classes that the batch lacks are not sorted.  Memory is that of some
+    It sorts all pixels of the batch once for each class that counts, n log n of n
+    pixels: on CPUs as long as the rest of many a training step.  Memory is that of some
     arrays `[B, H, W]`, whatever the number of classes.
 
     Attributes:
@@ -62,50 +61,55 @@ class Lovasz(Loss):
         """Return the loss of a whole batch, see `Loss`."""
         logits = logits.astype(jnp.float32)
         if factor is None:
-            factor = jnp.ones((len(label), *spatial_size(logits, label)), jnp.float32)
-        softmax = self.task == "multiclass"
+            factor = jnp.ones(label.shape[: logits.ndim - 1], jnp.float32)
+        scores = Scores(self.task, Bands(self.bands, align_corners), self._softmax)
+        scale = self._scale(label, factor, logits.shape[-1])
+        return summed_over_classes(self._of_class, scores, logits, label, factor, scale)
 
-        def of_class(score: jax.Array, there: jax.Array, other: jax.Array) -> Any:
-            error = jnp.where(there, 1 - score, score if softmax else 1 + score)
-            shape = len(score) if self.per_image else 1, -1
-            return _of_groups(
-                error.reshape(shape),
-                (there * factor).reshape(shape),
-                (other * factor).reshape(shape),
-                softmax,
-            )
+    @property
+    def _softmax(self) -> bool:
+        return self.task == "multiclass"
 
-        bands = Bands(self.bands, align_corners)
-        values, held = each_class(of_class, self.task, bands, logits, label, softmax)
-        weights = jnp.ones(len(values)) if not self.weights else jnp.array(self.weights)
-        weights = weights[:, None] * held
+    def _groups(self, x: jax.Array) -> jax.Array:
+        """Return the pixels that are sorted together, `[groups, pixels]`."""
+        return x.reshape(len(x) if self.per_image else 1, -1)
+
+    def _scale(self, label: jax.Array, factor: jax.Array, classes: int) -> jax.Array:
+        """Return the factor of each class' loss in each group, `[classes, groups]`.
+
+        It is 0 of a class that does not count there.
+        """
+
+        def held(there: jax.Array, other: jax.Array) -> jax.Array:
+            counts = there if self._softmax else there | other
+            return jnp.any(self._groups(counts & (factor > 0)), 1)
+
+        weights = jnp.ones(classes) if not self.weights else jnp.array(self.weights)
+        weights = weights[:, None] * held_by(held, self.task, label, classes)
         total = jnp.sum(weights, 0)
-        means = jnp.sum(weights * values, 0) / jnp.where(total > 0, total, 1.0)
-        return jnp.sum(means) / jnp.maximum(jnp.sum(total > 0), 1)
+        groups = jnp.maximum(jnp.sum(total > 0), 1)
+        return weights / jnp.where(total > 0, total, 1.0) / groups
 
-
-def _of_groups(
-    error: jax.Array, there: jax.Array, other: jax.Array, softmax: bool
-) -> tuple[jax.Array, jax.Array]:
-    """Return a class' loss in each group of pixels, and whether it counts there.
-
-    Args:
-      error: float32 `[groups, pixels]`; a hinge's may be negative.
-      there: how often each pixel counts that has the class, of the same shape.
-      other: likewise of pixels that have it not.
-      softmax: whether a class counts only where it is labelled.
-
-    Returns:
-      float32 and bool `[groups]`.
-    """
-    held = jnp.sum(there if softmax else there + other, 1) > 0
-
-    def sort() -> jax.Array:
+    def _of_class(
+        self,
+        score: jax.Array,
+        there: jax.Array,
+        other: jax.Array,
+        factor: jax.Array,
+        scale: jax.Array,
+    ) -> jax.Array:
+        """Return what a class adds to the loss, see `OfClass`."""
+        wrong = score if self._softmax else 1 + score
+        error = self._groups(jnp.where(there, 1 - score, wrong))
         fixed = jax.lax.stop_gradient(error)
-        return jax.vmap(_lovasz_weights)(fixed, there, other)
 
-    weights = jax.lax.cond(jnp.any(held), sort, lambda: jnp.zeros_like(error))
-    return jnp.sum(jax.nn.relu(error) * weights, 1), held
+        def weights() -> jax.Array:
+            counts = self._groups(there * factor), self._groups(other * factor)
+            return scale[:, None] * jax.vmap(_lovasz_weights)(fixed, *counts)
+
+        none = jnp.zeros_like(fixed)
+        found = jax.lax.cond(jnp.any(scale > 0), weights, lambda: none)
+        return jnp.sum(jax.nn.relu(error) * found)
 
 
 def _lovasz_weights(error: jax.Array, there: jax.Array, other: jax.Array) -> jax.Array:
@@ -117,8 +121,8 @@ def _lovasz_weights(error: jax.Array, there: jax.Array, other: jax.Array) -> jax
     """
     counted = there + other
     key = jnp.where(counted > 0, -error, jnp.inf)
-    place = jnp.arange(len(error))
-    _, place, there, other = jax.lax.sort((key, place, there, other), num_keys=1)
+    _, place = jax.lax.sort((key, jnp.arange(len(error))), num_keys=1)
+    there, other = there[place], other[place]
     labelled = jnp.sum(there)
     overlap = labelled - jnp.cumsum(there)
     union = labelled + jnp.cumsum(other)
