@@ -3,6 +3,9 @@
 import numpy as np
 import pytest
 
+from jaxseg.config import DataConfig
+from jaxseg.data import dataset
+from jaxseg.data.catalog import open_dataset
 from jaxseg.data.frequencies import ClassFrequencies, count_classes, parse_balance
 from jaxseg.data.labels import IGNORE, LabelSet
 from jaxseg.errors import UserError
@@ -79,6 +82,20 @@ def test_anything_else_is_refused(tmp_path, text):
     path.write_text(text)
     with pytest.raises(UserError, match=r"counts\.json: no class frequencies"):
         ClassFrequencies.read(path)
+
+
+def test_they_are_counted_once_and_kept_with_the_records(
+    shapes_folder, tmp_path, monkeypatch
+):
+    config = DataConfig("folder", root=str(shapes_folder), cache=str(tmp_path))
+    found = open_dataset(config).frequencies("train")
+    assert sum(found.pixels) == 12 * 48 * 56
+    (kept,) = tmp_path.glob("**/class_frequencies-*.json")
+    assert ClassFrequencies.read(kept) == found
+    kept.write_text(kept.read_text()[:-5])  # damaged
+    assert open_dataset(config).frequencies("train") == found
+    monkeypatch.setattr(dataset, "count_classes", None)
+    assert open_dataset(config).frequencies("train") == found
 
 
 @pytest.mark.parametrize(

@@ -11,7 +11,7 @@ from jax.sharding import NamedSharding, PartitionSpec
 from make_loss import QUICK, make_loss, value_and_gradient
 
 from jaxseg.data.labels import IGNORE
-from jaxseg.parallel.mesh import BATCH_AXIS, create_mesh
+from jaxseg.parallel.mesh import BATCH_AXIS, ROW_AXIS, create_mesh
 
 CASES = [
     ("cross_entropy", "multiclass"),
@@ -153,6 +153,18 @@ def test_eight_devices_equal_one(text, task):
     assert mesh.size == 8
     split = NamedSharding(mesh, PartitionSpec(BATCH_AXIS))
     value, gradient = loss(*jax.device_put((logits, label), split))
+    np.testing.assert_allclose(value, expected, rtol=2e-6)
+    assert_close(gradient, slope)
+
+
+@pytest.mark.parametrize("text", ["dice + boundary", "lovasz"])
+def test_rows_on_several_devices_equal_one(text):
+    logits, label, factor = batch("multiclass", count=2, low=(4, 3), size=(16, 9))
+    loss = function(text, "multiclass", bands=1)
+    expected, slope = loss(logits, label, factor)
+    mesh = create_mesh(spatial=4)
+    split = NamedSharding(mesh, PartitionSpec(BATCH_AXIS, ROW_AXIS))
+    value, gradient = loss(*jax.device_put((logits, label, factor), split))
     np.testing.assert_allclose(value, expected, rtol=2e-6)
     assert_close(gradient, slope)
 
