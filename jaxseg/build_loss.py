@@ -9,7 +9,7 @@ from jaxseg.data.frequencies import ClassFrequencies, parse_balance
 from jaxseg.errors import UserError
 from jaxseg.losses import LOSSES
 from jaxseg.losses.base import Loss, require_length
-from jaxseg.losses.weighted_sum import Term, WeightedSum, parse_sum
+from jaxseg.losses.weighted_sum import Term, add, parse_sum
 from jaxseg.output_checks import check_loss
 from jaxseg.registry import check_options, create, fields_of, required_of
 
@@ -43,7 +43,7 @@ def build_loss(
     losses = [_build_term(config, term, shared, num_classes) for term in terms]
     if len(terms) == 1 and terms[0].weight == 1:
         return losses[0]
-    return WeightedSum(tuple(losses), tuple(term.weight for term in terms))
+    return add(losses, [term.weight for term in terms])
 
 
 def _shared_options(
@@ -110,10 +110,10 @@ def _build_term(
         )
     if config.mesh.spatial > 1 and "bands" in fields:
         options["bands"] = 1
-    if config.train.accumulate > 1 and not kind.additive:
+    if config.train.accumulate > 1 and not (kind.additive or kind.summed):
         raise UserError(
-            f"train.accumulate {config.train.accumulate}: {owner} of a batch is not the"
-            " sum of those of its parts; give --train.accumulate 1"
+            f"train.accumulate {config.train.accumulate}: {owner} of a batch does not"
+            " follow from sums over its parts; give --train.accumulate 1"
         )
     loss = create(owner, kind, options)
     _check_weights(owner, loss, options, num_classes)

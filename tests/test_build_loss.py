@@ -55,6 +55,10 @@ def test_class_weights_come_from_the_frequencies():
     check(asked)  # before they are known
 
 
+def test_losses_of_sums_take_micro_batches():
+    check(config("cross_entropy + dice + boundary", batch_size=4, accumulate=2))
+
+
 @dataclass(frozen=True)
 class Plain(Loss):
     """A loss of multiclass labels that has no options."""
@@ -106,8 +110,8 @@ def test_a_users_loss_is_traced_with_the_shapes_of_its_task(monkeypatch):
             "'dice' has no option label_smoothing, which train.label_smoothing fills",
         ),
         (
-            {"loss": "focal + dice", "accumulate": 2},
-            "loss 'dice' of a batch is not the sum of those of its parts",
+            {"loss": "dice + lovasz", "accumulate": 2},
+            "loss 'lovasz' of a batch does not follow from sums over its parts",
         ),
         ({"class_balance": "inverted"}, "Did you mean 'inverse'"),
         (

@@ -23,7 +23,7 @@ class Loss:
 
     A batch may be split over devices, which changes nothing, since a step computes with
     the whole batch.  It may also be split into micro-batches (`train.accumulate`), one
-    after the other; only a loss that is `additive` can be.
+    after the other, if the loss is `additive` or `summed`.
 
     Shapes and labels follow the task (`data.task`).  "multiclass": logits `[B, h, w,
     classes]` and a label int `[B, H, W]` of classes; "binary": logits `[B, h, w, 1]`
@@ -34,9 +34,12 @@ class Loss:
     Attributes:
       additive: whether the values of the parts of a batch, each with what `prepare`
         found in the whole of it, add up to the value of the whole.
+      summed: whether `part` of the parts of a batch adds up to that of the whole, and
+        `whole` makes the value of it; micro-batches are then gone through twice.
     """
 
     additive: ClassVar[bool] = False
+    summed: ClassVar[bool] = False
 
     def prepare(self, label: jax.Array, factor: jax.Array | None) -> Any:
         """Return what a part of a batch must know of all its labels: nothing.
@@ -66,6 +69,24 @@ class Loss:
           align_corners: how the logits are resized, see `resize_linear`.
         """
         raise NotImplementedError
+
+    def part(
+        self,
+        logits: jax.Array,
+        label: jax.Array,
+        factor: jax.Array | None = None,
+        prepared: Any = None,
+        align_corners: bool = False,
+    ) -> Any:
+        """Return what a part of a batch adds, a tree of float32 arrays.
+
+        The arguments are those of a call.  Of an additive loss it is the value.
+        """
+        return self(logits, label, factor, prepared, align_corners)
+
+    def whole(self, total: Any) -> jax.Array:
+        """Return the loss of a batch from what its parts add up to."""
+        return total
 
     def check_classes(self, num_classes: int | None) -> None:
         """Refuse options that do not fit the classes of the data.

@@ -7,7 +7,7 @@ of what is predicted, and of what is labelled.
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, ClassVar, Literal
 
 import jax
 import jax.numpy as jnp
@@ -34,7 +34,7 @@ Exponent = Annotated[float, Field(gt=0, le=100)]
 
 @dataclass(frozen=True)
 class RegionLoss(Loss):
-    """A function of the sums of each class over the batch, which is not split.
+    """A function of the sums of each class over the batch.
 
     A pixel's `factor` is its weight in the sums.  A class without a labelled and
     without a predicted pixel has loss 0, and so has a batch without a counted pixel.
@@ -46,6 +46,8 @@ class RegionLoss(Loss):
         images whose rows lie on several devices.
       task: see `Loss`.
     """
+
+    summed: ClassVar[bool] = True
 
     weights: Weights = ()
     bands: Count = 16
@@ -65,10 +67,25 @@ class RegionLoss(Loss):
         align_corners: bool = False,
     ) -> jax.Array:
         """Return the loss of a whole batch, see `Loss`."""
+        return self.whole(self.part(logits, label, factor, prepared, align_corners))
+
+    def part(
+        self,
+        logits: jax.Array,
+        label: jax.Array,
+        factor: jax.Array | None = None,
+        prepared: Any = None,
+        align_corners: bool = False,
+    ) -> tuple[jax.Array, jax.Array, jax.Array]:
+        """Return the sums of each class, float32 `[classes]`, see `Loss`."""
         logits = logits.astype(jnp.float32)
         counted = pixel_counts(self.task, label, factor)
         bands = Bands(self.bands, align_corners)
-        return self.of_sums(*summed(self.sums, bands, logits, label, counted))
+        return summed(self.sums, bands, logits, label, counted)
+
+    def whole(self, total: tuple[jax.Array, jax.Array, jax.Array]) -> jax.Array:
+        """Return the loss from the sums of each class, see `Loss`."""
+        return self.of_sums(*total)
 
     def sums(
         self, logits: jax.Array, label: jax.Array, counted: jax.Array

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import ast
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from typing import Any, NamedTuple
+from typing import Any, ClassVar, NamedTuple
 
 import jax
 import jax.numpy as jnp
@@ -21,10 +22,14 @@ LARGEST = 1e6
 class WeightedSum(Loss):
     """A weighted sum of losses.
 
+    It is `summed` if each of its terms is, or is additive; `add` makes one.
+
     Attributes:
       losses: the terms.
       weights: one for each of them.
     """
+
+    summed: ClassVar[bool] = True
 
     losses: tuple[Loss, ...]
     weights: tuple[float, ...]
@@ -44,17 +49,55 @@ class WeightedSum(Loss):
         """Return the sum, see `Loss`."""
         if prepared is None:
             prepared = self.prepare(label, factor)
+        terms = zip(self.losses, prepared, strict=True)
+        return self._sum(
+            loss(logits, label, factor, known, align_corners) for loss, known in terms
+        )
+
+    def part(
+        self,
+        logits: jax.Array,
+        label: jax.Array,
+        factor: jax.Array | None = None,
+        prepared: Any = None,
+        align_corners: bool = False,
+    ) -> tuple[Any, ...]:
+        """Return what a part of a batch adds to each term, see `Loss`."""
+        terms = zip(self.losses, prepared, strict=True)
+        return tuple(
+            loss.part(logits, label, factor, known, align_corners)
+            for loss, known in terms
+        )
+
+    def whole(self, total: tuple[Any, ...]) -> jax.Array:
+        """Return the sum from what the parts of a batch add to each term."""
+        terms = zip(self.losses, total, strict=True)
+        return self._sum(loss.whole(found) for loss, found in terms)
+
+    def _sum(self, values: Iterable[jax.Array]) -> jax.Array:
         total = jnp.zeros((), jnp.float32)
-        for loss, weight, known in zip(
-            self.losses, self.weights, prepared, strict=True
-        ):
-            total += weight * loss(logits, label, factor, known, align_corners)
+        for weight, value in zip(self.weights, values, strict=True):
+            total += weight * value
         return total
 
     def check_classes(self, num_classes: int | None) -> None:
         """Refuse options of the terms that do not fit, see `Loss`."""
         for loss in self.losses:
             loss.check_classes(num_classes)
+
+
+@dataclass(frozen=True)
+class AdditiveSum(WeightedSum):
+    """A weighted sum of losses that are all additive."""
+
+    additive: ClassVar[bool] = True
+
+
+def add(losses: Sequence[Loss], weights: Sequence[float]) -> WeightedSum:
+    """Return the sum of losses, each with a weight."""
+    additive = all(loss.additive for loss in losses)
+    kind = AdditiveSum if additive else WeightedSum
+    return kind(tuple(losses), tuple(weights))
 
 
 class Term(NamedTuple):

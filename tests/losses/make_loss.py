@@ -3,7 +3,7 @@
 import jax
 
 from jaxseg.losses import LOSSES
-from jaxseg.losses.weighted_sum import WeightedSum, parse_sum
+from jaxseg.losses.weighted_sum import add, parse_sum
 from jaxseg.registry import check_class_options, fields_of
 
 QUICK = {"xla_backend_optimization_level": 0}
@@ -20,7 +20,7 @@ def make_loss(text, task="multiclass", **more):
         losses.append(kind(**check_class_options(text, kind, given)))
     if len(terms) == 1 and terms[0].weight == 1:
         return losses[0]
-    return WeightedSum(tuple(losses), tuple(term.weight for term in terms))
+    return add(losses, [term.weight for term in terms])
 
 
 def value_and_gradient(loss):

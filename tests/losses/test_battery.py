@@ -192,6 +192,19 @@ def test_the_parts_of_a_batch_add_up_to_an_additive_loss(text, task):
     assert found == pytest.approx(float(quick(logits, label, factor)), rel=1e-5)
 
 
+@pytest.mark.parametrize("text", ["dice", "generalised_dice + 0.1*boundary"])
+def test_the_parts_of_a_batch_make_the_whole_of_a_loss_of_sums(text):
+    logits, label, factor = batch("multiclass", count=4)
+    loss = make_loss(text)
+    assert loss.summed and not loss.additive
+    known = loss.prepare(label, factor)
+    quick = jax.jit(loss.part, compiler_options=QUICK)
+    halves = [slice(0, 2), slice(2, 4)]
+    added = [quick(logits[h], label[h], factor[h], known) for h in halves]
+    found = loss.whole(jax.tree.map(jnp.add, *added))
+    assert float(found) == pytest.approx(float(loss(logits, label, factor)), rel=1e-5)
+
+
 @pytest.mark.parametrize("text", ["dice", "boundary"])
 def test_volumes_are_taken_too(text):
     logits, label, _ = batch("multiclass", low=(2, 3, 2), size=(6, 5, 4))

@@ -75,6 +75,12 @@ def test_the_sum_is_that_of_its_terms():
     np.testing.assert_allclose(value, expected, rtol=1e-6)
 
 
+def test_a_sum_of_additive_losses_is_additive():
+    loss = make_loss("cross_entropy + 2*boundary")
+    assert loss.additive
+    assert not make_loss("cross_entropy + dice").additive
+
+
 def test_what_the_terms_know_of_the_batch_is_handed_to_each():
     loss = make_loss("cross_entropy + 0.5*dice")
     logits, label = jnp.zeros((1, 2, 2, 3)), jnp.zeros((1, 2, 2), int)
