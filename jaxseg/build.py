@@ -14,7 +14,7 @@ import optax
 
 from jaxseg.backbones import BACKBONES
 from jaxseg.backbones.names import find_backbone, resolve_name
-from jaxseg.config import Config, EvaluationConfig
+from jaxseg.config import Config, EvaluationConfig, ModelConfig
 from jaxseg.data.border_weights import BorderWeights
 from jaxseg.data.catalog import DATASETS
 from jaxseg.data.named_transforms import TRANSFORMS, Checked
@@ -165,9 +165,15 @@ def _require_options(head: str, given: Mapping[str, Any]) -> None:
         return
     known = {*HEADS[head].options(), "output_stride", "uniform_dilation"}
     if unknown := sorted(set(given) - known):
+        fields = fields_of(ModelConfig)
+        plain = [name for name in sorted(known) if name in fields]
+        own = [name for name in sorted(known) if name not in fields]
+        brackets = f"; in brackets, as in {head}({own[0]}=...): " if own else ""
         raise UserError(
-            f"head {head!r} has no option {', '.join(unknown)}: leave it unset, as by"
-            f" --model.{unknown[0]} None; it has {', '.join(sorted(known))}"
+            f"head {head!r} has no option {', '.join(unknown)}, which the experiment or"
+            " the command line gives: take it back by"
+            f" {' '.join(f'--model.{name} None' for name in unknown)}; the head has"
+            f" {', '.join(plain)}{brackets}{', '.join(own)}"
         )
 
 

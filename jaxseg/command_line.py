@@ -66,6 +66,9 @@ def _unknown(word: str) -> str:
         return f"unexpected {word!r}: an override is --NAME VALUE"
     close = nearest(name.removeprefix("--"), options())
     hint = f"did you mean --{close}?" if close else "see --help for all names"
+    section, _, last = name.removeprefix("--").partition(".")
+    if section == "model" and last.isidentifier():
+        hint += f" An option of one head is given as --model.head 'NAME({last}=...)'"
     return f"unknown override {name}: {hint}"
 
 

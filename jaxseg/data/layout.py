@@ -152,6 +152,6 @@ def _split_whole(listing: Listing, chosen: Candidate) -> splits.Splits:
         return splits.split_by_lists(lists, chosen.matches[""].pairs, root)
     listed = splits.listed_whole(chosen.matches[""].pairs, root)
     if listed is None:
-        return splits.split_by_hash(chosen.all_pairs("", listing))
+        return splits.split_by_hash(chosen.all_pairs("", listing), root)
     chosen.check_unique("")
-    return splits.split_by_hash(listed)
+    return splits.split_by_hash(listed, root)
