@@ -5,7 +5,9 @@ import tempfile
 from pathlib import Path
 
 # Before jax is imported: the devices, and programs kept from one run to the next.
-os.environ.setdefault("XLA_FLAGS", "--xla_force_host_platform_device_count=8")
+# Most programs run a few times only, so optimising them takes longer than it saves.
+_flags = "--xla_force_host_platform_device_count=8 --xla_backend_optimization_level=0"
+os.environ.setdefault("XLA_FLAGS", _flags)
 os.environ.setdefault("JAX_PLATFORMS", "cpu")
 _cache = Path(tempfile.gettempdir()) / "jaxseg-test-compiled"
 os.environ.setdefault("JAX_COMPILATION_CACHE_DIR", str(_cache))
