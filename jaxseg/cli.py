@@ -59,7 +59,7 @@ def main(argv: Sequence[str] | None = None) -> int:
       argv: the words behind the program's name; None takes the process'.
 
     Returns:
-      The exit code: 0, 2 for what the user can mend, 130 if asked to stop.
+      The exit code: 0, 2 for what the user can fix, 130 if asked to stop.
     """
     words = list(sys.argv[1:] if argv is None else argv)
     debug = "--debug" in words
@@ -83,7 +83,7 @@ def main(argv: Sequence[str] | None = None) -> int:
             raise
         place = error.filename or "the disk"
         print_error(
-            f"{place}: {error.strerror}; earlier checkpoints are intact: mend that or"
+            f"{place}: {error.strerror}; earlier checkpoints are intact: fix that or"
             " choose another --workdir, then run the same command again"
         )
         return 2

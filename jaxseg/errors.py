@@ -1,4 +1,4 @@
-"""What a user can mend, said in one line.
+"""What a user can fix, said in one line.
 
 Every module raises `UserError` for a mistake that lies outside the program (a wrong
 name, file or value); `jaxseg.cli` prints it as one line.  Anything else that escapes
@@ -15,7 +15,7 @@ Value = TypeVar("Value")
 
 
 class UserError(Exception):
-    """A mistake that the user can mend; the message names the value and the remedy."""
+    """A mistake that the user can fix; the message names the value and the remedy."""
 
 
 class UnknownName(UserError):

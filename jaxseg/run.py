@@ -21,7 +21,7 @@ from jaxseg.build import build_model
 from jaxseg.config import Config, DataConfig
 from jaxseg.data.identity import Identity
 from jaxseg.data.labels import PLAIN, LabelSet, MaskForm
-from jaxseg.data.stock import STOCK
+from jaxseg.data.tfds_datasets import TFDS_DATASETS
 from jaxseg.errors import UnknownName, UserError
 from jaxseg.paths import replace_text, require_run
 from jaxseg.report.console import warn
@@ -41,7 +41,7 @@ class Run:
       workdir: the folder.
       config: what the run is.
       labels: names and colours of its classes.
-      form: how the masks of its data say the classes.
+      form: how the masks of its data encode the classes.
     """
 
     workdir: Path
@@ -62,7 +62,7 @@ class Run:
         return cls(workdir, config, labels, form or _form_of(config.data))
 
     def data(self) -> Identity | None:
-        """Read which data the run is of; None if it was begun before that was noted.
+        """Read which data the run is of; None if the run is older than that record.
 
         Raises:
           UserError: the file holds anything else.
@@ -140,8 +140,8 @@ def read_labels(path: Path) -> tuple[LabelSet, MaskForm | None]:
     """Read the classes of a run.
 
     Returns:
-      The classes, and how the masks of its data say them; None if the run was begun
-      before that was noted.
+      The classes, and how the masks of its data encode them; None if the run is older
+      than that record.
 
     Raises:
       UserError: the file holds anything else.
@@ -161,7 +161,7 @@ def read_labels(path: Path) -> tuple[LabelSet, MaskForm | None]:
 
 
 def _form_of(data: DataConfig) -> MaskForm:
-    """Tell from its options how the masks of an older run said the classes."""
-    if data.name in STOCK:
-        return MaskForm(STOCK[data.name].labels.raw_values)
+    """Derive from the options how the masks of an older run encode the classes."""
+    if data.name in TFDS_DATASETS:
+        return MaskForm(TFDS_DATASETS[data.name].labels.raw_values)
     return MaskForm(data.mask_values, bool(data.palette and not data.mask_values))

@@ -14,7 +14,7 @@ from jax.sharding import Mesh
 
 from jaxseg import memory
 from jaxseg.allocation import keep_freed_memory
-from jaxseg.build import check, check_images
+from jaxseg.build import check, check_images, describe_model
 from jaxseg.command_line import STOPPED
 from jaxseg.commands.claim import claimed, describe, require_writable
 from jaxseg.commands.metrics_table import print_metrics
@@ -27,6 +27,7 @@ from jaxseg.nn.lowering import compiling_for, missing_kernels
 from jaxseg.parallel import devices, distributed
 from jaxseg.parallel.distributed import broadcast_from_primary
 from jaxseg.report.console import log, print_error, silence, warn
+from jaxseg.report.titles import model_title
 from jaxseg.run import Run
 from jaxseg.schema import validated
 from jaxseg.segmenter import count_parameters
@@ -142,10 +143,10 @@ def train(
       mesh: the devices; None is all there are.
 
     Returns:
-      Figures of the best checkpoint; the folder holds them too.
+      The metrics of the best checkpoint; the run folder holds them too.
 
     Raises:
-      UserError: something that the user can mend, before anything is overwritten.
+      UserError: something that the user can fix, before anything is overwritten.
       Interrupted: on Ctrl-C or SIGTERM, after saving.
     """
     config = validated(config)
@@ -185,12 +186,12 @@ def _train(
 
 
 def _describe(trainer: Trainer) -> None:
-    """Say what is trained, on what."""
+    """Log the data, the model and the devices of a training."""
     config, data = trainer.config, trainer.data
     log(
         f"{len(data.training)} training and {len(data.evaluation)}"
         f" {config.data.eval_split} images, {data.num_classes} classes;"
-        f" {config.model.head} on {config.model.backbone},"
+        f" {model_title({'model': describe_model(config)})},"
         f" {count_parameters(trainer.model) / 1e6:.2f} M parameters;"
         f" {describe_devices(trainer.mesh, config.model.dtype)}"
     )
@@ -200,7 +201,7 @@ def _describe(trainer: Trainer) -> None:
 
 
 def _resume(trainer: Trainer, checkpoints: Checkpoints, workdir: Path) -> None:
-    """Go to the newest checkpoint, or to step 0 where there is none.
+    """Restore the newest checkpoint, or initialise step 0 if there is none.
 
     Raises:
       UserError: the run has taken more steps than are asked for, or the checkpoint

@@ -249,11 +249,11 @@ def _readable(path: Path) -> Iterator[None]:
     except UnidentifiedImageError as error:
         raise UserError(
             f"{path}: cannot be read as an image: damaged, or none of"
-            f" {', '.join(FORMATS)}; convert it to PNG, mend or remove it"
+            f" {', '.join(FORMATS)}; convert it to PNG, repair or remove it"
         ) from error
     except Exception as error:  # Pillow raises many kinds on bad bytes
         raise UserError(
-            f"{path}: cannot be read as an image ({error}); mend or remove the file"
+            f"{path}: cannot be read as an image ({error}); repair or remove the file"
         ) from error
 
 
@@ -315,7 +315,7 @@ def _upright(image: ImageFile) -> Image.Image:
 
 
 def _rgb(image: ImageFile) -> Image.Image:
-    _mend_transparency(image)
+    _rescale_transparency(image)
     image.load()
     if image.has_transparency_data:
         white = Image.new("RGBA", image.size, "white")
@@ -323,7 +323,7 @@ def _rgb(image: ImageFile) -> Image.Image:
     return image if image.mode == "RGB" else image.convert("RGB")
 
 
-def _mend_transparency(image: ImageFile) -> None:
+def _rescale_transparency(image: ImageFile) -> None:
     """Scale the transparent grey of a PNG of 2 or 4 bits, as Pillow does its pixels."""
     packing = image.tile[0][3] if image.format == "PNG" and image.tile else ""
     for bits, factor in ((2, 85), (4, 17)):

@@ -120,7 +120,7 @@ def _by_folders(listing: Listing, layouts: str) -> Layout:
         if columns:
             return Layout(columns)
     if len(paired) > 1:
-        raise hints.several(root, [(c.images, c.masks, c.options) for c in paired])
+        raise hints.ambiguous(root, [(c.images, c.masks, c.options) for c in paired])
     chosen = paired or [found for found in candidates if found.is_filled]
     if not chosen:
         raise hints.not_understood(listing, layouts, find)

@@ -27,7 +27,7 @@ def window_taps(
       window: number of pixels.
       stride: of the windows; the axis is divided by it and rounds up.
       rate: distance of a window's pixels.
-      centred: put a window around its place; otherwise it starts there.
+      centred: centre each window on its output's position; otherwise it starts there.
       outside: value of what lies outside the map.
     """
     size, reach = x.shape[axis], (window - 1) * rate
@@ -72,12 +72,12 @@ def _max_backward(
     windows: tuple[Any, ...], saved: tuple[jax.Array, jax.Array], gradient: jax.Array
 ) -> tuple[jax.Array]:
     x, y = saved
-    taps, spread = jax.vjp(lambda x: window_taps(x, *windows), x)
-    parts, left = [], gradient
+    taps, transpose = jax.vjp(lambda x: window_taps(x, *windows), x)
+    parts, remaining = [], gradient
     for tap in taps:
-        parts.append(jnp.where(tap == y, left, 0))
-        left = jnp.where(tap == y, 0, left)
-    return spread(parts)
+        parts.append(jnp.where(tap == y, remaining, 0))
+        remaining = jnp.where(tap == y, 0, remaining)
+    return transpose(parts)
 
 
 _max_along.defvjp(_max_forward, _max_backward)

@@ -14,7 +14,7 @@ from markupsafe import Markup
 from jaxseg.report import style
 
 DASH = "\N{EN DASH}"
-"""Stands for a figure that is not known."""
+"""Stands for a metric that is not known."""
 
 
 def render(template: str, **values: Any) -> Markup:

@@ -77,7 +77,7 @@ class Trainer:
           mesh: the devices; None is all there are.
 
         Raises:
-          UserError: something that the user can mend; nothing was written but
+          UserError: something that the user can fix; nothing was written but
             prepared data.
         """
         self.config, self.callbacks = config, tuple(callbacks)

@@ -233,9 +233,9 @@ def _bands_forward(
 
 
 def _bands_backward(
-    loss: CrossEntropy, align_corners: bool, slope: jax.Array, factor: Any
+    loss: CrossEntropy, align_corners: bool, gradient: jax.Array, cotangent: Any
 ) -> tuple[jax.Array, None, None]:
-    return factor * slope, None, None
+    return cotangent * gradient, None, None
 
 
 _sum_by_bands.defvjp(_bands_forward, _bands_backward)

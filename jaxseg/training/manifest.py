@@ -1,7 +1,7 @@
 """What verifies a checkpoint on disk: the sha256 of each of its files.
 
 Storage formats notice some damage and restore the rest silently wrong, so every step
-has a manifest beside it, `<step>.json`, which also holds the step's figure.  It is
+has a manifest beside it, `<step>.json`, which also holds the step's score.  It is
 written last: a step without one was not saved completely.
 """
 

@@ -81,13 +81,13 @@ def test_bands_of_rows_equal_the_whole(size, low, align_corners):
         function = jax.value_and_grad(
             lambda x, loss=loss: 3 * loss(x, label, factor, align_corners=align_corners)
         )
-        value, slope = jax.jit(function)(logits)
+        value, gradient = jax.jit(function)(logits)
         alone = 3 * loss(logits, label, factor, align_corners=align_corners)
         np.testing.assert_allclose(value, alone, rtol=1e-6)
-        results.append((value, slope))
-    (value, slope), (again, same) = results
+        results.append((value, gradient))
+    (value, gradient), (again, same) = results
     np.testing.assert_allclose(again, value, rtol=2e-6)
-    assert_close(same, slope, epsilons=16)
+    assert_close(same, gradient, epsilons=16)
 
 
 def test_volumes_too_are_resized_in_bands():
