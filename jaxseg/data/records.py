@@ -155,8 +155,8 @@ class Records(Samples):
         return dict(self._digest(index) for index in range(len(self)))
 
     def fingerprint(self) -> str:
-        """Hash the number of records and `SAMPLED` of them, evenly spread."""
-        digests = [self._digest(place)[1] for place in sampled(len(self))]
+        """Hash the number of records, and `SAMPLED` of them at equal distances."""
+        digests = [self._digest(index)[1] for index in sampled(len(self))]
         return fingerprint(digests, len(self))
 
     def _digest(self, index: int) -> tuple[str, bytes]:

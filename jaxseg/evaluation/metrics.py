@@ -1,4 +1,4 @@
-"""One exact confusion matrix, and every metric that is read off it.
+"""One exact confusion matrix, and the metrics that are computed from it.
 
 `METRICS` is the registry of those that are logged and written to `results.json`;
 `register_metric` adds to it.

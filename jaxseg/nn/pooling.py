@@ -19,7 +19,7 @@ def window_taps(
     centred: bool = False,
     outside: float = 0.0,
 ) -> list[jax.Array]:
-    """Return what every window's first pixel sees, second pixel, and so on.
+    """Return the first pixels of all windows as an array, the second ones, and so on.
 
     Args:
       x: float `[B, h, w, C]`.
@@ -46,9 +46,9 @@ def max_pool(
 ) -> jax.Array:
     """Take the maximum over square windows, by rows and then by columns.
 
-    JAX has no gradient of a dilated window, and on a CPU that of an undilated one is 20
-    to 60 times slower than this.  Of equal pixels one gets the gradient.  The arguments
-    are those of `window_taps`; outside lies minus infinity.
+    JAX has no gradient of a dilated window, and its gradient of an undilated one is 20
+    to 60 times slower on a CPU.  If pixels are equal, one of them gets the gradient.
+    The arguments are those of `window_taps`; the padding is minus infinity.
     """
     for axis in (1, 2):
         windows = (axis, window, stride, rate, centred, -jnp.inf)

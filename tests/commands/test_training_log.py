@@ -15,7 +15,7 @@ SMALL = {"width": 0.125, "max_channels": 16}
     "model, named",
     [
         (ModelConfig(head="fcn8s", **SMALL), "FCN-8s on ResNet-50, "),
-        (ModelConfig(head="unet_original", **SMALL), "classes; U-Net, "),
+        (ModelConfig(head="unet_original", **SMALL), "classes; Original U-Net, "),
         (
             ModelConfig(
                 head="fcn8s", backbone="efficientnet_b0", arithmetic="timm", **SMALL
