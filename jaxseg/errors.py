@@ -1,4 +1,4 @@
-"""What a user can fix, said in one line.
+"""Errors that a user can fix, each a message of one line.
 
 Every module raises `UserError` for a mistake that lies outside the program (a wrong
 name, file or value); `jaxseg.cli` prints it as one line.  Anything else that escapes
@@ -19,7 +19,7 @@ class UserError(Exception):
 
 
 class UnknownName(UserError):
-    """A name that is in no registry; a user's own is there once it was registered."""
+    """A name that is in no registry; a user's own must be registered first."""
 
 
 def nearest(name: str, known: Iterable[str]) -> str | None:

@@ -1,4 +1,4 @@
-"""A run's folder: what it holds, and opening it to read.
+"""The folder of a run: writes its description, and opens it for reading.
 
 The folder holds `config.json`, `labels.json`, `data.json`, `metrics.jsonl`,
 `results.json`, `checkpoints/`, `samples/`, `events/` and `report.html`.  Training
@@ -51,7 +51,7 @@ class Run:
 
     @classmethod
     def open(cls, workdir: str | Path) -> Run:
-        """Open a run folder to read.
+        """Open a run folder for reading.
 
         Raises:
           UserError: it is no run folder.
@@ -71,7 +71,7 @@ class Run:
         return Identity.read(path) if os.path.exists(path) else None
 
     def write(self, data: Identity) -> None:
-        """Write what the run is: of which data, with which classes, and its config.
+        """Write the description of the run: data, classes and config.
 
         Raises:
           OSError: the folder cannot be written.
@@ -93,7 +93,7 @@ class Run:
 
     @contextmanager
     def naming_remedy(self) -> Iterator[None]:
-        """Say how a name that the run's experiment had registered becomes known.
+        """Add the remedy to errors on names that the run's experiment registered.
 
         Raises:
           UserError: what was raised inside, with the folder and the remedy.

@@ -1,4 +1,4 @@
-"""Score a split of its data set with a trained run."""
+"""Evaluate a trained run on a split of its data set."""
 
 from __future__ import annotations
 

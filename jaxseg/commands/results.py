@@ -1,4 +1,4 @@
-"""What a finished run leaves: `results.json`, sample pictures, the report."""
+"""The results of a finished run: `results.json`, sample pictures, the report."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ PICTURES = 8
 
 
 def finish(trainer: Trainer, run: Run, checkpoints: Checkpoints) -> dict[str, Any]:
-    """Measure the best checkpoint; write results, pictures and the report.
+    """Evaluate the best checkpoint; write results, pictures and the report.
 
     Args:
       trainer: after `fit`.

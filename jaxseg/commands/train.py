@@ -111,7 +111,7 @@ def _train_together(config: Config, options: argparse.Namespace) -> int:
 
 @dataclass(frozen=True)
 class Result:
-    """What a finished run gave.
+    """The result of a finished run.
 
     Attributes:
       workdir: the run folder.
@@ -140,7 +140,7 @@ def train(
       workdir: the run folder; None is `runs/<config.name>`.
       callbacks: watch the training, and may stop it; in several processes they are
         called in each of them.
-      mesh: the devices; None is all there are.
+      mesh: the devices; None is all devices.
 
     Returns:
       The metrics of the best checkpoint; the run folder holds them too.
@@ -162,13 +162,13 @@ def _train(
     config: Config, workdir: Path, callbacks: Iterable[Callback], mesh: Mesh | None
 ) -> Result:
     new = not broadcast_from_primary(lambda: os.path.exists(workdir / "checkpoints"))
-    if new:  # what can be refused before data is prepared and the step compiled
+    if new:  # refuse early, before data is prepared and the step compiled
         broadcast_from_primary(lambda: require_writable(workdir))
         require_weights(config)
     callbacks = [MetricWriter(workdir), ProgressBar(), *callbacks]
     trainer = Trainer(config, callbacks=callbacks, mesh=mesh)
     _describe(trainer)
-    if new:  # errors of the weights and of memory come before there is a folder
+    if new:  # errors of weights and memory come before the folder is created
         trainer.initialize()
         trainer.compile()
     dataset = trainer.data.dataset

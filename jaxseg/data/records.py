@@ -27,7 +27,7 @@ from jaxseg.errors import UserError
 Decoded = TypeVar("Decoded")
 
 FINGERPRINTS = "fingerprints"
-"""Where a builder's metadata has the fingerprint of each split."""
+"""Key of the splits' fingerprints in a builder's metadata."""
 
 _UNREADABLE = (OSError, ValueError, KeyError, TypeError, AttributeError, RecursionError)
 
@@ -70,7 +70,7 @@ class RecordDataset(Dataset):
     _fingerprints: dict[str, str] = field(default_factory=dict)
 
     def fingerprint(self, split: str) -> str:
-        """Return what tells the content of a split from that of another.
+        """Return a hash that identifies the content of a split.
 
         It was stored by the builder, or else is that of `SAMPLED` of its records.
 

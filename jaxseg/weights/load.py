@@ -47,7 +47,7 @@ def load_weights(
 ) -> dict[str, Any]:
     """Read weights into a model's variables, float32, for its `apply`.
 
-    Kernels in PyTorch and safetensors files have PyTorch's layout, others Keras' layout.
+    Kernels in PyTorch and safetensors files have PyTorch's layout, others Keras'.
 
     Args:
       model: a segmenter or classifier.
