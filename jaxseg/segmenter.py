@@ -16,7 +16,7 @@ from jaxseg.errors import UserError
 from jaxseg.nn.upsampling import resize_linear
 
 SIZE_MULTIPLE = 32
-"""A segmenter's image sides are multiples of its deepest stride, pixels.  At other sizes,
+"""A segmenter's image sides are multiples of its deepest stride, pixels.  Otherwise
 features of different strides are aligned differently than in training."""
 
 SMALLEST = 33
