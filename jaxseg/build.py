@@ -1,4 +1,4 @@
-"""From a Config to objects: the only place that does so.
+"""Turns a Config into objects; no other module does so.
 
 `check` builds all that needs no data, so that whatever could never be built is refused
 when an experiment is loaded.  `build` does the same for a data set's classes.
@@ -85,7 +85,7 @@ def build(config: Config, num_classes: int) -> Parts:
 
 
 def check(config: Config) -> None:
-    """Refuse a config that no data and no device could make right.
+    """Refuse a config that is invalid for any data and any device.
 
     Raises:
       UserError: an unknown name, or values that do not go together; the first found.
@@ -160,7 +160,7 @@ def build_model(config: Config, num_classes: int) -> Segmenter:
 
 
 def _require_options(head: str, given: Mapping[str, Any]) -> None:
-    """Refuse what a config says of any head and this one does not have."""
+    """Refuse options of the config that this head does not have."""
     if head not in HEADS:
         return
     known = {*HEADS[head].options(), "output_stride", "uniform_dilation"}
@@ -291,7 +291,7 @@ def build_optimizer(
 
 
 def build_transform(config: Config) -> Compose:
-    """Build what augments a training sample.
+    """Build the augmentation of training samples.
 
     Raises:
       UserError: an unknown name, a crop that is too small, or scales out of order.
@@ -330,7 +330,7 @@ def build_transform(config: Config) -> Compose:
 def build_scores(
     config: Config, model: Segmenter, evaluation: EvaluationConfig | None = None
 ) -> Scores | WindowedScores:
-    """Build what gives an image its class scores, whole or by window.
+    """Build the function from images to class scores, whole or by window.
 
     Args:
       config: of the run.
@@ -356,15 +356,15 @@ def build_scores(
 
 
 def size_multiple(model: Segmenter, evaluation: EvaluationConfig) -> int:
-    """Return what image sides are padded to multiples of: as asked, or the model's."""
+    """Return the multiple to which image sides are padded: as given, or the model's."""
     return evaluation.size_multiple or model.size_multiple
 
 
 def describe_model(config: Config) -> dict[str, str | None]:
-    """Return the names of a run's head, of its backbone and of that one's arithmetic.
+    """Return the names of a run's head, backbone and arithmetic.
 
-    The backbone is None where the head has its own, and the arithmetic is "" if it is
-    the backbone's usual one.
+    The backbone is None if the head has its own, and the arithmetic is "" if it is the
+    backbone's usual one.
     """
     head = parse("head", config.model.head).name
     if head in HEADS and HEADS[head].backbone is not None:

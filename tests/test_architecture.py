@@ -59,7 +59,7 @@ ONLY_IN = {
     "tqdm": (),
     "jinja2": ("report.markup",),
     "markupsafe": ("report",),
-    "matplotlib": ("report.lettering",),
+    "matplotlib": (),
     "filelock": ("locks",),
     "h5py": ("weights",),
     "tensorflow": (),

@@ -81,7 +81,7 @@ def test_classes_of_an_experiment_know_their_module(tmp_path):
     assert sys.modules[module.Mine.__module__] is module
 
 
-def test_an_experiment_may_be_mended_by_its_overrides(tmp_path):
+def test_an_experiment_may_be_corrected_by_its_overrides(tmp_path):
     path = tmp_path / "short.py"
     path.write_text(
         "from jaxseg import *\n"

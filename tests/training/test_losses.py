@@ -82,13 +82,13 @@ def test_bands_of_rows_equal_the_whole(size, low, align_corners):
         def scaled(x, loss=loss):
             return 3 * loss(x, label, factor, align_corners=align_corners)
 
-        value, slope = jax.jit(jax.value_and_grad(scaled))(logits)
+        value, gradient = jax.jit(jax.value_and_grad(scaled))(logits)
         alone = jax.jit(scaled)(logits)
         np.testing.assert_allclose(value, alone, rtol=1e-6)
-        results.append((value, slope))
-    (value, slope), (again, same) = results
+        results.append((value, gradient))
+    (value, gradient), (again, same) = results
     np.testing.assert_allclose(again, value, rtol=2e-6)
-    assert_close(same, slope, epsilons=16)
+    assert_close(same, gradient, epsilons=16)
 
 
 def test_volumes_too_are_resized_in_bands():
