@@ -65,7 +65,7 @@ def test_the_default_config_is_sound():
         ({"model__upsampling": "cubic"}, "unknown upsampling 'cubic'"),
         (
             {"model__head": "unet", "model__rates": (1,)},
-            "'unet' has no option rates, which .*: take it back by --model.rates None;",
+            "which the experiment or the command line gives: take it back by --model.rates",
         ),
         ({"model__rates": ()}, "option rates of head 'deeplabv3plus', "),
         ({"model__rates": (0,)}, "option rates of head 'deeplabv3plus', 0: must be"),
