@@ -107,10 +107,14 @@ def check_images(config: Config) -> None:
     """
     head = parse("head", config.model.head).name
     if head in HEADS and HEADS[head].axes != 2:
-        raise UserError(
-            f"head {head!r} takes volumes and data sets hold images:"
-            " train it from Python, with jaxseg.create_model"
-        )
+        raise _volumes_refused(head)
+
+
+def _volumes_refused(head: str) -> UserError:
+    return UserError(
+        f"head {head!r} takes volumes and data sets hold images: train it from Python,"
+        " with jaxseg.create_model"
+    )
 
 
 def build_model(config: Config, num_classes: int) -> Segmenter:
@@ -165,6 +169,8 @@ def _require_options(head: str, given: Mapping[str, Any]) -> None:
         return
     known = {*HEADS[head].options(), "output_stride", "uniform_dilation"}
     if unknown := sorted(set(given) - known):
+        if HEADS[head].axes != 2:
+            raise _volumes_refused(head)
         fields = fields_of(ModelConfig)
         plain = [name for name in sorted(known) if name in fields]
         own = [name for name in sorted(known) if name not in fields]
@@ -207,7 +213,8 @@ def build_loss(config: Config, num_classes: int | None) -> Loss:
         if name in named.options:
             raise UserError(f"{owner}: {name} is given there and as train.{name}")
     options = check_class_options(owner, kind, {**shared, **named.options})
-    _check_class_weights(options.get("class_weights", ()), num_classes)
+    given = "train.class_weights" if train.class_weights else f"{owner}: class_weights"
+    _check_class_weights(given, options.get("class_weights", ()), num_classes)
     if config.mesh.spatial > 1 and "bands" in fields_of(kind):
         options["bands"] = 1
     if train.accumulate > 1 and not kind.additive:
@@ -217,17 +224,18 @@ def build_loss(config: Config, num_classes: int | None) -> Loss:
         )
     loss = create(owner, kind, options)
     if LOSSES.own(named.name):
-        check_loss(owner, loss, num_classes or 2)
+        weights = options.get("class_weights", ())
+        check_loss(owner, loss, num_classes or len(weights) or 2)
     return loss
 
 
-def _check_class_weights(weights: tuple[float, ...], num_classes: int | None) -> None:
+def _check_class_weights(
+    given: str, weights: tuple[float, ...], num_classes: int | None
+) -> None:
     if weights and num_classes and len(weights) != num_classes:
-        raise UserError(
-            f"train.class_weights has {len(weights)} values for {num_classes} classes"
-        )
+        raise UserError(f"{given} has {len(weights)} values for {num_classes} classes")
     if weights and not any(weights):
-        raise UserError("train.class_weights must not be all zero")
+        raise UserError(f"{given} must not be all zero")
 
 
 def build_schedule(config: Config) -> optax.Schedule:

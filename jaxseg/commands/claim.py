@@ -138,7 +138,7 @@ def _changed_settings(old: Config, new: Config) -> str | None:
         for name in before
         if before[name] != after[name] and not name.startswith(CHANGEABLE)
     ]
-    return ", ".join(changed[:3]) or None
+    return "; ".join(changed[:3]) or None
 
 
 def _changed_classes(run: Run) -> str | None:

@@ -160,7 +160,10 @@ class LabelSet:
             label = label.reshape(raw.shape[:2])
         else:
             if raw.size and (raw.min() < 0 or raw.max() > 65535):
-                raise UserError(f"{source}: mask values must lie in 0..65535")
+                raise UserError(
+                    f"{source}: mask values must lie in 0..65535, where 255 is ignored"
+                    " unless it is a class"
+                )
             label = self._table()[raw]
         if (label < 0).any():
             unknown = raw[label < 0][0]

@@ -87,8 +87,8 @@ class RecordDataset(Dataset):
         """Find the records of an earlier state of this data set, if they are kept.
 
         Args:
-          split: which had then the
-          fingerprint: of that state.
+          split: name of the split.
+          fingerprint: that the split had in that state.
         """
         place = self.directory.resolve().parent.parent
         for path in place.glob("*/*/metadata.json"):

@@ -31,13 +31,13 @@ ClassWeights = tuple[Annotated[float, Field(ge=0, le=1e30)], ...]
 class Loss:
     """The interface of a loss.
 
-    A batch may be split over devices, which changes nothing, since a step computes with
-    the whole batch.  It may also be split into micro-batches (`train.accumulate`), one
-    after the other; only a loss that is `additive` can be.
+    A batch that lies on several devices is one batch: a loss sums over all of it.  With
+    `train.accumulate` a step computes micro-batches one after the other and adds their
+    losses, which is right for `additive` losses only.
 
     Attributes:
-      additive: whether the values of the parts of a batch, each with what `prepare`
-        found in the whole of it, add up to the value of the whole.
+      additive: whether the losses of the parts of a batch add up to that of the batch,
+        if each is given what `prepare` returned for the batch.  It is not checked.
     """
 
     additive: ClassVar[bool] = False
