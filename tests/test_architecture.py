@@ -94,7 +94,7 @@ ALL = dict(modules())
 
 def test_the_design_names_every_folder_and_file_beside_it_and_no_other():
     text = (PACKAGE.parent / "docs/design.md").read_text()
-    design = text.partition("## Layout")[2].partition("## Style")[0]
+    design = text.partition("    main.py ")[2].partition("## Style")[0]
     files = {path.name for path in PACKAGE.rglob("*.py")} | {"main.py", "make.py"}
     assert set(re.findall(r"\b\w+\.py\b", design)) <= files
     above = {name.split(".")[0] for name in ALL} - {"jaxseg", "__main__"}
