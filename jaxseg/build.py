@@ -1,4 +1,4 @@
-"""From a Config to objects: the only place that does so, with `build_loss`.
+"""Turns a Config into objects; only `build_loss` does so beside it.
 
 `check` builds all that needs no data, so that whatever could never be built is refused
 when an experiment is loaded.  `build` does the same for a data set's classes.
@@ -15,7 +15,7 @@ import optax
 from jaxseg.backbones import BACKBONES
 from jaxseg.backbones.names import find_backbone, resolve_name
 from jaxseg.build_loss import build_loss
-from jaxseg.config import Config, EvaluationConfig
+from jaxseg.config import Config, EvaluationConfig, ModelConfig
 from jaxseg.data.border_weights import BorderWeights
 from jaxseg.data.catalog import DATASETS
 from jaxseg.data.frequencies import ClassFrequencies
@@ -31,7 +31,7 @@ from jaxseg.models import DEFAULT_BACKBONE, create_model
 from jaxseg.nn.crf import DenseCRF
 from jaxseg.output_checks import check_backbone, check_head
 from jaxseg.parallel.mesh import check_batch_size
-from jaxseg.registry import check_class_options, create, parse
+from jaxseg.registry import check_class_options, create, fields_of, parse
 from jaxseg.segmenter import SMALLEST, Segmenter
 from jaxseg.training.optimizer import OPTIMIZERS, SCHEDULES, create_optimizer
 from jaxseg.weights.families.heads_smp import SMP_ARGUMENTS
@@ -91,7 +91,7 @@ def build(
 
 
 def check(config: Config) -> None:
-    """Refuse a config that no data and no device could make right.
+    """Refuse a config that is invalid for any data and any device.
 
     Raises:
       UserError: an unknown name, or values that do not go together; the first found.
@@ -113,10 +113,14 @@ def check_images(config: Config) -> None:
     """
     head = parse("head", config.model.head).name
     if head in HEADS and HEADS[head].axes != 2:
-        raise UserError(
-            f"head {head!r} takes volumes and data sets hold images:"
-            " train it from Python, with jaxseg.create_model"
-        )
+        raise _volumes_refused(head)
+
+
+def _volumes_refused(head: str) -> UserError:
+    return UserError(
+        f"head {head!r} takes volumes and data sets hold images: train it from Python,"
+        " with jaxseg.create_model"
+    )
 
 
 def build_model(config: Config, num_classes: int) -> Segmenter:
@@ -166,14 +170,22 @@ def build_model(config: Config, num_classes: int) -> Segmenter:
 
 
 def _require_options(head: str, given: Mapping[str, Any]) -> None:
-    """Refuse what a config says of any head and this one does not have."""
+    """Refuse options of the config that this head does not have."""
     if head not in HEADS:
         return
     known = {*HEADS[head].options(), "output_stride", "uniform_dilation"}
     if unknown := sorted(set(given) - known):
+        if HEADS[head].axes != 2:
+            raise _volumes_refused(head)
+        fields = fields_of(ModelConfig)
+        plain = [name for name in sorted(known) if name in fields]
+        own = [name for name in sorted(known) if name not in fields]
+        brackets = f"; in brackets, as in {head}({own[0]}=...): " if own else ""
         raise UserError(
-            f"head {head!r} has no option {', '.join(unknown)}: leave it unset, as by"
-            f" --model.{unknown[0]} None; it has {', '.join(sorted(known))}"
+            f"head {head!r} has no option {', '.join(unknown)}, which the experiment or"
+            " the command line gives: take it back by"
+            f" {' '.join(f'--model.{name} None' for name in unknown)}; the head has"
+            f" {', '.join(plain)}{brackets}{', '.join(own)}"
         )
 
 
@@ -245,7 +257,7 @@ def build_optimizer(
 
 
 def build_transform(config: Config) -> Compose:
-    """Build what augments a training sample.
+    """Build the augmentation of training samples.
 
     Raises:
       UserError: an unknown name, a crop that is too small, or scales out of order.
@@ -284,7 +296,7 @@ def build_transform(config: Config) -> Compose:
 def build_scores(
     config: Config, model: Segmenter, evaluation: EvaluationConfig | None = None
 ) -> Scores | WindowedScores:
-    """Build what gives an image its class scores, whole or by window.
+    """Build the function from images to class scores, whole or by window.
 
     Args:
       config: of the run.
@@ -310,15 +322,15 @@ def build_scores(
 
 
 def size_multiple(model: Segmenter, evaluation: EvaluationConfig) -> int:
-    """Return what image sides are padded to multiples of: as asked, or the model's."""
+    """Return the multiple to which image sides are padded: as given, or the model's."""
     return evaluation.size_multiple or model.size_multiple
 
 
 def describe_model(config: Config) -> dict[str, str | None]:
-    """Return the names of a run's head, of its backbone and of that one's arithmetic.
+    """Return the names of a run's head, backbone and arithmetic.
 
-    The backbone is None where the head has its own, and the arithmetic is "" if it is
-    the backbone's usual one.
+    The backbone is None if the head has its own, and the arithmetic is "" if it is the
+    backbone's usual one.
     """
     head = parse("head", config.model.head).name
     if head in HEADS and HEADS[head].backbone is not None:

@@ -116,19 +116,31 @@ def _build_term(
             " follow from sums over its parts; give --train.accumulate 1"
         )
     loss = create(owner, kind, options)
-    _check_weights(owner, loss, options, num_classes)
+    weights = options.get("class_weights", ())
+    source = _source(config, "class_weights")
+    source = f"{owner}: class_weights" if "class_weights" in given else source
+    _check_weights(owner, loss, (source, weights), num_classes)
     if LOSSES.own(name):
-        check_loss(owner, loss, num_classes or 2, task)
+        check_loss(owner, loss, num_classes or len(weights) or 2, task)
     return loss
 
 
 def _check_weights(
-    owner: str, loss: Loss, options: dict[str, Any], num_classes: int | None
+    owner: str,
+    loss: Loss,
+    class_weights: tuple[str, tuple[float, ...]],
+    num_classes: int | None,
 ) -> None:
-    """Refuse weights that do not fit the classes of the data."""
-    weights = options.get("class_weights", ())
+    """Refuse weights that do not fit the classes of the data.
+
+    Args:
+      owner: names the loss, for the message.
+      loss: the loss.
+      class_weights: the option that gives them, and the values.
+      num_classes: of the data set, if it is known.
+    """
     try:
-        require_length("train.class_weights", weights, num_classes)
+        require_length(*class_weights, num_classes)
     except ValueError as error:
         raise UserError(str(error)) from error
     try:

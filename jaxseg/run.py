@@ -1,4 +1,4 @@
-"""A run's folder: what it holds, and opening it to read.
+"""The folder of a run: writes its description, and opens it for reading.
 
 The folder holds `config.json`, `labels.json`, `data.json`, `metrics.jsonl`,
 `results.json`, `checkpoints/`, `samples/`, `events/` and `report.html`.  Training
@@ -22,7 +22,7 @@ from jaxseg.config import Config, DataConfig
 from jaxseg.data.frequencies import ClassFrequencies
 from jaxseg.data.identity import Identity
 from jaxseg.data.labels import PLAIN, LabelSet, MaskForm
-from jaxseg.data.stock import STOCK
+from jaxseg.data.tfds_datasets import TFDS_DATASETS
 from jaxseg.errors import UnknownName, UserError
 from jaxseg.paths import replace_text, require_run
 from jaxseg.report.console import warn
@@ -43,7 +43,7 @@ class Run:
       workdir: the folder.
       config: what the run is.
       labels: names and colours of its classes.
-      form: how the masks of its data say the classes.
+      form: how the masks of its data encode the classes.
     """
 
     workdir: Path
@@ -53,7 +53,7 @@ class Run:
 
     @classmethod
     def open(cls, workdir: str | Path) -> Run:
-        """Open a run folder to read.
+        """Open a run folder for reading.
 
         Raises:
           UserError: it is no run folder.
@@ -64,7 +64,7 @@ class Run:
         return cls(workdir, config, labels, form or _form_of(config.data))
 
     def data(self) -> Identity | None:
-        """Read which data the run is of; None if it was begun before that was noted.
+        """Read which data the run is of; None if the run is older than that record.
 
         Raises:
           UserError: the file holds anything else.
@@ -73,7 +73,9 @@ class Run:
         return Identity.read(path) if os.path.exists(path) else None
 
     def frequencies(self) -> ClassFrequencies | None:
-        """Read the class frequencies that the run's weights come from, if they do.
+        """Read the class frequencies that the loss' weights come from.
+
+        It is None if they do not come from any.
 
         Raises:
           UserError: the file holds anything else.
@@ -84,7 +86,7 @@ class Run:
     def write(
         self, data: Identity, frequencies: ClassFrequencies | None = None
     ) -> None:
-        """Write what the run is: of which data, with which classes, and its config.
+        """Write the description of the run: data, classes and config.
 
         Args:
           data: what it is trained on.
@@ -112,7 +114,7 @@ class Run:
 
     @contextmanager
     def naming_remedy(self) -> Iterator[None]:
-        """Say how a name that the run's experiment had registered becomes known.
+        """Add the remedy to errors on names that the run's experiment registered.
 
         Raises:
           UserError: what was raised inside, with the folder and the remedy.
@@ -159,8 +161,8 @@ def read_labels(path: Path) -> tuple[LabelSet, MaskForm | None]:
     """Read the classes of a run.
 
     Returns:
-      The classes, and how the masks of its data say them; None if the run was begun
-      before that was noted.
+      The classes, and how the masks of its data encode them; None if the run is older
+      than that record.
 
     Raises:
       UserError: the file holds anything else.
@@ -180,7 +182,7 @@ def read_labels(path: Path) -> tuple[LabelSet, MaskForm | None]:
 
 
 def _form_of(data: DataConfig) -> MaskForm:
-    """Tell from its options how the masks of an older run said the classes."""
-    if data.name in STOCK:
-        return MaskForm(STOCK[data.name].labels.raw_values)
+    """Derive from the options how the masks of an older run encode the classes."""
+    if data.name in TFDS_DATASETS:
+        return MaskForm(TFDS_DATASETS[data.name].labels.raw_values)
     return MaskForm(data.mask_values, bool(data.palette and not data.mask_values))

@@ -36,7 +36,7 @@ VALUES = {
     "classes": "the number of the class, 0, 1, ..., which shows in its colour",
     "masks": "what the data set's own masks hold: grey values, or RGB colours",
 }
-"""What the masks that are written may hold."""
+"""Value of `--values` -> the content of the masks that are written."""
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -58,7 +58,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(options: argparse.Namespace) -> int:
-    """Predict, and say where the masks lie."""
+    """Predict, and print the folder of the masks."""
     run_import(options)
     given = short_values(options)
     config = from_file(require_run(options.run) / CONFIG)
@@ -139,7 +139,7 @@ def _make_folders(out: Path) -> None:
 
 
 def _check_free(out: Path, names: Sequence[str]) -> None:
-    """Refuse to replace files that are no results, such as masks drawn by hand."""
+    """Refuse to replace files that are not results, such as masks drawn by hand."""
     for folder in (out / "masks", out / "overlays"):
         for name in names:
             path = folder / f"{name}.png"
@@ -151,7 +151,7 @@ def _check_free(out: Path, names: Sequence[str]) -> None:
 
 
 def _save(path: Path, mask: np.ndarray, run: Run, values: str) -> None:
-    """Write a mask of classes in the values that were asked for."""
+    """Write a mask of classes in the values of `--values`."""
     if values == "classes":
         save_mask(path, mask, run.labels)
     elif run.form.colours:

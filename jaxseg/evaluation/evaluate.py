@@ -28,12 +28,12 @@ from jaxseg.parallel.mesh import (
 from jaxseg.segmenter import SIZE_MULTIPLE, SMALLEST
 
 Counts = jax.Array | np.ndarray
-"""Of pixels by label and prediction, int `[classes, classes]`."""
+"""Number of pixels by label and prediction, int `[classes, classes]`."""
 
 
 @dataclass(frozen=True)
 class EvaluationStep:
-    """What counts the pixels of a batch of images.
+    """A function that counts the pixels of a batch of images.
 
     Attributes:
       count: `(variables, this process' part of a batch) -> counts over the batch`.
@@ -46,7 +46,7 @@ class EvaluationStep:
 
 @dataclass(frozen=True)
 class Evaluation:
-    """What one pass over a split gave.
+    """The result of one pass over a split.
 
     Attributes:
       confusion: over all counted pixels.
@@ -98,9 +98,9 @@ def _by_name(names: Sequence[str], values: np.ndarray) -> dict[str, float | None
 def create_evaluation_step(
     scores: Scores | WindowedScores, num_classes: int, mesh: Mesh
 ) -> EvaluationStep:
-    """Return what counts the pixels of batches of images.
+    """Return a function that counts the pixels of batches of images.
 
-    Images that `valid` marks False do not count.
+    Images whose `valid` is False are not counted.
 
     Args:
       scores: images -> class scores; by a sliding window a device has one image at a
@@ -177,7 +177,7 @@ def evaluate(
       mesh: the devices.
       batch_size: global; of a step that takes one each, the number of devices.
       multiple: sides are padded to multiples of this by reflection; 1 pads none.
-      threads: that read; 0 is one a core, up to some.
+      threads: number of reading threads; 0 is one per core, up to a limit.
       on_batch: called before each batch; what it raises ends the evaluation.
       done: called with the number of images that are done, of all processes.
     """
@@ -197,7 +197,7 @@ def evaluate(
     for batch in batches:
         on_batch()
         counts = step.count(variables, batch.arrays)
-        if pending is not None:  # one behind, so that the device never waits
+        if pending is not None:  # fetch one batch late, so that the device never waits
             total += np.asarray(pending)
             done(finished)
         pending = counts

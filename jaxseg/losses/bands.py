@@ -54,8 +54,8 @@ def summed_at_once(
 ) -> jax.Array:
     """Add up a number over the bands.
 
-    Where the gradient is wanted it is computed with the sum, in the same pass: a sum's
-    gradient needs nothing from outside but a factor.
+    If a gradient is needed, it is computed in the same pass as the sum, since the
+    cotangent of a sum is only a factor.
 
     Args:
       function: of a band, gives a float32 scalar.
@@ -190,9 +190,9 @@ def _summed_at_once_forward(
 
 
 def _summed_at_once_backward(
-    function: Function, bands: Bands, slope: jax.Array, factor: jax.Array
+    function: Function, bands: Bands, gradient: jax.Array, cotangent: jax.Array
 ) -> tuple[jax.Array, None, None]:
-    return factor * slope, None, None
+    return cotangent * gradient, None, None
 
 
 _summed_at_once.defvjp(_summed_at_once_forward, _summed_at_once_backward)
@@ -208,10 +208,10 @@ def _summed_forward(function: Function, bands: Bands, *arrays: jax.Array) -> Any
 
 
 def _summed_backward(
-    function: Function, bands: Bands, arrays: tuple[jax.Array, ...], slopes: Any
+    function: Function, bands: Bands, arrays: tuple[jax.Array, ...], cotangents: Any
 ) -> tuple[jax.Array, None, None]:
     def evaluate(value: Callable[[jax.Array], Any]) -> jax.Array:
-        return jax.vjp(value, arrays[0])[1](slopes)[0]
+        return jax.vjp(value, arrays[0])[1](cotangents)[0]
 
     return _added(function, bands, arrays, evaluate), None, None
 
@@ -234,16 +234,19 @@ def _mapped_forward(function: Function, bands: Bands, *arrays: jax.Array) -> Any
 
 
 def _mapped_backward(
-    function: Function, bands: Bands, arrays: tuple[jax.Array, ...], slope: jax.Array
+    function: Function,
+    bands: Bands,
+    arrays: tuple[jax.Array, ...],
+    cotangent: jax.Array,
 ) -> tuple[jax.Array, None, None]:
     logits, size = arrays[0], spatial_size(*arrays[:2])
 
     def add(total: jax.Array, given: Any) -> tuple[jax.Array, None]:
-        *band, slope = given
+        *band, cotangent = given
         value = _of_band(function, bands, size, band)
-        return total + jax.vjp(value, logits)[1](slope)[0], None
+        return total + jax.vjp(value, logits)[1](cotangent)[0], None
 
-    given = (*_cut_all(bands, *arrays), _cut(slope, bands.count))
+    given = (*_cut_all(bands, *arrays), _cut(cotangent, bands.count))
     return jax.lax.scan(add, jnp.zeros_like(logits), given)[0], None, None
 
 

@@ -19,11 +19,11 @@ Weights = tuple[Annotated[float, Field(ge=0, le=1e30)], ...]
 
 
 class Loss:
-    """What a training step needs of a loss.
+    """The interface of a loss.
 
-    A batch may be split over devices, which changes nothing, since a step computes with
-    the whole batch.  It may also be split into micro-batches (`train.accumulate`), one
-    after the other, if the loss is `additive` or `summed`.
+    A batch that lies on several devices is one batch: a loss sums over all of it.  With
+    `train.accumulate` a step computes micro-batches one after the other, which is right
+    for `additive` and `summed` losses only.
 
     Shapes and labels follow the task (`data.task`).  "multiclass": logits `[B, h, w,
     classes]` and a label int `[B, H, W]` of classes; "binary": logits `[B, h, w, 1]`
@@ -32,17 +32,18 @@ class Loss:
     Volumes have one axis more everywhere.
 
     Attributes:
-      additive: whether the values of the parts of a batch, each with what `prepare`
-        found in the whole of it, add up to the value of the whole.
-      summed: whether `part` of the parts of a batch adds up to that of the whole, and
-        `whole` makes the value of it; micro-batches are then gone through twice.
+      additive: whether the losses of the parts of a batch add up to that of the batch,
+        if each is given what `prepare` returned for the batch.  It is not checked.
+      summed: whether the loss of a batch is `whole` of what `part` returned for its
+        parts, added up; a step then computes each micro-batch twice.  It is not
+        checked.
     """
 
     additive: ClassVar[bool] = False
     summed: ClassVar[bool] = False
 
     def prepare(self, label: jax.Array, factor: jax.Array | None) -> Any:
-        """Return what a part of a batch must know of all its labels: nothing.
+        """Return what the loss of a part of a batch needs to know of all its labels.
 
         Args:
           label: int, of the whole batch.

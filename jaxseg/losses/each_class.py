@@ -1,8 +1,8 @@
 """One class after the other: what needs all pixels of a class at once, and no more.
 
 Scores of the label's size exist of one class at a time, so that memory does not grow
-with the classes.  Where the gradient is wanted it is computed in the same pass, since a
-sum's gradient needs nothing from outside but a factor.
+with the classes.  If a gradient is needed, it is computed in the same pass as the loss,
+since the cotangent of a sum is only a factor.
 """
 
 from __future__ import annotations
@@ -165,9 +165,9 @@ def _forward(
 
 
 def _backward(
-    function: OfClass, scores: Scores, slope: jax.Array, factor: jax.Array
+    function: OfClass, scores: Scores, gradient: jax.Array, cotangent: jax.Array
 ) -> tuple[jax.Array, None, None, None]:
-    return factor * slope, None, None, None
+    return cotangent * gradient, None, None, None
 
 
 _summed.defvjp(_forward, _backward)

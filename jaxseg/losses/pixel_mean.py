@@ -100,7 +100,7 @@ class PixelMean(Loss):
         return mapped(self.pixel_means, bands, logits, label, ones)
 
     def sum(self, logits: jax.Array, label: jax.Array, counted: jax.Array) -> jax.Array:
-        """Return the sum over pixels, each counted so often, from logits of its own.
+        """Return the sum over pixels, each multiplied by `counted`.
 
         Args:
           logits: float32 `[B, H, W, classes]`.

@@ -1,4 +1,4 @@
-"""The headline figures of a report, and whether they say what they seem to."""
+"""The headline metrics of a report, and warnings where they mislead."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ _SHARES = (
 
 @dataclass(frozen=True)
 class _Card:
-    """A figure under its name, with small remarks; one of kind `main` stands out."""
+    """A metric under its name, with small remarks; one of kind `main` stands out."""
 
     name: str
     value: str
@@ -31,7 +31,7 @@ class _Card:
 
 
 def numbers(summary: Mapping[str, Any]) -> Markup:
-    """Show the headline figures of `results.json`, dashes where there are none.
+    """Show the headline metrics of `results.json`, dashes where there are none.
 
     Mean IoU stands out, unless it is over one class only; then that stands beside each
     share.
@@ -80,7 +80,7 @@ def one_class_remark(summary: Mapping[str, Any]) -> str | None:
     if names is None or len(names) != 1:
         return None
     return (
-        f"Only one class, {names[0]}, occurs in the labels: the figures say nothing"
+        f"Only one class, {names[0]}, occurs in the labels: the metrics say nothing"
         " about telling classes apart."
     )
 

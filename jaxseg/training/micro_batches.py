@@ -26,7 +26,7 @@ the former a tree of arrays."""
 
 
 def accumulated(gradient: Gradient, count: int) -> Gradient:
-    """Sum loss and gradient over micro-batches, and hand the statistics on."""
+    """Sum loss and gradient over micro-batches, passing the statistics along."""
 
     def all_of_it(
         params: Any, stats: Any, batch: Batch, key: jax.Array, prepared: Any
