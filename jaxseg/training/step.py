@@ -20,8 +20,9 @@ from jaxseg.training.micro_batches import Gradient, accumulated, accumulated_twi
 from jaxseg.training.state import TrainState
 
 Batch = Mapping[str, jax.Array]
-"""image uint8 `[B, H, W, 3]`, label uint8 `[B, H, W]`, valid bool `[B]`; optionally
-weight float32 `[B, H, W]`, a factor of each pixel's loss."""
+"""image uint8 `[B, H, W, 3]`, label uint8 `[B, H, W]` (of classes that may overlap
+`[B, H, W, classes]`), valid bool `[B]`; optionally weight float32 `[B, H, W]`, a factor
+of each pixel's loss."""
 
 TrainStep = Callable[[TrainState, Batch], tuple[TrainState, dict[str, jax.Array]]]
 
@@ -176,7 +177,9 @@ def _metrics(value: jax.Array, grads: Any, rate: Any) -> dict[str, jax.Array]:
 
 def _with_ignored(batch: Batch) -> dict[str, jax.Array]:
     """Return the arrays that a step needs; pixels of invalid images are ignored."""
-    label = batch["label"].astype(jnp.int32)
+    label = batch["label"]
+    if label.ndim < batch["image"].ndim:  # one of a pixel: small beside one a class
+        label = label.astype(jnp.int32)
     valid = batch["valid"].reshape(-1, *(1 for _ in label.shape[1:]))
     kept = {name: batch[name] for name in ("image", "weight") if name in batch}
     return {**kept, "label": jnp.where(valid, label, IGNORE)}

@@ -61,7 +61,8 @@ def batch(task, count=3, low=LOW, size=SIZE, seed=0):
         label[1, 2:5, :, 0] = IGNORE
     label[0], label[1, :2] = IGNORE, IGNORE
     factor = rng.uniform(0.5, 2, (count, *size))
-    arrays = logits.astype(np.float32), label.astype(np.int32), factor
+    kind = np.uint8 if task == "multilabel" else np.int32
+    arrays = logits.astype(np.float32), label.astype(kind), factor
     return tuple(jnp.asarray(x) for x in (*arrays[:2], factor.astype(np.float32)))
 
 
