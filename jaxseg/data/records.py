@@ -88,11 +88,15 @@ class RecordDataset(Dataset):
         return split in self._fingerprints
 
     def frequencies(self, split: str) -> ClassFrequencies:
-        """Count how often a split has each class, once: it is kept with the records.
+        """Count how often a split has each class.
+
+        They are kept with records that a builder of ours wrote, and counted once.
 
         Raises:
           UserError: as `samples`.
         """
+        if not self.knows_fingerprint(split):  # the folder is another program's
+            return super().frequencies(split)
         asked = repr((self._sources.get(split, split), self.labels)).encode()
         key = hashlib.sha256(asked).hexdigest()[:16]
         path = self.directory / f"class_frequencies-{key}.json"
