@@ -206,9 +206,7 @@ def _other_arithmetic(model: Segmenter, match: Match) -> str:
 
 def _initialized(model: Segmenter) -> Mapping[str, Any]:
     image = np.zeros((1, *model.example), np.float32)
-    # Hundreds of small random kernels that run once: not worth optimising.
-    fast = jax.jit(model.init, compiler_options={"xla_backend_optimization_level": 0})
-    return fast(jax.random.key(0), image)
+    return jax.jit(model.init)(jax.random.key(0), image)
 
 
 def _listing(model: Segmenter, tensors: Mapping[str, np.ndarray]) -> str:

@@ -43,20 +43,16 @@ def starts(size, window):
     return [*range(0, max(0, size - window), stride), max(0, size - window)]
 
 
-@functools.cache
-def scored(model):
-    return jax.jit(functools.partial(model.apply, method="low_resolution"))
-
-
 def reference_view(model, variables, image, window):
     """The mean of overlapping windows of a normalised image, one after the other."""
+    scored = jax.jit(functools.partial(model.apply, method="low_resolution"))
     height, width = image.shape[1:3]
     total, count = 0, np.zeros((height, width, 1))
     for top in starts(height, window):
         for left in starts(width, window):
             place = np.s_[:, top : top + window, left : left + window]
             part = image[place]
-            logits, _ = scored(model)(variables, part)
+            logits, _ = scored(variables, part)
             logits = resize_bilinear(logits, part.shape[1:3])
             if not count.any():
                 total = np.zeros((*image.shape[:3], logits.shape[-1]))
