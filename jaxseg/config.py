@@ -9,7 +9,7 @@ losses and so on are those of registries, in which `jaxseg.build` looks them up.
 from __future__ import annotations
 
 from dataclasses import InitVar, dataclass, field
-from typing import Annotated
+from typing import Annotated, Literal
 
 from pydantic import ConfigDict, Field
 
@@ -47,6 +47,10 @@ class DataConfig(Section):
 
     name: str = "digit_scenes"
     """Name of a data set; `python main.py datasets` lists them."""
+    task: Literal["multiclass", "binary", "multilabel"] = "multiclass"
+    """What a pixel is asked: "multiclass" (which class: a softmax), "binary" (whether
+    it is the foreground: one logit, a sigmoid and a threshold) or "multilabel" (of each
+    class whether it has it: a sigmoid a class; classes may overlap)."""
     root: str = ""
     """Folder of the raw files (folder, camvid) or of prepared TFDS data (others)."""
     images: str = ""
@@ -81,6 +85,12 @@ class DataConfig(Section):
     ignore_values: tuple[MaskValue, ...] = (255,)
     """For `folder`: mask values of pixels that neither train nor count, unless
     mask_values or mask_map name 255."""
+    mask_bits: bool = False
+    """For `folder` and "multilabel": a mask's bits are the classes, 1 the first, 2 the
+    second, 4 the third, and so on; up to 8, or 16 in masks of 16 bits."""
+    absent_masks: bool = False
+    """For `folder` and "multilabel" with a mask file a class: an image that lacks the
+    file of a class has none of it."""
     threads: Annotated[int, Field(ge=0, le=1024)] = 0
     """Threads that read and augment; 0 is one a core, eight at most."""
     memory: Annotated[int, Field(ge=0, le=2**24)] = 1024
@@ -271,6 +281,12 @@ class EvaluationConfig(Section):
     """Sampling of the CRF's pairs: 1 is exact, n is n * n times faster."""
     window: Off | Annotated[int, Field(ge=33, le=16384)] = 0
     """Side of the sliding window, pixels; 0 takes the image whole."""
+    threshold: Literal["best"] | Annotated[float, Field(gt=0, lt=1)] = 0.5
+    """Of "binary" and "multilabel": a pixel has the class from this probability on,
+    rounded to a multiple of 2^-16.  "best" is that of the best IoU on the evaluation
+    split, of each class its own, which the run keeps."""
+    calibration_bins: Annotated[int, Field(ge=1, le=1000)] = 15
+    """Parts of 0..1, equally wide, of the expected calibration error."""
     size_multiple: Annotated[int, Field(ge=0, le=4096)] = 0
     """Pad an image's sides to multiples of this by reflection; 0 is 32 (of a classifier
     1), 1 pads none.  A window's side is rounded up to it."""

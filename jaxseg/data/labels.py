@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Literal
 
 import numpy as np
 
@@ -15,6 +16,11 @@ from jaxseg.errors import UserError
 
 IGNORE = 255
 """The label of pixels that neither train nor count, everywhere inside jaxseg."""
+
+Task = Literal["multiclass", "binary", "multilabel"]
+"""What a pixel is asked: which one of the classes it is (a softmax), whether it is the
+foreground (one logit and a sigmoid), or of each class whether it has it (a sigmoid a
+class, so that classes may overlap)."""
 
 Colour = tuple[int, int, int]
 
@@ -36,6 +42,17 @@ def voc_palette(count: int) -> tuple[Colour, ...]:
                 channels[channel] |= (index >> (3 * bit + channel) & 1) << (7 - bit)
         colours.append((channels[0], channels[1], channels[2]))
     return tuple(colours)
+
+
+def num_logits(task: Task, num_classes: int) -> int:
+    """Return how many logits a model gives each pixel.
+
+    Args:
+      task: of the data.
+      num_classes: how many names the classes have; of a binary task two, background
+        and foreground.
+    """
+    return 1 if task == "binary" else num_classes
 
 
 def check_palette(palette: Sequence[Colour]) -> None:
@@ -98,6 +115,10 @@ class LabelSet:
       unknown_is_ignored: whether raw values of no class are ignored, not an error
         (for sets such as Cityscapes whose masks hold more ids than are trained).
       nearest_colour: whether colours of no class take the class of the nearest.
+      task: what the classes are to each other.  Labels are uint8 `[H, W]`, the class;
+        of a "multilabel" set, whose classes may overlap, uint8 `[H, W, classes]` of 0
+        and 1 each; `IGNORE` in both.  A "binary" set has two classes, the background
+        and the foreground.
     """
 
     names: tuple[str, ...]
@@ -107,6 +128,7 @@ class LabelSet:
     unknown_is_ignored: bool = False
     raw_ranges: tuple[tuple[int, int, int], ...] = ()
     nearest_colour: bool = False
+    task: Task = "multiclass"
 
     def __post_init__(self) -> None:
         """Fill in the palette and check the counts against each other."""
@@ -119,8 +141,11 @@ class LabelSet:
         count = len(self.names)
         if not 1 <= count <= IGNORE:
             raise UserError(f"{count} classes: a label set has 1 to {IGNORE}")
-        if not self.palette:
-            object.__setattr__(self, "palette", voc_palette(count))
+        self._check_task(count)
+        if not self.palette:  # black is for the background, which multilabel has not
+            skipped = int(self.task == "multilabel")
+            palette = voc_palette(count + skipped)[skipped:]
+            object.__setattr__(self, "palette", palette)
         for what, values in (
             ("names", self.names),
             ("palette colours", self.palette),
@@ -134,25 +159,51 @@ class LabelSet:
             if not (0 <= first <= last <= 65535 and 0 <= index < count):
                 raise UserError(f"raw mask values {first}-{last} of class {index}")
 
+    def _check_task(self, count: int) -> None:
+        if self.task == "binary" and count != 2:
+            raise UserError(
+                f"a binary label set of {count} names: it has two, the background's and"
+                " the foreground's"
+            )
+        if self.task == "multilabel" and count < 2:
+            raise UserError(
+                "a multilabel set of one class: that is a binary one, of the names"
+                f" background and {self.names[0]}"
+            )
+        if self.task == "multilabel" and (self.raw_values or self.raw_ranges):
+            raise UserError("a multilabel set has no raw mask values of its classes")
+
     @property
     def num_classes(self) -> int:
         """Number of classes, ignored pixels not counted."""
         return len(self.names)
+
+    @property
+    def num_logits(self) -> int:
+        """Number of logits that a model gives each pixel."""
+        return num_logits(self.task, self.num_classes)
+
+    @property
+    def planes(self) -> tuple[int, ...]:
+        """What the shape of a label has behind `[H, W]`: the classes, or nothing."""
+        return (self.num_classes,) if self.task == "multilabel" else ()
 
     def encode(self, raw: np.ndarray, source: str = "mask") -> np.ndarray:
         """Turn a raw mask into labels.
 
         Args:
           raw: uint8 or int `[H, W]` of raw values, or uint8 `[H, W, 3]` of RGB colours
-            from `palette`.
+            from `palette`; of a multilabel set `[H, W, classes]` of 0, 1 and `IGNORE`.
           source: named in the error.
 
         Returns:
-          uint8 `[H, W]`: the class, or `IGNORE`.
+          uint8 `[H, W]`: the class, or `IGNORE`; `[H, W, classes]` of a multilabel set.
 
         Raises:
           UserError: a value or colour of no class.
         """
+        if self.task == "multilabel":
+            return self._encode_planes(raw, source)
         if raw.ndim == 3:
             codes, lengths = runs(colour_codes(raw).ravel())
             codes, place = np.unique(codes, return_inverse=True)
@@ -174,6 +225,20 @@ class LabelSet:
                 f" classes ({self.values_text()})"
             )
         return label.astype(np.uint8)
+
+    def _encode_planes(self, raw: np.ndarray, source: str) -> np.ndarray:
+        if raw.ndim != 3 or raw.shape[2] != self.num_classes:
+            raise UserError(
+                f"{source}: a multilabel mask of shape {list(raw.shape)}; it is [H, W,"
+                f" {self.num_classes}], a plane a class"
+            )
+        known = (raw == 0) | (raw == 1) | (raw == IGNORE)
+        if not known.all():
+            raise UserError(
+                f"{source}: mask value {raw[~known][0]} in the plane of a class; it is"
+                f" 0 or 1, or {IGNORE} where it is ignored"
+            )
+        return raw.astype(np.uint8)
 
     def values_text(self) -> str:
         """Say which raw values are of a class and which are ignored."""
