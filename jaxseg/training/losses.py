@@ -19,7 +19,7 @@ import jax
 import jax.numpy as jnp
 from pydantic import Field
 
-from jaxseg.data.labels import IGNORE
+from jaxseg.data.labels import IGNORE, Task
 from jaxseg.nn.upsampling import linear_weights, resize_linear
 from jaxseg.ranges import Count, Decay
 from jaxseg.registration import require_dataclass
@@ -87,6 +87,8 @@ class CrossEntropy(Loss):
       label_smoothing: in [0, 1).
       bands: number of parts that the rows are cut into where logits are resized; 1 for
         images whose rows lie on several devices.
+      task: "binary" and "multilabel" have sigmoids in the softmax' place; the mean of a
+        multilabel batch is over pixels and classes.
     """
 
     additive: ClassVar[bool] = True
@@ -94,6 +96,7 @@ class CrossEntropy(Loss):
     class_weights: ClassWeights = ()
     label_smoothing: Decay = 0.0
     bands: Count = 16
+    task: Task = "multiclass"
 
     def weight(self, label: jax.Array, factor: jax.Array | None = None) -> jax.Array:
         """Return the total weight: the number of pixels if nothing is weighted."""
@@ -129,8 +132,9 @@ class CrossEntropy(Loss):
         logits = logits.astype(jnp.float32)
         counted = (label != IGNORE).astype(jnp.float32)
         counted = counted if factor is None else counted * factor
-        if self.bands == 1 or logits.shape[1:-1] == label.shape[1:]:
-            logits = resize_linear(logits, label.shape[1:], align_corners)
+        size = label.shape[1 : logits.ndim - 1]
+        if self.bands == 1 or logits.shape[1:-1] == size:
+            logits = resize_linear(logits, size, align_corners)
             return self.sum(logits, label, counted)
         return _sum_by_bands(self, align_corners, logits, label, counted)
 
@@ -142,6 +146,8 @@ class CrossEntropy(Loss):
           label: int `[B, H, W]`.
           counted: float32 `[B, H, W]`.
         """
+        if self.task != "multiclass":
+            return self._sigmoid_sum(logits, label, counted)
         log_p = jax.nn.log_softmax(logits)
         classes = logits.shape[-1]
         target = jax.nn.one_hot(label, classes, dtype=jnp.float32)
@@ -151,6 +157,20 @@ class CrossEntropy(Loss):
             smooth = -jnp.mean(log_p * per_class, axis=-1)
             total += self.label_smoothing * (smooth - total)
         return jnp.sum(total * counted)
+
+    def _sigmoid_sum(
+        self, logits: jax.Array, label: jax.Array, counted: jax.Array
+    ) -> jax.Array:
+        """Return the sum of the binary cross-entropies."""
+        logits = logits[..., 0] if self.task == "binary" else logits
+        target = (label == 1).astype(jnp.float32)
+        smoothed = target * (1 - self.label_smoothing) + self.label_smoothing / 2
+        each = jax.nn.softplus(logits) - smoothed * logits
+        if self.class_weights and self.task == "binary":
+            each *= self._class_weights(2)[(label == 1).astype(jnp.int32)]
+        elif self.class_weights:
+            each *= self._class_weights(logits.shape[-1])
+        return jnp.sum(each * counted)
 
     def _class_weights(self, classes: int) -> jax.Array:
         if not self.class_weights:
@@ -162,6 +182,8 @@ class CrossEntropy(Loss):
         if not self.class_weights:
             return counted.astype(jnp.float32)
         weights = self._class_weights(len(self.class_weights))
+        if self.task == "multilabel":
+            return jnp.where(counted, weights, 0.0)
         return jnp.where(counted, weights[jnp.where(counted, label, 0)], 0.0)
 
 
@@ -190,14 +212,15 @@ def _bands(
     evaluate: Callable[[Callable[[jax.Array], jax.Array]], Any],
 ) -> Any:
     """Add up what `evaluate` gives for each band's sum, a function of the logits."""
-    height, *rest = label.shape[1:]
+    height, *rest = label.shape[1 : logits.ndim - 1]
+    planes = label.shape[logits.ndim - 1 :]
     rows = -(-height // loss.bands)
     over = loss.bands * rows - height
     weights = linear_weights(logits.shape[1], height, align_corners)
     weights = jnp.pad(weights, ((0, over), (0, 0))).reshape(loss.bands, rows, -1)
     label, counted = (
-        jnp.pad(x, ((0, 0), (0, over), *[(0, 0)] * len(rest)))
-        .reshape(len(x), loss.bands, rows, *rest)
+        jnp.pad(x, ((0, 0), (0, over), *[(0, 0)] * (x.ndim - 2)))
+        .reshape(len(x), loss.bands, rows, *rest, *planes)
         .swapaxes(0, 1)
         for x in (label, counted)
     )
