@@ -15,12 +15,14 @@ import optax
 from jaxseg.backbones import BACKBONES
 from jaxseg.backbones.names import find_backbone, resolve_name
 from jaxseg.config import Config, EvaluationConfig
+from jaxseg.data import tasks
 from jaxseg.data.border_weights import BorderWeights
 from jaxseg.data.catalog import DATASETS
+from jaxseg.data.labels import num_logits
 from jaxseg.data.named_transforms import TRANSFORMS, Checked
 from jaxseg.data.transforms import Compose, training_transforms
 from jaxseg.errors import UserError, choose
-from jaxseg.evaluation.inference import Scores, create_scores
+from jaxseg.evaluation.inference import Scores, check_crf, create_scores
 from jaxseg.evaluation.metrics import check_metrics
 from jaxseg.evaluation.windows import WindowedScores
 from jaxseg.heads import HEADS
@@ -65,12 +67,13 @@ def build(config: Config, num_classes: int) -> Parts:
 
     Args:
       config: what the run is.
-      num_classes: of its data set.
+      num_classes: of its data set; of a binary one 2.
 
     Raises:
       UserError: an unknown name, or values that do not go together.
     """
-    check_metrics(num_classes)
+    tasks.check_count(config.data, num_classes)
+    check_metrics(num_classes, config.data.task)
     schedule = build_schedule(config)
     mean, std = normalization(config)
     return Parts(
@@ -93,6 +96,15 @@ def check(config: Config) -> None:
     DATASETS.find(config.data.name)
     check_batch_size(config.train.batch_size, config.train.accumulate)
     classes = config.data.num_classes or len(config.data.class_names)
+    if config.data.task == "binary":
+        classes = 2
+    tasks.check_options(config.data)
+    if config.data.task == "multilabel" and config.train.border_weight:
+        raise UserError(
+            "train.border_weight is of one foreground class, and data.task is"
+            " 'multilabel'; give --train.border_weight 0"
+        )
+    check_crf(config.data.task, config.evaluation)
     build_model(config, classes or 2)
     build_loss(config, classes or None)
     build_optimizer(config, build_schedule(config))
@@ -116,10 +128,15 @@ def check_images(config: Config) -> None:
 def build_model(config: Config, num_classes: int) -> Segmenter:
     """Build the model of a config, without its variables.
 
+    Args:
+      config: of the run.
+      num_classes: of its data set; of a binary one 2, for which the model has one
+        logit.
+
     Raises:
       UserError: an unknown name or an option that does not fit.
     """
-    model = config.model
+    model, outputs = config.model, num_logits(config.data.task, num_classes)
     options = {
         "output_stride": model.output_stride,
         "channels": model.channels,
@@ -140,7 +157,7 @@ def build_model(config: Config, num_classes: int) -> Segmenter:
     built = create_model(
         model.head,
         model.backbone,
-        num_classes,
+        outputs,
         arithmetic=model.arithmetic,
         width=model.width,
         max_channels=model.max_channels,
@@ -155,7 +172,7 @@ def build_model(config: Config, num_classes: int) -> Segmenter:
         stride = usual if model.output_stride is None else model.output_stride
         check_backbone(f"backbone {model.backbone!r}", built, stride)
     if HEADS.own(head.name):
-        check_head(f"head {head.name!r}", built, num_classes)
+        check_head(f"head {head.name!r}", built, outputs)
     return built
 
 
@@ -200,10 +217,20 @@ def build_loss(config: Config, num_classes: int | None) -> Loss:
     for name in shared:
         if name in named.options:
             raise UserError(f"{owner}: {name} is given there and as train.{name}")
+    task = config.data.task
     options = check_class_options(owner, kind, {**shared, **named.options})
+    if "task" in named.options:
+        raise UserError(f"{owner}: its task is that of the data, data.task {task!r}")
     _check_class_weights(options.get("class_weights", ()), num_classes)
     if config.mesh.spatial > 1 and "bands" in fields_of(kind):
         options["bands"] = 1
+    if "task" in fields_of(kind):
+        options["task"] = task
+    elif task != "multiclass":
+        raise UserError(
+            f"{owner} is a loss of multiclass labels: it has no field 'task', and"
+            f" data.task is {task!r}; --train.loss cross_entropy has one"
+        )
     if train.accumulate > 1 and not kind.additive:
         raise UserError(
             f"train.accumulate {train.accumulate}: {owner} of a batch is not the sum of"
@@ -211,7 +238,7 @@ def build_loss(config: Config, num_classes: int | None) -> Loss:
         )
     loss = create(owner, kind, options)
     if LOSSES.own(named.name):
-        check_loss(owner, loss, num_classes or 2)
+        check_loss(owner, loss, num_classes or 2, task)
     return loss
 
 
@@ -332,6 +359,7 @@ def build_scores(
       evaluation: other options than the run's.
     """
     options = evaluation or config.evaluation
+    check_crf(config.data.task, options)
     mean, std = normalization(config)
     crf = DenseCRF(iterations=options.crf, stride=options.crf_stride)
     given: dict[str, Any] = dict(
@@ -341,6 +369,7 @@ def build_scores(
         flip=options.flip,
         crf=crf if options.crf else None,
         multiple=size_multiple(model, options),
+        task=config.data.task,
     )
     if not options.window:
         return create_scores(model, **given)

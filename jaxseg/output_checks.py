@@ -12,6 +12,7 @@ from typing import Any
 import jax
 import jax.numpy as jnp
 
+from jaxseg.data.labels import Task, num_logits
 from jaxseg.errors import UserError
 from jaxseg.segmenter import Segmenter
 from jaxseg.training.losses import Loss
@@ -20,27 +21,32 @@ IMAGE = (1, 64, 128, 3)
 """Of the traced batch: no side is the other, and both are multiples of all strides."""
 
 
-def check_loss(owner: str, loss: Loss, num_classes: int) -> None:
+def check_loss(
+    owner: str, loss: Loss, num_classes: int, task: Task = "multiclass"
+) -> None:
     """Refuse a loss that is no differentiable float32 scalar.
 
     Args:
       owner: names it, for the message.
       loss: the loss.
-      num_classes: of the logits.
+      num_classes: of the data set; of a binary one 2.
+      task: of the data.
 
     Raises:
       UserError: it fails, or returns anything else.
     """
     batch, height, width, _ = IMAGE
     stride = 16
-    logits = _array((batch, height // stride, width // stride, num_classes))
-    label = jax.ShapeDtypeStruct((batch, height, width), jnp.int32)
+    small = (batch, height // stride, width // stride)
+    logits = _array((*small, num_logits(task, num_classes)))
+    planes = (num_classes,) if task == "multilabel" else ()
+    label = jax.ShapeDtypeStruct((batch, height, width, *planes), jnp.int32)
     factor = _array((batch, height, width))
 
     def value(logits: Any, label: Any, factor: Any) -> Any:
         return loss(logits, label, factor, loss.prepare(label, factor))
 
-    for each in (None, factor):
+    for each in (None, factor)[: 1 if planes else 2]:  # border weights have one class
         found = _traced(owner, value, logits, label, each)
         if _shape(found) != ((), jnp.float32):
             raise UserError(

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import NamedTuple
 
+from jaxseg.data.labels import Task
 from jaxseg.errors import UserError, listed
 
 
@@ -28,6 +29,7 @@ def check_contents(
     train_split: str,
     eval_split: str,
     where: str,
+    task: Task = "multiclass",
 ) -> list[str]:
     """Check that there is something to learn and something to measure.
 
@@ -37,6 +39,8 @@ def check_contents(
       train_split: the split to train on.
       eval_split: the split to evaluate on.
       where: the folder or name of the data set, for what is said.
+      task: of the data set; where classes may overlap, one of them is enough, since
+        pixels that lack it tell it apart.
 
     Returns:
       Warnings: classes that the training split lacks, an evaluation of one class.
@@ -44,11 +48,16 @@ def check_contents(
     Raises:
       UserError: fewer than two classes to train on, or no pixel to evaluate.
     """
-    warnings = []
+    warnings, least = [], 1 if task == "multilabel" else 2
     split = f"{where}: split {train_split!r}"
     if train := contents.get(train_split):
         there, missing = _divided(train, names)
-        if len(there) < 2:
+        if len(there) < least and task == "multilabel":
+            raise UserError(
+                f"{split} holds no pixel of any class, so there is nothing to learn:"
+                f" its masks hold {train.found}"
+            )
+        if len(there) < least:
             held = f"pixels of class {there[0]!r} only" if there else "no counted pixel"
             raise UserError(
                 f"{split} holds {held}, and to train takes two classes: its masks hold"
@@ -63,12 +72,14 @@ def check_contents(
     split = f"{where}: split {eval_split!r}"
     if measured := contents.get(eval_split):
         there, _ = _divided(measured, names)
-        if not there:
+        if not there and task != "multilabel":
             raise UserError(
                 f"{split} holds ignored pixels only, so nothing can be measured; its"
                 f" masks hold {measured.found}; --data.eval_split chooses another"
             )
-        if len(there) == 1:
+        if not there:
+            warnings.append(f"{split} has no pixel of any class: it measures little")
+        if len(there) == 1 and task != "multilabel":
             warnings.append(
                 f"{split} has pixels of class {there[0]} only: a mean IoU over one"
                 " class says little"

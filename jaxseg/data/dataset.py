@@ -19,7 +19,8 @@ class Samples(ABC):
     """The samples of one split, read when asked for; safe to share by threads.
 
     `samples[i]` is `{"image": uint8 [H, W, 3] RGB, "label": uint8 [H, W], "name": str}`
-    with labels 0..classes - 1, or `labels.IGNORE`.
+    with labels 0..classes - 1, or `labels.IGNORE`; of a multilabel set the label is
+    uint8 `[H, W, classes]` of 0, 1 or `IGNORE`.
     """
 
     @abstractmethod
@@ -135,7 +136,8 @@ class Dataset(ABC):
         """
         splits = config.train_split, config.eval_split
         where = config.root or self.name
-        return check_contents(self.contents, self.labels.names, *splits, where)
+        labels = self.labels
+        return check_contents(self.contents, labels.names, *splits, where, labels.task)
 
     def sizes(self, split: str) -> list[tuple[int, int]]:
         """Return (height, width) of every image of a split.

@@ -89,12 +89,15 @@ class MaskForm:
     """How the mask files of a data set say which class a pixel has.
 
     Attributes:
-      values: grey value or index of each class; empty if it is the class' number.
+      values: grey value or index of each class; empty if it is the class' number.  Of
+        a multilabel set of a file a class: those of 0 and 1.
       colours: whether it is said by the colours of the label set's palette.
+      bits: whether the bits of a value are classes that may overlap.
     """
 
     values: tuple[int, ...] = ()
     colours: bool = False
+    bits: bool = False
 
 
 PLAIN = MaskForm()

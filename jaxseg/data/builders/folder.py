@@ -31,6 +31,7 @@ from jaxseg.errors import UserError
 from jaxseg.paths import cache_folder, replace_text, user_path
 
 MASK_OPTIONS = (
+    "task",
     "num_classes",
     "class_names",
     "palette",
@@ -38,6 +39,8 @@ MASK_OPTIONS = (
     "mask_values",
     "mask_map",
     "ignore_values",
+    "mask_bits",
+    "absent_masks",
 )
 """Options that say what masks mean; they are part of the records' fingerprint."""
 
