@@ -72,8 +72,8 @@ def finish(trainer: Trainer, run: Run, checkpoints: Checkpoints) -> dict[str, An
         return str(write_results(run, results, predictor, trainer.data.evaluation))
 
     page = broadcast_from_primary(write)
-    miou = "-" if results["miou"] is None else f"{results['miou']:.4f}"
-    log(f"best: step {step}, mean IoU {miou}; report in {page}")
+    score = f"{evaluation.score_name} {evaluation.score:.4f}".replace("nan", "-")
+    log(f"best: step {step}, {score}; report in {page}")
     return results
 
 

@@ -2,10 +2,10 @@
 
 A sample is a dict with `image` uint8 `[H, W, 3]` RGB and `label` uint8 `[H, W]`, class
 or `IGNORE`; of classes that may overlap `[H, W, classes]`, 0, 1 or `IGNORE`, whose
-planes are changed alike.  A transform draws only from the generator that it is given, so a sample is
-a function of (seed, epoch, index).  Images stay bytes: normalisation happens on the
-device.  Images are interpolated bilinearly, masks by their nearest pixel, both with
-pixel centres at one half, so that they stay aligned.
+planes are changed alike.  A transform draws only from the generator that it is given,
+so a sample is a function of (seed, epoch, index).  Images stay bytes: normalisation
+happens on the device.  Images are interpolated bilinearly, masks by their nearest
+pixel, both with pixel centres at one half, so that they stay aligned.
 """
 
 from __future__ import annotations

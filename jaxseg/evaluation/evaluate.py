@@ -88,6 +88,11 @@ class Evaluation:
         return self.confusion.mean_iou
 
     @property
+    def score_name(self) -> str:
+        """What `score` is called."""
+        return "foreground IoU" if self.task == "binary" else "mean IoU"
+
+    @property
     def best_thresholds(self) -> tuple[float, ...]:
         """The thresholds of the best IoU; none in a multiclass task."""
         if self.task == "multiclass" or self.histogram is None:
@@ -262,9 +267,9 @@ def _evaluation(
     histogram = Histogram(total["histogram"])
     if task == "multiclass":
         return Evaluation(Confusion(total["confusion"]), *measured, task, histogram)
-    if thresholds is None:
-        thresholds = histogram.best_thresholds.tolist()
-    bounds = tuple(rounded_threshold(each) for each in thresholds)
+    best = histogram.best_thresholds.tolist
+    chosen = best() if thresholds is None else thresholds
+    bounds = tuple(rounded_threshold(each) for each in chosen)
     counts = histogram.confusion_at(bounds)
     multilabel = task == "multilabel"
     confusion = MultilabelConfusion(counts) if multilabel else Confusion(counts[0])

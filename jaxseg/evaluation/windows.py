@@ -74,7 +74,8 @@ class WindowedScores:
         self._window = -(-window // self._multiple) * self._multiple
         self._views = views(scales, flip)
         self._type = np.uint8 if tuple(scales) == (1.0,) else np.float32
-        self._crf, self._most, self._task = crf, batch_size, task
+        self._crf, self._most = crf, batch_size
+        self._task: Task = task
 
         def score(variables: Any, windows: jax.Array) -> jax.Array:
             images = windows.reshape(-1, *windows.shape[2:])
