@@ -98,12 +98,7 @@ def check(config: Config) -> None:
     classes = config.data.num_classes or len(config.data.class_names)
     if config.data.task == "binary":
         classes = 2
-    tasks.check_options(config.data)
-    if config.data.task == "multilabel" and config.train.border_weight:
-        raise UserError(
-            "train.border_weight is of one foreground class, and data.task is"
-            " 'multilabel'; give --train.border_weight 0"
-        )
+    tasks.check_options(config)
     check_crf(config.data.task, config.evaluation)
     build_model(config, classes or 2)
     build_loss(config, classes or None)

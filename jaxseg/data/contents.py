@@ -48,43 +48,61 @@ def check_contents(
     Raises:
       UserError: fewer than two classes to train on, or no pixel to evaluate.
     """
-    warnings, least = [], 1 if task == "multilabel" else 2
-    split = f"{where}: split {train_split!r}"
+    least = 1 if task == "multilabel" else 2
+    warnings = []
     if train := contents.get(train_split):
-        there, missing = _divided(train, names)
-        if len(there) < least and task == "multilabel":
-            raise UserError(
-                f"{split} holds no pixel of any class, so there is nothing to learn:"
-                f" its masks hold {train.found}"
-            )
-        if len(there) < least:
-            held = f"pixels of class {there[0]!r} only" if there else "no counted pixel"
-            raise UserError(
-                f"{split} holds {held}, and to train takes two classes: its masks hold"
-                f" {train.found}; to make a class of a value or colour name it in"
-                " --data.mask_values, --data.mask_map or --data.palette"
-            )
-        if missing:
-            warnings.append(
-                f"{split} has no pixel of class {listed(missing, 8)}: a model cannot"
-                f" learn what it never sees; the masks hold {train.found}"
-            )
-    split = f"{where}: split {eval_split!r}"
+        said = f"{where}: split {train_split!r}"
+        warnings += _check_training(train, names, said, least)
     if measured := contents.get(eval_split):
-        there, _ = _divided(measured, names)
-        if not there and task != "multilabel":
-            raise UserError(
-                f"{split} holds ignored pixels only, so nothing can be measured; its"
-                f" masks hold {measured.found}; --data.eval_split chooses another"
-            )
-        if not there:
-            warnings.append(f"{split} has no pixel of any class: it measures little")
-        if len(there) == 1 and task != "multilabel":
-            warnings.append(
-                f"{split} has pixels of class {there[0]} only: a mean IoU over one"
-                " class says little"
-            )
+        said = f"{where}: split {eval_split!r}"
+        warnings += _check_evaluation(measured, names, said, least)
     return warnings
+
+
+def _check_training(
+    train: Content, names: Sequence[str], split: str, least: int
+) -> list[str]:
+    """Return warnings of a training split; `least` classes must occur."""
+    there, missing = _divided(train, names)
+    if least == 1 and not there:
+        raise UserError(
+            f"{split} holds no pixel of any class, so there is nothing to learn: its"
+            f" masks hold {train.found}"
+        )
+    if len(there) < least:
+        held = f"pixels of class {there[0]!r} only" if there else "no counted pixel"
+        raise UserError(
+            f"{split} holds {held}, and to train takes two classes: its masks hold"
+            f" {train.found}; to make a class of a value or colour name it in"
+            " --data.mask_values, --data.mask_map or --data.palette"
+        )
+    if not missing:
+        return []
+    return [
+        f"{split} has no pixel of class {listed(missing, 8)}: a model cannot"
+        f" learn what it never sees; the masks hold {train.found}"
+    ]
+
+
+def _check_evaluation(
+    measured: Content, names: Sequence[str], split: str, least: int
+) -> list[str]:
+    """Return warnings of a split to evaluate on; `least` classes say something."""
+    there, _ = _divided(measured, names)
+    if least == 1:
+        none = f"{split} has no pixel of any class, so that it measures little"
+        return [] if there else [none]
+    if not there:
+        raise UserError(
+            f"{split} holds ignored pixels only, so nothing can be measured; its"
+            f" masks hold {measured.found}; --data.eval_split chooses another"
+        )
+    if len(there) > 1:
+        return []
+    return [
+        f"{split} has pixels of class {there[0]} only: a mean IoU over one"
+        " class says little"
+    ]
 
 
 def _divided(content: Content, names: Sequence[str]) -> tuple[list[str], list[str]]:

@@ -5,25 +5,29 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import Any
 
-from jaxseg.config import DataConfig
+from jaxseg.config import Config, DataConfig
 from jaxseg.data.dataset import Dataset
 from jaxseg.data.labels import LabelSet, Task
 from jaxseg.errors import UserError
 
 
-def check_options(config: DataConfig) -> None:
+def check_options(config: Config) -> None:
     """Refuse options that are not of the task.
 
     Raises:
       UserError: naming the first.
     """
-    if config.task == "multilabel":
-        return
+    task = config.data.task
+    if task == "multilabel" and config.train.border_weight:
+        raise UserError(
+            "train.border_weight is of one foreground class, and data.task is"
+            " 'multilabel'; give --train.border_weight 0"
+        )
     for name in ("mask_bits", "absent_masks"):
-        if getattr(config, name):
+        if task != "multilabel" and getattr(config.data, name):
             raise UserError(
-                f"data.{name} is of multilabel masks, and data.task is"
-                f" {config.task!r}; give --data.task multilabel with it"
+                f"data.{name} is of multilabel masks, and data.task is {task!r}; give"
+                " --data.task multilabel with it"
             )
 
 
