@@ -123,7 +123,8 @@ class Histogram:
         Of equally good ones the nearest to one half; that itself where there is no
         pixel of label 1.
         """
-        iou = np.nan_to_num(self._iou[:, 1:], nan=-1.0)
+        known = self._positive.any(axis=1, keepdims=True)
+        iou = np.where(known, np.nan_to_num(self._iou[:, 1:]), 0.0)
         best = iou == iou.max(1, keepdims=True)
         distance = np.abs(np.arange(1, BINS) - BINS // 2)
         return (np.where(best, distance, BINS).argmin(1) + 1) / BINS
