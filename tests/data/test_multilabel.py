@@ -147,7 +147,7 @@ def test_which_file_is_missing_makes_other_records(tmp_path):
     for index, gone in enumerate(("road", "car")):
         root = data(tmp_path / str(index) / "raw", FOLDERS)
         for name in ("car", "road"):  # two masks that are alike
-            save(root / f"train/masks/{name}/train1.png", np.ones(SIZE, np.uint8))
+            save(root / f"train/masks/{name}/train1.png", np.full(SIZE, 255, np.uint8))
         (root / f"train/masks/{gone}/train1.png").unlink()
         roots.append(root)
     first, second = (opened(root, "--data.absent_masks True") for root in roots)
