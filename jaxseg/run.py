@@ -20,7 +20,7 @@ import jax
 from jaxseg.build import build_model
 from jaxseg.config import Config, DataConfig, EvaluationConfig
 from jaxseg.data.identity import Identity
-from jaxseg.data.labels import PLAIN, LabelSet, MaskForm
+from jaxseg.data.labels import PLAIN, LabelSet, MaskForm, known_task
 from jaxseg.data.stock import STOCK
 from jaxseg.errors import UnknownName, UserError
 from jaxseg.paths import replace_text, require_run
@@ -75,6 +75,11 @@ class Run:
         workdir = require_run(workdir)
         config = from_file(workdir / CONFIG)
         labels, form = read_labels(workdir / LABELS)
+        if labels.task != config.data.task:
+            raise UserError(
+                f"{workdir / LABELS}: classes of the task {labels.task!r}, and"
+                f" {CONFIG} is of {config.data.task!r}; restore both from a copy"
+            )
         return cls(workdir, config, labels, form or _form_of(config.data))
 
     def data(self) -> Identity | None:
@@ -195,7 +200,7 @@ def read_labels(path: Path) -> tuple[LabelSet, MaskForm | None]:
     try:
         content = json.loads(path.read_text(encoding="utf-8"))
         palette = tuple((r, g, b) for r, g, b in content["palette"])
-        task = content.get("task", "multiclass")  # older runs have no other
+        task = known_task(content.get("task", "multiclass"))  # older runs have none
         labels = LabelSet(tuple(content["names"]), palette, task=task)
         if "mask_values" not in content:
             return labels, None

@@ -22,7 +22,7 @@ from jaxseg.data.contents import Content
 from jaxseg.data.dataset import Dataset, Samples
 from jaxseg.data.fingerprints import fingerprint, record_digest, sampled
 from jaxseg.data.images import decode_image, decode_stored, open_image
-from jaxseg.data.labels import PLAIN, LabelSet, MaskForm
+from jaxseg.data.labels import PLAIN, LabelSet, MaskForm, known_task
 from jaxseg.errors import UserError
 
 Decoded = TypeVar("Decoded")
@@ -228,7 +228,7 @@ def open_records(
         try:
             stored: Any = info.metadata
             palette = tuple((r, g, b) for r, g, b in stored["palette"])
-            task = stored.get("task", "multiclass")  # older records have none
+            task = known_task(stored.get("task", "multiclass"))  # older ones have none
             labels = LabelSet(tuple(stored["names"]), palette, task=task)
             for split, held in dict(stored.get("contents", {})).items():
                 pixels, ignored, found = held
