@@ -197,6 +197,10 @@ def test_another_threshold_is_measured_and_kept_without_more_steps(trained):
 
 
 def test_a_run_of_another_task_is_not_gone_on_with(trained, capsys):
-    _, folder = trained
-    assert cli.main(command(folder, "--data.task", "multiclass")) == 2
-    assert "multiclass" in capsys.readouterr().err
+    task, folder = trained
+    before = (folder / "run" / "config.json").read_bytes()
+    words = ("--data.task", "multiclass", "--data.mask_values", "0", "255")
+    assert cli.main(command(folder, *words)) == 2
+    said = capsys.readouterr().err.splitlines()[-1]
+    assert "data.task binary, not multiclass" in said or task == "multilabel"
+    assert (folder / "run" / "config.json").read_bytes() == before
