@@ -149,6 +149,8 @@ def _open(data: DataConfig, labels: LabelSet) -> Dataset:
     off the masks, they are those of the run, whatever these masks may lack.
     """
     data = dataclasses.replace(data, allow_leakage=True)
+    if data.name == "folder" and data.task == "multilabel" and not data.mask_bits:
+        data = dataclasses.replace(data, class_names=labels.names)
     count = labels.num_classes
     unnamed = labels.names == numbered_names(count)  # no table of classes named them
     inferred = data.name == "folder" and unnamed and not says_classes(data)

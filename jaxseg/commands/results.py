@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 import platform
 from importlib.metadata import version
 from pathlib import Path
@@ -72,8 +73,8 @@ def finish(trainer: Trainer, run: Run, checkpoints: Checkpoints) -> dict[str, An
         return str(write_results(run, results, predictor, trainer.data.evaluation))
 
     page = broadcast_from_primary(write)
-    score = f"{evaluation.score_name} {evaluation.score:.4f}".replace("nan", "-")
-    log(f"best: step {step}, {score}; report in {page}")
+    score = "-" if math.isnan(evaluation.score) else f"{evaluation.score:.4f}"
+    log(f"best: step {step}, {evaluation.score_name} {score}; report in {page}")
     return results
 
 

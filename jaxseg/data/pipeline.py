@@ -167,7 +167,7 @@ class TrainingStream:
         batch = next(self._iterator)
         if self._filling is not None and self._filling.is_full():
             self._filling = None
-            if batch["label"][0].size <= SMALL_CROP:
+            if batch["image"][0, ..., 0].size <= SMALL_CROP:
                 self._continue_with_one_thread()
         return batch
 

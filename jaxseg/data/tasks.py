@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import replace
 from typing import Any
 
@@ -64,11 +65,40 @@ def with_task(dataset: Dataset, task: Task) -> Dataset:
         changed: Any = dataset  # each data set is a dataclass
         return replace(changed, labels=replace(labels, task=task))
     raise UserError(
-        f"data set {dataset.name!r}: its labels are {described(labels)}, and data.task"
-        f" is {task!r}; give --data.task {labels.task}"
+        f"data set {dataset.name!r}: its labels are {labels.task}, of"
+        f" {labels.num_classes} classes, and data.task is {task!r}; give --data.task"
+        f" {labels.task}"
     )
 
 
+def held(dataset: Dataset, splits: Iterable[str]) -> list[str]:
+    """Say what the masks of splits hold, where a sigmoid's labels are made of it.
+
+    Args:
+      dataset: any; of a multiclass one, and of one whose masks were not counted,
+        nothing is said.
+      splits: to describe.
+    """
+    labels, found = dataset.labels, []
+    for split in splits:
+        content = dataset.contents.get(split)
+        if content is None or labels.task == "multiclass":
+            continue
+        files = f"its masks hold {content.found}"
+        if labels.task == "multilabel":
+            counts = zip(labels.names, content.pixels, strict=True)
+            said = ", ".join(f"{name} {pixels:,}" for name, pixels in counts)
+            found.append(f"split {split!r}: pixels of {said}; {files}")
+        else:
+            share = 100 * content.pixels[1] / max(sum(content.pixels), 1)
+            name = labels.names[1]
+            found.append(f"split {split!r}: {share:.3g} % {name}; {files}")
+    return found
+
+
 def described(labels: LabelSet) -> str:
-    """Say what labels are, as in `multiclass, 11 classes`."""
-    return f"{labels.task}, {labels.num_classes} classes"
+    """Say what labels are, as in `11 classes` or `background and nucleus (binary)`."""
+    if labels.task == "binary":
+        return f"{' and '.join(labels.names)} (binary)"
+    overlap = " that may overlap (multilabel)" * (labels.task == "multilabel")
+    return f"{labels.num_classes} classes{overlap}"

@@ -120,7 +120,7 @@ TASKS = [
     ),
     masks(
         "another data set's task",
-        "its labels are multiclass, 11 classes, .*give --data.task multiclass",
+        "its labels are multiclass, of 11 classes, .*give --data.task multiclass",
         *("--data.name", "digit_scenes", *BINARY),
     ),
     masks(
