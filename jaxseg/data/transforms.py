@@ -33,9 +33,9 @@ class RandomScaleCrop:
     """Scale by a random factor and cut a crop, reading only the crop's own pixels.
 
     A crop in which one class has more than `max_class_share` of the counted pixels is
-    drawn again, ten times at most (mmsegmentation's `cat_max_ratio`); where classes may
-    overlap, so is one of which none has more.  Where the scaled
-    image is smaller than the crop, the result is smaller too: `Pad` follows.
+    drawn again, ten times at most (mmsegmentation's `cat_max_ratio`).  Where classes
+    may overlap, so is a crop of which more than that share has none of them.  Where the
+    scaled image is smaller than the crop, the result is smaller too: `Pad` follows.
 
     Attributes:
       crop: height and width of the result, pixels.

@@ -2,13 +2,18 @@
 
 import json
 
+import jax
 import numpy as np
 import pytest
 from PIL import Image
 
 from jaxseg import cli
+from jaxseg.commands.train import train
 from jaxseg.config import EvaluationConfig
+from jaxseg.experiment import load_config
+from jaxseg.parallel.mesh import create_mesh
 from jaxseg.predictor import Predictor
+from jaxseg.report.events import read_metrics
 from jaxseg.run import Run
 
 SIZE = (48, 56)
@@ -109,6 +114,24 @@ def test_results_hold_what_the_task_is_measured_by(trained):
     else:
         assert results["miou"] == pytest.approx(np.mean(list(shares)))
         assert np.shape(results["confusion"]) == (2, 2, 2)
+
+
+def test_one_device_trains_as_eight_do(trained):
+    _, folder = trained
+    words = ["--train.eval_every", "2"]
+    config = load_config(folder / "tiny.py", words)
+    mesh = create_mesh(jax.devices()[:1])
+    alone = train(config, folder / "alone", mesh=mesh).results
+    losses = [
+        [
+            line["loss"]
+            for line in read_metrics(folder / run)
+            if line["split"] == "train"
+        ]
+        for run in ("run", "alone")
+    ]
+    np.testing.assert_allclose(losses[0], losses[1], rtol=1e-4)
+    assert alone["roc_auc"] == pytest.approx(results_of(folder)["roc_auc"], abs=0.01)
 
 
 def test_the_best_thresholds_lie_with_the_best_checkpoint(trained):
