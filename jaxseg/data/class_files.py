@@ -106,8 +106,8 @@ def _without_suffix(
 
 def with_planes(
     splits: Splits, groups: Groups, names: Sequence[str], root: Path, absent: bool
-) -> Splits:
-    """Return the pairs with the mask file of each class.
+) -> tuple[Splits, tuple[str, ...]]:
+    """Return the pairs with the mask file of each class, and notes.
 
     Args:
       splits: pairs of an image and the file that stands for its masks.
@@ -144,7 +144,7 @@ def with_planes(
             f" missing: {listed(missing)}; where a missing file says that the image has"
             " none of the class pass --data.absent_masks True"
         )
-    return {
+    planes = {
         split: [
             pair._replace(
                 planes=tuple(groups.get(pair.mask, {}).get(name) for name in names)
@@ -153,6 +153,10 @@ def with_planes(
         ]
         for split, found in splits.items()
     }
+    if not missing:
+        return planes, ()
+    note = f"{len(missing)} of {len(pairs) * len(names)} mask files are absent, and"
+    return planes, (f"{note} those images have none of the class: {listed(missing)}",)
 
 
 def class_names(
@@ -173,7 +177,7 @@ def class_names(
             f" {LAYOUTS}; or pass --data.mask_bits True if the bits of their values are"
             " the classes"
         )
-    found = sorted({name for pair in pairs for name in groups[pair.mask]})
+    found = sorted({name for pair in pairs for name in groups.get(pair.mask, {})})
     names = tuple(given) or tuple(found)
     if len(names) < 2:
         raise UserError(
@@ -189,6 +193,8 @@ def class_names(
 
 
 def _says_class(groups: Groups, pair: Pair) -> bool:
+    if pair.mask == pair.image:  # of no class
+        return True
     return bool(groups.get(pair.mask)) and "" not in groups[pair.mask]
 
 

@@ -45,6 +45,7 @@ def find(
     masks: str = "",
     layouts: str = LAYOUTS,
     classes: Sequence[str] | None = None,
+    absent: bool = False,
 ) -> Layout:
     """Find the splits of a folder by patterns, or in whichever layout it has.
 
@@ -56,6 +57,7 @@ def find(
       layouts: the layouts that the caller accepts, for the message.
       classes: of masks of a file a class, the names of the classes, which may be none;
         None takes a mask an image.
+      absent: whether an image without any mask is taken, paired with itself.
 
     Raises:
       UserError: no such folder or layout, several folders that could hold the masks,
@@ -71,12 +73,12 @@ def find(
         )
     listing, groups = list_files(root), {}
     if images:
-        found, groups = _by_patterns(listing, images, masks, classes)
+        found, groups = _by_patterns(listing, images, masks, classes, absent)
     elif classes is None:
         found = _by_folders(listing, layouts)
     else:
         listing, groups = class_files.joined(listing, classes)
-        found = _by_folders(listing, layouts)
+        found = _by_folders(listing, layouts, absent)
     for split, pairs in found.splits.items():
         if not pairs:
             raise UserError(f"{root}: split {split!r} holds no images")
@@ -102,7 +104,11 @@ def _is_text(name: str) -> bool:
 
 
 def _by_patterns(
-    listing: Listing, images: str, masks: str, classes: Sequence[str] | None
+    listing: Listing,
+    images: str,
+    masks: str,
+    classes: Sequence[str] | None,
+    absent: bool,
 ) -> tuple[Layout, class_files.Groups]:
     if listing.truncated:
         raise UserError(
@@ -126,10 +132,11 @@ def _by_patterns(
         if split in of_images or split in of_masks
     }
     folders = dict.fromkeys(tables, (repr(images), repr(masks)))
-    return _split(listing, from_tables((images, masks), tables, folders)), groups
+    chosen = from_tables((images, masks), tables, folders)
+    return _split(listing, chosen, absent), groups
 
 
-def _by_folders(listing: Listing, layouts: str) -> Layout:
+def _by_folders(listing: Listing, layouts: str, absent: bool = False) -> Layout:
     root = listing.root
     candidates = find_candidates(listing)
     paired = [found for found in candidates if found.count]
@@ -143,13 +150,14 @@ def _by_folders(listing: Listing, layouts: str) -> Layout:
     chosen = paired or [found for found in candidates if found.is_filled]
     if not chosen:
         raise hints.not_understood(listing, layouts, find)
-    found = _split(listing, chosen[0])
+    found = _split(listing, chosen[0], absent)
     notes = hints.rivals(listing, chosen[0].images, chosen[0].masks, found.splits)
     return found._replace(notes=(*found.notes, *notes))
 
 
-def _split(listing: Listing, chosen: Candidate) -> Layout:
+def _split(listing: Listing, chosen: Candidate, absent: bool) -> Layout:
     """Return the pairs of each split of the place that was chosen."""
+    chosen = chosen.with_all_images() if absent else chosen
     matches = chosen.matches.values()
     notes = dict.fromkeys(note for found in matches for note in found.notes)
     if "" in chosen.tables:

@@ -34,7 +34,8 @@ class Pair(NamedTuple):
     Attributes:
       name: of the sample.
       image: file.
-      mask: file; of masks of a file a class, one of them.
+      mask: file; of masks of a file a class, one of them, or the image itself where no
+        class has one.
       planes: those of each class; None where a class has none.
     """
 
@@ -46,7 +47,9 @@ class Pair(NamedTuple):
     @property
     def masks(self) -> list[Path]:
         """All mask files."""
-        return [path for path in self.planes if path] or [self.mask]
+        if self.planes:
+            return [path for path in self.planes if path]
+        return [self.mask]
 
 
 @dataclass(frozen=True)

@@ -142,6 +142,18 @@ def test_a_missing_file_is_refused_or_says_that_there_is_none(tmp_path):
     np.testing.assert_array_equal(found, expected)
 
 
+def test_an_image_without_any_mask_may_have_none_of_the_classes(tmp_path):
+    root = data(tmp_path / "raw", FOLDERS)
+    for name in NAMES:
+        (root / "train/masks" / name / "train1.png").unlink()
+    refused(root, "", "no mask in .* for train1.png")
+    dataset = opened(root, "--data.absent_masks True")
+    assert "3 of 12 mask files are absent" in dataset.notes[0]
+    found = labels_of(dataset, "train")
+    np.testing.assert_array_equal(found["train0"], LABELS["train"]["train0"])
+    assert found["train1"].shape == (*SIZE, 3) and not found["train1"].any()
+
+
 def test_which_file_is_missing_makes_other_records(tmp_path):
     roots = []
     for index, gone in enumerate(("road", "car")):

@@ -153,18 +153,21 @@ def _class_files(
     """Find masks of a file a class, and which classes they are of."""
     layouts = class_files.LAYOUTS
     given = config.class_names
-    found = layout.find(root, config.images, config.masks, layouts, given)
+    absent = config.absent_masks
+    found = layout.find(root, config.images, config.masks, layouts, given, absent)
     names = class_files.class_names(
         found.groups, found.splits, given, config.num_classes, root
     )
-    absent = config.absent_masks
-    splits = class_files.with_planes(found.splits, found.groups, names, root, absent)
+    splits, notes = class_files.with_planes(
+        found.splits, found.groups, names, root, absent
+    )
     of_files = {
         path: name for group in found.groups.values() for name, path in group.items()
     }
     config = dataclasses.replace(config, class_names=names)
     coding = partial(find_file_coding, config, of_files)
-    return found._replace(splits=splits), config, coding
+    found = found._replace(splits=splits, notes=(*found.notes, *notes))
+    return found, config, coding
 
 
 def prepare_splits(
