@@ -108,7 +108,6 @@ def evaluate_run(
             best.variables,
             samples,
             samples.sizes(),
-            classes,
             mesh,
             batch_size=options.batch_size,
             multiple=size_multiple(best.model, options),

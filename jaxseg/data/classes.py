@@ -134,8 +134,7 @@ def _one_class(config: DataConfig, survey: Survey) -> UserError:
     return UserError(
         f"{survey.folder}: one class is asked for, which leaves nothing to tell apart;"
         " to tell it from the background, which needs no name, pass --data.task binary"
-        " as well; or the"
-        f" background is a class too: in its place pass {remedy}"
+        f" as well; or the background is a class too: in its place pass {remedy}"
     )
 
 

@@ -201,7 +201,6 @@ def evaluate(
     variables: Any,
     samples: Samples,
     sizes: Sequence[tuple[int, int]],
-    num_classes: int,
     mesh: Mesh,
     *,
     batch_size: int = 8,
@@ -218,7 +217,6 @@ def evaluate(
       variables: of the model.
       samples: the split.
       sizes: height and width of each sample.
-      num_classes: number of classes; of a binary task 2.
       mesh: the devices.
       batch_size: global; of a step that takes one each, the number of devices.
       multiple: sides are padded to multiples of this by reflection; 1 pads none.

@@ -64,7 +64,6 @@ class Evaluator:
                 variables,
                 data.evaluation,
                 data.evaluation_sizes,
-                data.num_classes,
                 self._mesh,
                 batch_size=options.batch_size,
                 multiple=size_multiple(self._model, options),

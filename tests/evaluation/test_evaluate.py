@@ -65,7 +65,6 @@ def test_counts_are_exact(batch_size, devices, multiple):
         jnp.ones(3),
         samples,
         SIZES,
-        CLASSES,
         mesh,
         batch_size=batch_size,
         multiple=multiple,
@@ -93,9 +92,7 @@ def test_counts_by_window_are_exact(devices, spatial, flip):
     )
     step = create_evaluation_step(scores, CLASSES, mesh)
     finished = []
-    result = evaluate(
-        step, {}, samples, sizes, CLASSES, mesh, threads=2, done=finished.append
-    )
+    result = evaluate(step, {}, samples, sizes, mesh, threads=2, done=finished.append)
     np.testing.assert_array_equal(result.confusion.counts, expected(samples))
     assert finished == sorted(finished)
     assert finished[-1] == 4
@@ -109,7 +106,6 @@ def test_images_that_are_done_are_told_after_each_batch():
         jnp.ones(3),
         samples,
         SIZES,
-        CLASSES,
         mesh,
         batch_size=2,
         multiple=1,
@@ -121,7 +117,7 @@ def test_images_that_are_done_are_told_after_each_batch():
 def test_images_smaller_than_the_network_takes_are_padded():
     samples, mesh = Memory([(7, 9)]), create_mesh(jax.devices()[:1])
     step = create_evaluation_step(brightest_channel, CLASSES, mesh)
-    result = evaluate(step, jnp.ones(3), samples, [(7, 9)], CLASSES, mesh)
+    result = evaluate(step, jnp.ones(3), samples, [(7, 9)], mesh)
     np.testing.assert_array_equal(result.confusion.counts, expected(samples))
 
 
@@ -167,7 +163,6 @@ def test_probabilities_are_counted_alike_on_any_devices(
         jnp.ones(planes),
         samples,
         SIZES,
-        classes,
         mesh,
         batch_size=batch_size,
         thresholds=(0.3,) * planes,
@@ -192,7 +187,7 @@ def test_probabilities_are_counted_alike_on_any_devices(
 def test_without_thresholds_those_of_the_best_iou_are_taken():
     samples, mesh = Planes(SIZES, "binary"), create_mesh(jax.devices()[:1])
     step = create_evaluation_step(shares, 2, mesh, Probabilities("binary", False))
-    result = evaluate(step, jnp.ones(1), samples, SIZES, 2, mesh)
+    result = evaluate(step, jnp.ones(1), samples, SIZES, mesh)
     assert result.thresholds == result.best_thresholds
     (best,) = result.histogram.iou_at(result.thresholds)
     assert result.score == best == result.summary(("a", "b"))["best_iou"]
@@ -201,7 +196,7 @@ def test_without_thresholds_those_of_the_best_iou_are_taken():
 def test_a_multiclass_pass_counts_how_often_the_predicted_class_is_right():
     samples, mesh = Memory(SIZES), create_mesh(jax.devices()[:1])
     step = create_evaluation_step(brightest_channel, CLASSES, mesh)
-    result = evaluate(step, jnp.ones(3), samples, SIZES, CLASSES, mesh)
+    result = evaluate(step, jnp.ones(3), samples, SIZES, mesh)
     wrong, right = result.histogram.counts[0].sum(axis=1)
     assert right == np.trace(expected(samples))
     assert wrong + right == expected(samples).sum()
