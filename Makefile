@@ -1,10 +1,13 @@
 # What is done often. Set PYTHON to use another environment than the active one.
 PYTHON ?= python
 
-.PHONY: test fast lint docs bench
+.PHONY: test all fast lint docs bench
 
 test:
 	$(PYTHON) -m pytest
+
+all:
+	$(PYTHON) -m pytest -m "slow or not slow"
 
 fast:
 	$(PYTHON) -m pytest -n 0 tests/test_architecture.py tests/test_schema.py \

@@ -1,4 +1,4 @@
-"""From a Config to objects: the only place that does so.
+"""Turns a Config into objects; no other module does so.
 
 `check` builds all that needs no data, so that whatever could never be built is refused
 when an experiment is loaded.  `build` does the same for a data set's classes.
@@ -14,7 +14,7 @@ import optax
 
 from jaxseg.backbones import BACKBONES
 from jaxseg.backbones.names import find_backbone, resolve_name
-from jaxseg.config import Config, EvaluationConfig
+from jaxseg.config import Config, EvaluationConfig, ModelConfig
 from jaxseg.data import tasks
 from jaxseg.data.border_weights import BorderWeights
 from jaxseg.data.catalog import DATASETS
@@ -88,7 +88,7 @@ def build(config: Config, num_classes: int) -> Parts:
 
 
 def check(config: Config) -> None:
-    """Refuse a config that no data and no device could make right.
+    """Refuse a config that is invalid for any data and any device.
 
     Raises:
       UserError: an unknown name, or values that do not go together; the first found.
@@ -114,10 +114,14 @@ def check_images(config: Config) -> None:
     """
     head = parse("head", config.model.head).name
     if head in HEADS and HEADS[head].axes != 2:
-        raise UserError(
-            f"head {head!r} takes volumes and data sets hold images:"
-            " train it from Python, with jaxseg.create_model"
-        )
+        raise _volumes_refused(head)
+
+
+def _volumes_refused(head: str) -> UserError:
+    return UserError(
+        f"head {head!r} takes volumes and data sets hold images: train it from Python,"
+        " with jaxseg.create_model"
+    )
 
 
 def build_model(config: Config, num_classes: int) -> Segmenter:
@@ -172,14 +176,22 @@ def build_model(config: Config, num_classes: int) -> Segmenter:
 
 
 def _require_options(head: str, given: Mapping[str, Any]) -> None:
-    """Refuse what a config says of any head and this one does not have."""
+    """Refuse options of the config that this head does not have."""
     if head not in HEADS:
         return
     known = {*HEADS[head].options(), "output_stride", "uniform_dilation"}
     if unknown := sorted(set(given) - known):
+        if HEADS[head].axes != 2:
+            raise _volumes_refused(head)
+        fields = fields_of(ModelConfig)
+        plain = [name for name in sorted(known) if name in fields]
+        own = [name for name in sorted(known) if name not in fields]
+        brackets = f"; in brackets, as in {head}({own[0]}=...): " if own else ""
         raise UserError(
-            f"head {head!r} has no option {', '.join(unknown)}: leave it unset, as by"
-            f" --model.{unknown[0]} None; it has {', '.join(sorted(known))}"
+            f"head {head!r} has no option {', '.join(unknown)}, which the experiment or"
+            " the command line gives: take it back by"
+            f" {' '.join(f'--model.{name} None' for name in unknown)}; the head has"
+            f" {', '.join(plain)}{brackets}{', '.join(own)}"
         )
 
 
@@ -216,7 +228,8 @@ def build_loss(config: Config, num_classes: int | None) -> Loss:
     options = check_class_options(owner, kind, {**shared, **named.options})
     if "task" in named.options:
         raise UserError(f"{owner}: its task is that of the data, data.task {task!r}")
-    _check_class_weights(options.get("class_weights", ()), num_classes)
+    given = "train.class_weights" if train.class_weights else f"{owner}: class_weights"
+    _check_class_weights(given, options.get("class_weights", ()), num_classes)
     if config.mesh.spatial > 1 and "bands" in fields_of(kind):
         options["bands"] = 1
     if "task" in fields_of(kind):
@@ -233,17 +246,18 @@ def build_loss(config: Config, num_classes: int | None) -> Loss:
         )
     loss = create(owner, kind, options)
     if LOSSES.own(named.name):
-        check_loss(owner, loss, num_classes or 2, task)
+        weights = options.get("class_weights", ())
+        check_loss(owner, loss, num_classes or len(weights) or 2, task)
     return loss
 
 
-def _check_class_weights(weights: tuple[float, ...], num_classes: int | None) -> None:
+def _check_class_weights(
+    given: str, weights: tuple[float, ...], num_classes: int | None
+) -> None:
     if weights and num_classes and len(weights) != num_classes:
-        raise UserError(
-            f"train.class_weights has {len(weights)} values for {num_classes} classes"
-        )
+        raise UserError(f"{given} has {len(weights)} values for {num_classes} classes")
     if weights and not any(weights):
-        raise UserError("train.class_weights must not be all zero")
+        raise UserError(f"{given} must not be all zero")
 
 
 def build_schedule(config: Config) -> optax.Schedule:
@@ -307,7 +321,7 @@ def build_optimizer(
 
 
 def build_transform(config: Config) -> Compose:
-    """Build what augments a training sample.
+    """Build the augmentation of training samples.
 
     Raises:
       UserError: an unknown name, a crop that is too small, or scales out of order.
@@ -346,7 +360,7 @@ def build_transform(config: Config) -> Compose:
 def build_scores(
     config: Config, model: Segmenter, evaluation: EvaluationConfig | None = None
 ) -> Scores | WindowedScores:
-    """Build what gives an image its class scores, whole or by window.
+    """Build the function from images to class scores, whole or by window.
 
     Args:
       config: of the run.
@@ -374,15 +388,15 @@ def build_scores(
 
 
 def size_multiple(model: Segmenter, evaluation: EvaluationConfig) -> int:
-    """Return what image sides are padded to multiples of: as asked, or the model's."""
+    """Return the multiple to which image sides are padded: as given, or the model's."""
     return evaluation.size_multiple or model.size_multiple
 
 
 def describe_model(config: Config) -> dict[str, str | None]:
-    """Return the names of a run's head, of its backbone and of that one's arithmetic.
+    """Return the names of a run's head, backbone and arithmetic.
 
-    The backbone is None where the head has its own, and the arithmetic is "" if it is
-    the backbone's usual one.
+    The backbone is None if the head has its own, and the arithmetic is "" if it is the
+    backbone's usual one.
     """
     head = parse("head", config.model.head).name
     if head in HEADS and HEADS[head].backbone is not None:

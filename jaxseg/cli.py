@@ -1,4 +1,4 @@
-"""The command line: it finds the command, and turns what goes wrong into one line.
+"""The command line: finds the command, and turns errors into one line.
 
 Each command is a file of `jaxseg.commands` with `add_arguments(parser)` and
 `run(options) -> exit code`, and an entry in `COMMANDS`.  One that takes overrides of an
@@ -49,7 +49,7 @@ COMMANDS = {
 """Name -> module.  "train" is what a command line that begins with an option means."""
 
 DISK = (errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EACCES)
-"""What a disk that is full or may not be written to answers."""
+"""Error numbers of a disk that is full or cannot be written."""
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -59,7 +59,7 @@ def main(argv: Sequence[str] | None = None) -> int:
       argv: the words behind the program's name; None takes the process'.
 
     Returns:
-      The exit code: 0, 2 for what the user can mend, 130 if asked to stop.
+      The exit code: 0, 2 for an error that the user can fix, 130 if stopped.
     """
     words = list(sys.argv[1:] if argv is None else argv)
     debug = "--debug" in words
@@ -83,7 +83,7 @@ def main(argv: Sequence[str] | None = None) -> int:
             raise
         place = error.filename or "the disk"
         print_error(
-            f"{place}: {error.strerror}; earlier checkpoints are intact: mend that or"
+            f"{place}: {error.strerror}; earlier checkpoints are intact: fix that or"
             " choose another --workdir, then run the same command again"
         )
         return 2

@@ -66,6 +66,9 @@ def _unknown(word: str) -> str:
         return f"unexpected {word!r}: an override is --NAME VALUE"
     close = nearest(name.removeprefix("--"), options())
     hint = f"did you mean --{close}?" if close else "see --help for all names"
+    section, _, last = name.removeprefix("--").partition(".")
+    if section == "model" and last.isidentifier():
+        hint += f" An option of one head is given as --model.head 'NAME({last}=...)'"
     return f"unknown override {name}: {hint}"
 
 
@@ -104,11 +107,11 @@ def add_short_options(parser: argparse.ArgumentParser, names: Iterable[str]) -> 
 
 
 def _argument(option: Option) -> dict[str, Any]:
-    several, _ = _shape(option.type)
-    if isinstance(several, int) and several and _can_be_none(option.type):
-        several = "+"  # so many words, or None; `_value` checks which
+    count, _ = _shape(option.type)
+    if isinstance(count, int) and count and _can_be_none(option.type):
+        count = "+"  # so many words, or None; `_value` checks which
     return {
-        "nargs": several or 1,
+        "nargs": count or 1,
         "metavar": _metavar(option.type),
         "help": _escaped(f"{option.help} Default: {default_of(option)}"),
     }
@@ -129,15 +132,15 @@ def _text(value: Any) -> str:
 
 def type_of(option: Option) -> str:
     """Name a type and the number of values."""
-    several, group = _shape(option.type)
+    count, group = _shape(option.type)
     word = {"INT": "integer", "NUMBER": "number", "TEXT": "text"}.get(
         _metavar(option.type), "True or False"
     )
     if group:
         return f"{group} {word}s, several times"
-    if several == "*":
+    if count == "*":
         return f"any number of {word}s"
-    return f"{several} {word}s" if several else word
+    return f"{count} {word}s" if count else word
 
 
 def _plain(annotation: Any) -> Any:
@@ -219,16 +222,16 @@ def _number(words: list[str]) -> int:
 
 
 def _value(option: Option, words: list[str], flag: str) -> Any:
-    several, group = _shape(option.type)
-    value: Any = words if several else words[0]
+    count, group = _shape(option.type)
+    value: Any = words if count else words[0]
     if group:
         value = [words[i : i + group] for i in range(0, len(words), group)]
     adapter: TypeAdapter[Any] = TypeAdapter(option.type)
     if value == "None" or value == ["None"]:
         value = None
     said = " ".join([f"--{flag}", *words]).rstrip()
-    if value is not None and several not in (0, "*", len(words)):
-        raise UserError(f"{said}: expected {several} values, or None")
+    if value is not None and count not in (0, "*", len(words)):
+        raise UserError(f"{said}: expected {count} values, or None")
     try:
         return adapter.validate_python(value)
     except ValidationError as error:

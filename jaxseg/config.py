@@ -34,7 +34,7 @@ ClassWeight = Annotated[float, Field(ge=0, le=1e30)]
 
 
 class Section:
-    """A part of a Config: values keep their types, and no unknown name is let pass."""
+    """A part of a Config: values keep their types, and unknown names are refused."""
 
     __pydantic_config__ = ConfigDict(
         strict=True, extra="forbid", use_attribute_docstrings=True, allow_inf_nan=False
@@ -84,8 +84,8 @@ class DataConfig(Section):
     """For `folder`, in place of mask_values: the class of each mask value or range of
     values, as in 0:0 1:1 255:1, 0-127:0 128-255:1 or 9:ignore."""
     ignore_values: tuple[MaskValue, ...] = (255,)
-    """For `folder`: mask values of pixels that neither train nor count, unless
-    mask_values or mask_map name 255."""
+    """For `folder`: mask values of pixels that neither train nor count.  The default is
+    not ignored where mask_values or mask_map give 255 a class."""
     mask_bits: bool = False
     """For `folder` and "multilabel": a mask's bits are the classes, 1 the first, 2 the
     second, 4 the third, and so on; up to 8, or 16 in masks of 16 bits."""
@@ -125,7 +125,7 @@ class AugmentConfig(Section):
     """Random brightness, contrast, saturation and hue."""
     transforms: tuple[str, ...] = ()
     """Further transforms by name, applied in this order after the others and before
-    padding; options in brackets, as in "blur(sigma=2.0)"."""
+    padding; options in brackets, as in "rotation(degrees=5)"."""
 
 
 @dataclass(frozen=True)
@@ -229,7 +229,7 @@ class TrainConfig(Section):
     """Micro-batches that a step's batch is split into."""
     loss: str = "cross_entropy"
     """Name of a loss.  Options of its own are given in brackets, as in
-    "focal(gamma=2.0)"."""
+    "cross_entropy(label_smoothing=0.1)"."""
     label_smoothing: Decay = 0.0
     """Share of a pixel's target that is spread over all classes."""
     class_weights: tuple[ClassWeight, ...] = ()
@@ -243,7 +243,7 @@ class TrainConfig(Section):
     """Decay of the moving average of the weights that is evaluated; 0 is none."""
     deterministic: bool = False
     """On GPUs, refuse faster algorithms whose sums have no fixed order, so that equal
-    runs are equal bit for bit.  On CPUs and TPUs they are in any case."""
+    runs are equal bit for bit.  On CPUs and TPUs equal runs are equal without it."""
     log_every: Count = 20
     """Steps from one line of metrics.jsonl to the next."""
     eval_every: Count = 1000
@@ -268,7 +268,8 @@ class EvaluationConfig(Section):
     """How an image becomes a prediction in evaluation and in `predict`."""
 
     batch_size: Small = 8
-    """Images at a time; of a sliding window, at most as many windows of an image."""
+    """Images at a time.  With a sliding window, one image at a time and at most so many
+    of its windows."""
     scales: Annotated[
         tuple[Annotated[float, Field(ge=0.05, le=10)], ...], Field(min_length=1)
     ] = (1.0,)

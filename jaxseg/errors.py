@@ -1,4 +1,4 @@
-"""What a user can mend, said in one line.
+"""Errors that a user can fix, each a message of one line.
 
 Every module raises `UserError` for a mistake that lies outside the program (a wrong
 name, file or value); `jaxseg.cli` prints it as one line.  Anything else that escapes
@@ -15,11 +15,11 @@ Value = TypeVar("Value")
 
 
 class UserError(Exception):
-    """A mistake that the user can mend; the message names the value and the remedy."""
+    """A mistake that the user can fix; the message names the value and the remedy."""
 
 
 class UnknownName(UserError):
-    """A name that is in no registry; a user's own is there once it was registered."""
+    """A name that is in no registry; a user's own must be registered first."""
 
 
 def nearest(name: str, known: Iterable[str]) -> str | None:

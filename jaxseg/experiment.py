@@ -95,9 +95,9 @@ def _run_experiment(path: Path) -> Config:
 def import_experiment(path: Path) -> ModuleType:
     """Run an experiment's file, which may register what is its own.
 
-    It becomes a module, so that classes which it defines know where they come from.
-
-    Loaded again, it is run again, and what it registers is replaced.
+    It becomes a module, so that classes which it defines know where they come from, and
+    it may import the modules beside it, as a script may.  Loaded again, it is run
+    again, and what it registers is replaced.
 
     Raises:
       UserError: the file is missing, or cannot be run.
@@ -110,6 +110,9 @@ def import_experiment(path: Path) -> ModuleType:
         raise UserError(f"{path}: an experiment is a file whose name ends in .py")
     module = importlib.util.module_from_spec(spec)
     sys.modules[name] = module
+    folder = str(path.resolve().parent)
+    if folder not in sys.path:
+        sys.path.append(folder)  # last: it hides no installed package
     try:
         spec.loader.exec_module(module)
     except UserError:

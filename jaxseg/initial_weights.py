@@ -6,9 +6,11 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
-from jaxseg.build import normalization
-from jaxseg.config import Config
+from jaxseg.backbones.names import FORMER_NAMES, resolve_name
+from jaxseg.build import describe_model, normalization
+from jaxseg.config import Config, ModelConfig
 from jaxseg.errors import UserError
+from jaxseg.models import DEFAULT_BACKBONE
 from jaxseg.run import Run
 from jaxseg.segmenter import Segmenter
 from jaxseg.weights.folders import is_run
@@ -17,7 +19,7 @@ from jaxseg.weights.surgery import transplant
 
 
 def require_weights(config: Config) -> None:
-    """Refuse weights that are not there, before data is prepared for them.
+    """Refuse weights that do not exist, before data is prepared for them.
 
     Raises:
       UserError: `model.weights` names no run, file, folder or package with weights.
@@ -33,16 +35,17 @@ def starting_variables(
     variables: Mapping[str, Any],
     log: Callable[[str], None],
 ) -> dict[str, Any]:
-    """Put the weights that a config names in the place of freshly drawn variables.
+    """Replace freshly initialised variables by the weights that a config names.
 
     Args:
       config: whose `model.weights` is a weights file, a run folder or `package:NAME`.
       model: that of the config.
-      variables: drawn from the seed; they stay where nothing fits.
-      log: is told what was taken.
+      variables: initialised from the seed; those without a matching weight are kept.
+      log: prints which weights were taken.
 
     Raises:
-      UserError: nothing in it fits the model, or it cannot be read.
+      UserError: the weights cannot be read, none of them fits the model, or the run
+        that they are of computes differently.
     """
     weights = config.model.weights
     if not is_run(Path(weights)):
@@ -55,10 +58,11 @@ def starting_variables(
             log=log,
         )
     run = Run.open(weights)
+    _require_same_arithmetic(run.config, config)
     if (theirs := normalization(run.config)) != normalization(config):
         mean, std = (" ".join(str(value) for value in values) for values in theirs)
         raise UserError(
-            f"model.weights {weights}: its images were normalised otherwise; give"
+            f"model.weights {weights}: its images were normalised differently; give"
             f" --model.mean {mean} --model.std {std}"
         )
     _, source, step = run.best_variables()
@@ -68,3 +72,26 @@ def starting_variables(
     drawn = f", {len(kept)} drawn anew: {', '.join(kept[:3])}" if kept else ""
     log(f"{weights}, step {step}: {len(taken)} tensors taken{drawn}")
     return merged
+
+
+def _require_same_arithmetic(theirs: Config, ours: Config) -> None:
+    """Refuse the weights of a run whose backbone is ours in another arithmetic.
+
+    Raises:
+      UserError: the message names the options that make the two equal.
+    """
+    if None in (each := [describe_model(c)["backbone"] for c in (theirs, ours)]):
+        return  # a head with its own backbone, which has one arithmetic
+    name, arithmetic = _resolved(theirs.model)
+    if each[0] != each[1] or arithmetic == _resolved(ours.model)[1]:
+        return
+    former = ours.model.backbone in FORMER_NAMES  # such a name implies an arithmetic
+    remedy = f"--model.backbone {name} " if former else ""
+    raise UserError(
+        f"model.weights {ours.model.weights}: its backbone {name} computes differently;"
+        f" give {remedy}--model.arithmetic {arithmetic}"
+    )
+
+
+def _resolved(model: ModelConfig) -> tuple[str, str]:
+    return resolve_name(model.backbone or DEFAULT_BACKBONE, model.arithmetic)

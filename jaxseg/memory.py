@@ -1,4 +1,4 @@
-"""Memory: what there is, and one line with the remedy where it is not enough.
+"""Memory: how much is free, and one line with a remedy if it is not enough.
 
 An allocation that fails is told by what Python, NumPy, OpenCV or XLA raises.  Where the
 system ends the process instead (the kernel's killer, an abort inside XLA's compiler)
@@ -31,7 +31,7 @@ _SIGNS = (
     "failed to map segment",
     "Cannot allocate memory",
 )
-"""What messages of exceptions say where memory was not enough."""
+"""Parts of the messages of exceptions that memory was not enough."""
 
 _SIZE = re.compile(r"allocat(?:e|ing) (?:([\d.]+) ?([KMGTP]iB)|(\d+) bytes)")
 
@@ -46,7 +46,7 @@ def written(count: float) -> str:
 
 
 def available() -> int | None:
-    """Return the bytes that this process may still take, or None if nobody says.
+    """Return the bytes that this process may still allocate, or None if unknown.
 
     The least of what the machine has free (swap too), what `ulimit -v` leaves, and what
     the process' control groups leave, by which containers and batch systems limit it.
@@ -138,7 +138,7 @@ def require_address_space() -> None:
 
 
 def require(needed: int, what: str, remedy: str, there: int | None = None) -> None:
-    """Refuse what cannot fit, before it is begun.
+    """Refuse an allocation that is larger than the free memory.
 
     Args:
       needed: bytes.
@@ -158,14 +158,14 @@ def require(needed: int, what: str, remedy: str, there: int | None = None) -> No
 
 
 def left() -> str:
-    """Say how much memory is left on the host."""
+    """Return a line on the free memory of the host."""
     there = available()
     return f"{'?' if there is None else written(there)} are left on the host"
 
 
 @contextmanager
 def remedied(doing: str, remedy: str, left: Callable[[], str] = left) -> Iterator[None]:
-    """Turn a failed allocation inside into one line that names the remedy.
+    """Turn a failed allocation inside into a `UserError` that names the remedy.
 
     Args:
       doing: what goes on, such as "training".

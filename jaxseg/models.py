@@ -25,7 +25,7 @@ DTYPES = {"float32": jnp.float32, "bfloat16": jnp.bfloat16}
 """Compute types by name."""
 
 DEFAULT_BACKBONE = "resnet50"
-"""Taken where none is named."""
+"""The backbone of models that name none."""
 
 CLASSIFIER = "classifier"
 """The head that is a backbone's own classifier."""
@@ -95,7 +95,7 @@ def create_model(
 
 @dataclass(frozen=True)
 class _Asked:
-    """What is asked of a model; None is the head's or the backbone's usual."""
+    """The options of a model; None is the default of the head or the backbone."""
 
     backbone: str | None
     arithmetic: str
@@ -111,7 +111,7 @@ class _Asked:
 
     @property
     def dilates(self) -> bool:
-        """Whether another dilation than the head's usual one is asked for."""
+        """Whether the options ask for another dilation than the head's default."""
         stride = self.output_stride is not None
         return bool(self.uniform_dilation or self.multi_grid or stride)
 

@@ -1,4 +1,4 @@
-"""What a user's own loss, head and backbone return, seen before a training.
+"""Checks the outputs of a user's own loss, head and backbone before a training.
 
 They are traced with shapes alone, which takes no memory and no device; a shape or type
 that the package could not use is refused in one line.
@@ -24,7 +24,7 @@ IMAGE = (1, 64, 128, 3)
 def check_loss(
     owner: str, loss: Loss, num_classes: int, task: Task = "multiclass"
 ) -> None:
-    """Refuse a loss that is no differentiable float32 scalar.
+    """Refuse a loss that is not a differentiable float32 scalar.
 
     Args:
       owner: names it, for the message.

@@ -1,4 +1,4 @@
-"""Places: what a user calls one, and where things are kept from run to run."""
+"""Paths: those that a user gives, the cache, and files that are replaced at once."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from jaxseg.errors import UserError
 
 
 def user_path(text: str) -> Path:
-    """Turn what a user calls a place into a path; `~` is the home.
+    """Turn a path that a user gives into a `Path`; `~` is the home folder.
 
     Raises:
       UserError: it cannot be a path.
@@ -28,13 +28,13 @@ def user_path(text: str) -> Path:
 
 
 def no_folder(path: Path) -> str:
-    """Say that there is no such folder; of a relative one also where it was sought."""
+    """Return the message of a missing folder; for a relative one, its full path too."""
     here = "" if path.is_absolute() else f" in {Path.cwd()}"
     return f"{path}: no such folder{here}"
 
 
 def cache_folder(cache: str = "") -> Path:
-    """Where made things go: `cache`, else $JAXSEG_CACHE, else ~/.cache/jaxseg."""
+    """Return the folder of the cache: `cache`, $JAXSEG_CACHE or ~/.cache/jaxseg."""
     chosen = cache or os.environ.get("JAXSEG_CACHE") or "~/.cache/jaxseg"
     return user_path(chosen).resolve()
 
@@ -42,7 +42,7 @@ def cache_folder(cache: str = "") -> Path:
 def experiments_folder() -> Path:
     """Return the folder of the experiments that come with jaxseg.
 
-    They lie in the package where it is installed, and beside it in a checkout.
+    An installed package contains them; in a checkout they are beside it.
     """
     package = Path(__file__).parent
     installed = package / "experiments"
@@ -86,7 +86,7 @@ def replace_text(path: Path, text: str) -> None:
 
 
 def write_file(path: Path, text: str) -> None:
-    """Write a text file where a user asked for it.
+    """Write a text file at a path that the user gave.
 
     Raises:
       UserError: it cannot be written.
@@ -111,7 +111,7 @@ def require_run(workdir: str | Path) -> Path:
 
 
 def unwritable_folder(path: Path) -> str:
-    """Say why a folder cannot be made or written into; "" if that is not seen.
+    """Return why a folder cannot be created or written; "" if no reason is found.
 
     Nothing is written to find out.
     """
@@ -124,7 +124,7 @@ def unwritable_folder(path: Path) -> str:
 
 
 def unwritable_file(path: Path) -> str:
-    """Say why a file cannot be written in a folder that is there; "" likewise."""
+    """Return why a file cannot be written in an existing folder; "" as above."""
     if os.path.isdir(path):
         return os.strerror(errno.EISDIR)
     if not os.path.isdir(path.parent):
@@ -134,5 +134,5 @@ def unwritable_file(path: Path) -> str:
 
 
 def _closed(place: Path) -> str:
-    """Say why an entry is not to be written to, if it is not."""
+    """Return why an existing path cannot be written, or ""."""
     return "" if os.access(place, os.W_OK) else os.strerror(errno.EACCES)

@@ -49,5 +49,5 @@ Scale = Annotated[float, Field(gt=0, le=100)]
 """A factor on sizes."""
 
 Off = Annotated[Literal[0], BeforeValidator(lambda value: 0 if value == "0" else value)]
-"""The 0 that turns something off, beside a range that does not hold it; a literal alone
-would not take the word of a command line."""
+"""A 0 that turns something off, for a field whose range begins above 0.  A command line
+gives the text "0", which the literal alone would refuse."""

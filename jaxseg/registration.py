@@ -1,4 +1,4 @@
-"""What is refused when a user registers a class or function of their own.
+"""Checks of the classes and functions that a user registers.
 
 A slip in an experiment shows as it is loaded, in one line, and not as a wrong option or
 a traceback of a library once the training has begun.
@@ -16,7 +16,7 @@ from jaxseg.registry import Registry, adapter, fields_of
 
 
 def require_function(registry: Registry[Any], name: str, function: Any) -> None:
-    """Refuse what is no function.
+    """Refuse an object that is not a function.
 
     Raises:
       UserError: it cannot be called, or is a class.
@@ -28,7 +28,7 @@ def require_function(registry: Registry[Any], name: str, function: Any) -> None:
 def require_dataclass(
     registry: Registry[Any], name: str, target: Any, base: type = object
 ) -> None:
-    """Refuse what is no frozen dataclass with options that can be read.
+    """Refuse an object that is not a frozen dataclass with readable options.
 
     Args:
       registry: that it is to be added to.
@@ -51,7 +51,7 @@ def require_dataclass(
 
 
 def require_class(owner: str, target: Any, base: type, base_name: str) -> None:
-    """Refuse what is no class that is derived from another.
+    """Refuse an object that is not a class derived from another one.
 
     Raises:
       UserError: it is anything else.
@@ -62,7 +62,7 @@ def require_class(owner: str, target: Any, base: type, base_name: str) -> None:
 
 
 def require_options(owner: str, target: type) -> None:
-    """Refuse a class whose options cannot be told from its fields.
+    """Refuse a class whose options cannot be read from its fields.
 
     Raises:
       UserError: a type that cannot be read, or a value that has no type.
@@ -80,7 +80,7 @@ def require_options(owner: str, target: type) -> None:
 
 
 def _refuse_untyped(owner: str, target: type) -> None:
-    """Refuse a value that looks like an option and, without a type, is none."""
+    """Refuse an attribute that looks like an option but has no type."""
     typed = {name for base in target.__mro__ for name in inspect.get_annotations(base)}
     for name, value in vars(target).items():
         if isinstance(value, dataclasses.Field):
@@ -95,7 +95,7 @@ def _refuse_untyped(owner: str, target: type) -> None:
 
 
 def require_fields(owner: str, target: type, needed: Mapping[str, str]) -> None:
-    """Refuse a class that lacks fields which are filled when it is built.
+    """Refuse a class that lacks the fields that jaxseg fills in.
 
     Args:
       owner: names it, for the message.

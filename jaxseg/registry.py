@@ -1,4 +1,4 @@
-"""Registries: what a configuration names, and the options that are given with a name.
+"""Registries of the names in a configuration, and the options given with a name.
 
 A registry holds the heads, losses, transforms, ... by name.  A configuration names one
 of them in text, with options of its own in brackets: `pspnet(bins=(1, 2, 4))`.  The
@@ -26,14 +26,14 @@ Made = TypeVar("Made")
 
 
 class Registry(dict[str, Entry]):
-    """Things of one kind by name.
+    """Entries of one kind by name.
 
     Attributes:
       kind: what they are, for messages: "head", "loss", ...
     """
 
     def __init__(self, kind: str, entries: Mapping[str, Entry]):
-        """Hold the entries that belong to the package."""
+        """Create the registry with the entries of the package."""
         super().__init__(entries)
         self.kind = kind
         self._of_package = frozenset(entries)
@@ -60,7 +60,7 @@ class Registry(dict[str, Entry]):
         return name in self and name not in self._of_package
 
     def require_name(self, name: Any) -> None:
-        """Refuse what cannot be the name of a new entry.
+        """Refuse a name that a new entry cannot have.
 
         Raises:
           UserError: it is no text, no identifier, or the name of one of jaxseg's own.
@@ -131,7 +131,7 @@ def parse(kind: str, text: str) -> Named:
     Raises:
       UserError: it is neither.
     """
-    if "(" not in text:  # whether there is such a name, its registry knows
+    if "(" not in text:  # the registry refuses unknown names
         return Named(text)
     try:
         call = ast.parse(text.strip(), mode="eval").body
@@ -213,7 +213,7 @@ def check_class_options(
 
 
 def create(owner: str, target: type[Made], options: Mapping[str, Any]) -> Made:
-    """Make an object of a registered class, with options that were checked.
+    """Create an object of a registered class, with checked options.
 
     Raises:
       UserError: the class itself refuses them.
@@ -225,7 +225,7 @@ def create(owner: str, target: type[Made], options: Mapping[str, Any]) -> Made:
 
 
 def adapter(annotation: Any) -> Any:
-    """Return what checks values of a type; of types that no text can give, nothing."""
+    """Return the checker of a type's values, or None if no text can give one."""
     try:
         return TypeAdapter(annotation, config=ConfigDict(allow_inf_nan=False))
     except PydanticUserError:

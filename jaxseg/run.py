@@ -1,4 +1,4 @@
-"""A run's folder: what it holds, and opening it to read.
+"""The folder of a run: writes its description, and opens it for reading.
 
 The folder holds `config.json`, `labels.json`, `data.json`, `metrics.jsonl`,
 `results.json`, `checkpoints/`, `samples/`, `events/` and `report.html`.  Training
@@ -21,7 +21,7 @@ from jaxseg.build import build_model
 from jaxseg.config import Config, DataConfig, EvaluationConfig
 from jaxseg.data.identity import Identity
 from jaxseg.data.labels import PLAIN, LabelSet, MaskForm, known_task
-from jaxseg.data.stock import STOCK
+from jaxseg.data.tfds_datasets import TFDS_DATASETS
 from jaxseg.errors import UnknownName, UserError
 from jaxseg.paths import replace_text, require_run
 from jaxseg.report.console import warn
@@ -57,7 +57,7 @@ class Run:
       workdir: the folder.
       config: what the run is.
       labels: names and colours of its classes.
-      form: how the masks of its data say the classes.
+      form: how the masks of its data encode the classes.
     """
 
     workdir: Path
@@ -67,7 +67,7 @@ class Run:
 
     @classmethod
     def open(cls, workdir: str | Path) -> Run:
-        """Open a run folder to read.
+        """Open a run folder for reading.
 
         Raises:
           UserError: it is no run folder.
@@ -83,7 +83,7 @@ class Run:
         return cls(workdir, config, labels, form or _form_of(config.data))
 
     def data(self) -> Identity | None:
-        """Read which data the run is of; None if it was begun before that was noted.
+        """Read which data the run is of; None if the run is older than that record.
 
         Raises:
           UserError: the file holds anything else.
@@ -92,7 +92,7 @@ class Run:
         return Identity.read(path) if os.path.exists(path) else None
 
     def write(self, data: Identity) -> None:
-        """Write what the run is: of which data, with which classes, and its config.
+        """Write the description of the run: data, classes and config.
 
         Raises:
           OSError: the folder cannot be written.
@@ -116,7 +116,7 @@ class Run:
 
     @contextmanager
     def naming_remedy(self) -> Iterator[None]:
-        """Say how a name that the run's experiment had registered becomes known.
+        """Add the remedy to errors on names that the run's experiment registered.
 
         Raises:
           UserError: what was raised inside, with the folder and the remedy.
@@ -191,8 +191,8 @@ def read_labels(path: Path) -> tuple[LabelSet, MaskForm | None]:
     """Read the classes of a run.
 
     Returns:
-      The classes, and how the masks of its data say them; None if the run was begun
-      before that was noted.
+      The classes, and how the masks of its data encode them; None if the run is older
+      than that record.
 
     Raises:
       UserError: the file holds anything else.
@@ -215,7 +215,7 @@ def read_labels(path: Path) -> tuple[LabelSet, MaskForm | None]:
 
 
 def _form_of(data: DataConfig) -> MaskForm:
-    """Tell from its options how the masks of an older run said the classes."""
-    if data.name in STOCK:
-        return MaskForm(STOCK[data.name].labels.raw_values)
+    """Derive from the options how the masks of an older run encode the classes."""
+    if data.name in TFDS_DATASETS:
+        return MaskForm(TFDS_DATASETS[data.name].labels.raw_values)
     return MaskForm(data.mask_values, bool(data.palette and not data.mask_values))

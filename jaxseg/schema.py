@@ -1,4 +1,4 @@
-"""What the schema of `jaxseg.config` does: check values, write them, read them back.
+"""Checks, writes and reads a Config by the schema of `jaxseg.config`.
 
 Every value of a Config, wherever it comes from (an experiment, the command line, a
 `config.json`), is checked here by its field's type and range.
@@ -74,7 +74,7 @@ def from_file(path: Path) -> Config:
 
 
 def from_json(text: str, source: str = "") -> Config:
-    """Read what `to_json` wrote.
+    """Read the text that `to_json` returned.
 
     Raises:
       UserError: the text is no config, or a value does not fit its field; `source`
@@ -111,7 +111,7 @@ def _no_name_twice(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
 
 
 def _current(values: dict[str, Any]) -> dict[str, Any]:
-    """Turn what earlier versions wrote into what this one reads."""
+    """Convert the content of an earlier version's file to the present schema."""
     optimizer = values.get("optimizer")
     if isinstance(optimizer, dict):
         steps = optimizer.get("warmup_steps")
@@ -133,7 +133,7 @@ _UNKNOWN = "unexpected keyword argument"
 
 
 def first_fault(error: ValidationError, depth: int = 0) -> tuple[str, str, str]:
-    """Tell what is wrong with the first value that does not fit its type.
+    """Describe the first value that does not fit its type.
 
     Args:
       error: of a value, or of a dataclass.

@@ -16,8 +16,8 @@ from jaxseg.errors import UserError
 from jaxseg.nn.upsampling import resize_linear
 
 SIZE_MULTIPLE = 32
-"""Of a segmenter's image sides, pixels: its deepest stride.  At other sizes features of
-different strides do not lie on each other as they did in training."""
+"""A segmenter's image sides are multiples of its deepest stride, pixels.  Otherwise
+features of different strides are aligned differently than in training."""
 
 SMALLEST = 33
 """Smallest side of an image, pixels: one more than the deepest stride."""
@@ -30,7 +30,7 @@ FREEZES = {
     "statistics": "the backbone's batch norm uses its running statistics",
     "backbone": "the backbone's parameters and statistics stay",
 }
-"""What `Segmenter.freeze` may be, and what it means."""
+"""Value of `Segmenter.freeze` -> its meaning."""
 
 
 class Segmenter(nn.Module):
@@ -61,7 +61,7 @@ class Segmenter(nn.Module):
 
     @property
     def size_multiple(self) -> int:
-        """What an image's sides are padded to multiples of before it is segmented."""
+        """An image's sides are padded to multiples of this before it is segmented."""
         return SIZE_MULTIPLE
 
     def __call__(self, image: jax.Array, train: bool = False) -> jax.Array:
@@ -99,7 +99,7 @@ class Segmenter(nn.Module):
         return logits, (self.auxiliary(features, train).astype(jnp.float32),)
 
     def features(self, image: jax.Array, train: bool = False) -> tuple[jax.Array, ...]:
-        """Return the backbone's features, through what `freeze` leaves of training."""
+        """Return the backbone's features; what `freeze` names gets no gradient."""
         return self._frozen(self.backbone(image, train and not self.freeze))
 
     def _frozen(self, features: Any) -> Any:
@@ -111,12 +111,12 @@ class Segmenter(nn.Module):
 class Classifier(Segmenter):
     """An image classifier: a backbone and its own head, whose logits are 1 x 1.
 
-    Auxiliary classifiers, which only GoogLeNet has, answer in training only.
+    Auxiliary classifiers, which only GoogLeNet has, are computed in training only.
     """
 
     @property
     def size_multiple(self) -> int:
-        """One: what pads an image would count in the mean over its features."""
+        """One: padding would enter the mean over an image's features."""
         return 1
 
     def __call__(self, image: jax.Array, train: bool = False) -> jax.Array:

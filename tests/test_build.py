@@ -3,6 +3,7 @@
 from dataclasses import dataclass, replace
 from pathlib import Path
 
+import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
@@ -65,7 +66,7 @@ def test_the_default_config_is_sound():
         ({"model__upsampling": "cubic"}, "unknown upsampling 'cubic'"),
         (
             {"model__head": "unet", "model__rates": (1,)},
-            "'unet' has no option rates: leave it unset, as by --model.rates None",
+            "the experiment or the command line gives: take it back by --model.rates",
         ),
         ({"model__rates": ()}, "option rates of head 'deeplabv3plus', "),
         ({"model__rates": (0,)}, "option rates of head 'deeplabv3plus', 0: must be"),
@@ -260,3 +261,24 @@ def test_a_warm_up_in_steps_takes_the_place_of_a_share():
     assert warmup_steps(load_config(path, ["--optimizer.warmup_steps", "0"])) == 0
     halved = load_config(path, ["--optimizer.warmup_steps", "0.5"])  # as it was given
     assert warmup_steps(replace(halved, train=TrainConfig(steps=10))) == 5
+
+
+def test_a_head_of_volumes_is_told_so_before_its_options():
+    with pytest.raises(UserError, match="takes volumes"):
+        check(changed(model__head="unet3d", model__separable=True))
+
+
+@dataclass(frozen=True)
+class WeightedByTarget(Loss):
+    """A loss whose weights and targets have one value a class."""
+
+    class_weights: tuple[float, ...] = ()
+
+    def __call__(self, logits, label, factor=None, prepared=None, align_corners=False):
+        target = jax.nn.one_hot(label, logits.shape[-1])
+        return jnp.sum(target * jnp.asarray(self.class_weights))
+
+
+def test_a_loss_is_tried_with_as_many_classes_as_weights(monkeypatch):
+    monkeypatch.setitem(LOSSES, "weighted", WeightedByTarget)
+    check(changed(train__loss="weighted", train__class_weights=(1.0, 2.0, 3.0)))

@@ -97,7 +97,7 @@ def test_predict_tells_equal_names_apart(experiment, shapes_folder, tmp_path):
         (["predict", "--run", "nowhere"], "images"),
     ],
 )
-def test_what_the_user_can_mend_is_one_line_and_exit_code_2(
+def test_what_the_user_can_fix_is_one_line_and_exit_code_2(
     words, said, capsys, tmp_path, monkeypatch
 ):
     monkeypatch.chdir(tmp_path)

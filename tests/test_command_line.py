@@ -64,6 +64,7 @@ def test_none_takes_a_value_back():
     ("words", "said"),
     [
         (["--train.stepz", "7"], "--train.stepz: did you mean --train.steps?"),
+        (["--model.bins", "1"], "--model.head 'NAME(bins=...)'"),
         (["--trian.steps=7"], "--trian.steps: did you mean --train.steps?"),
         (["--model.mean", "1", "2"], "--model.mean 1 2: expected 3 values, or None"),
         (["--train.steps", "many"], "--train.steps many: must be a valid integer"),

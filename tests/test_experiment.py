@@ -81,7 +81,7 @@ def test_classes_of_an_experiment_know_their_module(tmp_path):
     assert sys.modules[module.Mine.__module__] is module
 
 
-def test_an_experiment_may_be_mended_by_its_overrides(tmp_path):
+def test_an_experiment_may_be_corrected_by_its_overrides(tmp_path):
     path = tmp_path / "short.py"
     path.write_text(
         "from jaxseg import *\n"
@@ -122,3 +122,16 @@ def test_a_config_is_refused_before_data_is_opened(words):
         "assert not bridge.backends_are_initialized()"
     )
     run(code)  # an assertion that fails there raises here
+
+
+def test_an_experiment_imports_a_module_that_lies_beside_it(tmp_path, monkeypatch):
+    monkeypatch.setattr(sys, "path", list(sys.path))
+    (tmp_path / "beside_the_experiment.py").write_text("STEPS = 7")
+    experiment = tmp_path / "mine.py"
+    experiment.write_text(
+        "import jaxseg\n"
+        "from beside_the_experiment import STEPS\n"
+        "def get_config():\n"
+        "    return jaxseg.Config(train=jaxseg.TrainConfig(steps=STEPS))\n"
+    )
+    assert load_config(experiment).train.steps == 7

@@ -1,1 +1,1 @@
-"""What a network sees and how it is built, read from the network without a data set."""
+"""Analyses of a network without a data set: receptive fields, layers, artefacts."""

@@ -110,18 +110,18 @@ def measure(
     """
     rng = np.random.default_rng(0)
     tests = [_patterns(rng, (8,), factor, channels, waves)[0] for waves in (0, WAVES)]
-    lessons = _patterns(rng, (steps, 4), factor, channels)
+    batches = _patterns(rng, (steps, 4), factor, channels)
 
     @jax.jit
-    def answers(key: jax.Array, lessons: Any, tests: Any) -> list[jax.Array]:
+    def outputs_of(key: jax.Array, batches: Any, tests: Any) -> list[jax.Array]:
         variables = module.init(key, tests[0][:1])
         if steps:
-            variables = _trained(module, variables, factor, lessons, rate)
+            variables = _trained(module, variables, factor, batches, rate)
         return [_period(module.apply(variables, x), factor) for x in tests]
 
     shares = []
     for key in jax.random.split(jax.random.key(0), seeds):
-        outputs = answers(key, lessons, tests)
+        outputs = outputs_of(key, batches, tests)
         shares.append(
             [
                 pattern_energy(np.asarray(output, np.float64), factor, waves)
@@ -134,7 +134,7 @@ def measure(
 def respond(
     module: nn.Module, variables: Any, factor: int, value: jax.Array
 ) -> np.ndarray:
-    """Return a module's answer to a constant image, borders cut off.
+    """Return a module's output for a constant image, borders cut off.
 
     Args:
       module: as for `measure`.
@@ -151,9 +151,9 @@ def respond(
 
 
 def _trained(
-    module: nn.Module, variables: Any, factor: int, lessons: Any, rate: float
+    module: nn.Module, variables: Any, factor: int, batches: Any, rate: float
 ) -> Any:
-    """Return the variables after one step of Adam for each lesson, (x, target)."""
+    """Return the variables after one step of Adam on each batch, (x, target)."""
     rest = {name: tree for name, tree in variables.items() if name != "params"}
     optimizer = optax.adam(rate)
 
@@ -163,13 +163,13 @@ def _trained(
             raise ValueError(f"the module gives {out.shape}, not {target.shape}")
         return jnp.mean((out - target) ** 2)
 
-    def step(carry: Any, lesson: Any) -> tuple[Any, None]:
+    def step(carry: Any, batch: Any) -> tuple[Any, None]:
         params, state = carry
-        updates, state = optimizer.update(jax.grad(loss)(params, *lesson), state)
+        updates, state = optimizer.update(jax.grad(loss)(params, *batch), state)
         return (optax.apply_updates(params, updates), state), None
 
     params = variables.get("params", {})
-    (params, _), _ = jax.lax.scan(step, (params, optimizer.init(params)), lessons)
+    (params, _), _ = jax.lax.scan(step, (params, optimizer.init(params)), batches)
     return {"params": params, **rest}
 
 
@@ -191,8 +191,8 @@ def _patterns(
     weights = rng.normal(size=shape) + 1j * rng.normal(size=shape)
     weights /= len(cycles)
 
-    def sample(places: np.ndarray) -> np.ndarray:
-        basis = np.exp(2j * np.pi * np.outer(places, cycles) / PERIOD)
+    def sample(positions: np.ndarray) -> np.ndarray:
+        basis = np.exp(2j * np.pi * np.outer(positions, cycles) / PERIOD)
         waves_across = np.einsum("wv,...uvc->...uwc", basis, weights)
         pattern = np.einsum("hu,...uwc->...hwc", basis, waves_across)
         return pattern.real.astype(np.float32)

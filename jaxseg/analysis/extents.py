@@ -118,7 +118,7 @@ def window(
     taps: int,
     stride: int = 1,
     before: int = 0,
-    spread: int = 1,
+    dilation: int = 1,
     rate: int = 1,
 ) -> Extent:
     """Return the extent of a convolution's or a pooling's output along one axis.
@@ -131,13 +131,13 @@ def window(
       taps: of the window.
       stride: of the window.
       before: padding in front; negative cuts.
-      spread: distance of the operand's elements after zeros have been put between.
+      dilation: of the operand; `dilation - 1` zeros are put between its elements.
       rate: distance of the taps.
     """
     start = np.arange(out)[:, None] * stride - before
-    place = start + np.arange(taps) * rate
-    used = (place >= 0) & (place < size * spread) & (place % spread == 0)
-    return combine(extent, axis, np.clip(place // spread, 0, size - 1), used)
+    position = start + np.arange(taps) * rate
+    used = (position >= 0) & (position < size * dilation) & (position % dilation == 0)
+    return combine(extent, axis, np.clip(position // dilation, 0, size - 1), used)
 
 
 def regroup(extent: Extent, old: Sequence[int], new: Sequence[int]) -> Extent:

@@ -4,6 +4,11 @@ The model is traced with abstract values, so that any image size is free and no
 parameter is allocated.  A layer is a Linen module: what stands between modules as a
 plain function (a pooling, a resize) shows as the step from one layer's output to the
 next one's input.
+
+Linen's `nn.tabulate(compute_flops=True)` lists the program for the present device with
+XLA's estimate of its operations, which is -1 for every layer of a compiled kernel.
+This table is the same on every device and counts the multiply-adds of kernels, padding
+included, as publications do.
 """
 
 from __future__ import annotations
@@ -24,13 +29,13 @@ Shape = tuple[int, ...]
 
 @dataclass(frozen=True)
 class LayerRow:
-    """One call of one module, or a part of the model that only training calls.
+    """One call of a module, or a part of the model that is called in training only.
 
     Attributes:
       path: names from the model to the module, joined by `/`; empty for the model.
       kind: the module's class.
-      inputs: shape of each array that it was given, the image's batch of 1 included.
-      outputs: shape of each array that it gave.
+      inputs: shape of each array argument; the batch axis has size 1.
+      outputs: shape of each array that it returned.
       parameters: its own, not its submodules'; 0 if it was called before.
       multiply_adds: of its own kernel (convolution or dense), padding counted. Products
         of activations with each other, as in attention, are not.
@@ -73,7 +78,7 @@ def layer_table(
         # A module's methods that call each other are one call of it.
         if context.method_name == "setup" or running[-1:] == [path]:
             return call(*args, **kwargs)
-        place = len(rows)
+        index = len(rows)
         rows.append(None)  # before those of the modules that it calls
         running.append(path)
         result = call(*args, **kwargs)
@@ -81,7 +86,7 @@ def layer_table(
         own = _own_parameters(module) if path not in seen else {}
         seen.add(path)
         inputs, outputs = _shapes((args, kwargs)), _shapes(result)
-        rows[place] = LayerRow(
+        rows[index] = LayerRow(
             path,
             type(module).__name__,
             inputs,
@@ -151,7 +156,7 @@ def format_layer_table(rows: Sequence[LayerRow], depth: int | None = None) -> st
 
 
 def _end(rows: Sequence[LayerRow], index: int) -> int:
-    """Return the index behind a layer's submodules."""
+    """Return the index of the first row after a layer's submodules."""
     end = index + 1
     while end < len(rows) and _level(rows[end]) > _level(rows[index]):
         end += 1
@@ -163,7 +168,7 @@ def _level(row: LayerRow) -> int:
 
 
 def _text(shapes: Sequence[Shape]) -> str:
-    """Write shapes without the batch; of several, the last."""
+    """Format the last of some shapes, without the batch axis."""
     if not shapes:
         return "-"
     text = "x".join(str(size) for size in shapes[-1][1:])
@@ -190,18 +195,18 @@ def _own_parameters(module: nn.Module) -> dict[str, Any]:
 def _multiply_adds(
     module: nn.Module, inputs: Sequence[Shape], outputs: Sequence[Shape]
 ) -> int:
-    """Return how often a kernel is applied, times its weights."""
+    """Return the number of positions of a kernel, times its number of weights."""
     kernel = _own_parameters(module).get("kernel")
     if kernel is None:
         return 0
     enlarges = isinstance(module, nn.ConvTranspose | TransposedConv | UpConv)
-    places = _size((inputs if enlarges else outputs)[0])
+    elements = _size((inputs if enlarges else outputs)[0])
     channels = kernel.shape[-2] if enlarges else _features(module, kernel)
-    return places // channels * kernel.size
+    return elements // channels * kernel.size
 
 
 def _features(module: nn.Module, kernel: Any) -> int:
-    """Return how many numbers the kernel makes at each place."""
+    """Return the number of outputs of the kernel at each position."""
     features = getattr(module, "features", kernel.shape[-1])
     return _size((features,) if isinstance(features, int) else tuple(features))
 

@@ -65,11 +65,11 @@ class BasicBlock(nn.Module):
             relu=True,
             names=ONE,
         )
-        past = shortcut(self, x, train) if self.residual else None
+        residual = shortcut(self, x, train) if self.residual else None
         last = functools.partial(
             conv, y, channels=self.channels, kernel=3, rate=self.rate, names=TWO
         )
-        return ending(last, self.squeeze_excite, past)
+        return finish_block(last, self.squeeze_excite, residual)
 
 
 class Bottleneck(nn.Module):
@@ -116,26 +116,26 @@ class Bottleneck(nn.Module):
             relu=True,
             names=TWO,
         )
-        past = shortcut(self, x, train)
+        residual = shortcut(self, x, train)
         channels = self.channels * self.expansion
         last = functools.partial(conv, y, channels=channels, names=THREE)
-        return ending(last, self.squeeze_excite, past)
+        return finish_block(last, self.squeeze_excite, residual)
 
 
-def ending(
-    last: Callable[..., jax.Array], squeeze_excite: bool, past: jax.Array | None
+def finish_block(
+    last: Callable[..., jax.Array], squeeze_excite: bool, residual: jax.Array | None
 ) -> jax.Array:
     """End a block: its last convolution, the gate, the sum with the shortcut, a ReLU.
 
     Args:
-      last: the convolution, but for `plus` and `relu`.
+      last: the last convolution; takes `residual` and `relu` of `conv_norm`.
       squeeze_excite: whether channels are gated.
-      past: the shortcut `[B, H, W, C]`, or None.
+      residual: the shortcut's output `[B, H, W, C]`, or None.
     """
     if not squeeze_excite:
-        return last(plus=past, relu=True)
+        return last(residual=residual, relu=True)
     y = gate(last())
-    return nn.relu(y if past is None else y + past)
+    return nn.relu(y if residual is None else y + residual)
 
 
 def gate(y: jax.Array) -> jax.Array:

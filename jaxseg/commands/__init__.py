@@ -1,1 +1,1 @@
-"""What can be done with a trained run, a command a file."""
+"""The commands of the command line, one file each."""

@@ -40,7 +40,7 @@ CHANGEABLE = (
     "train.checkpoint_every",
     "evaluation.",
 )
-"""What a resumed run may change: nothing that its parameters depend on up to here.
+"""Options that a resumed run may change: its parameters so far do not depend on them.
 
 Which files are read, and how many classes they have, is told by the data itself.
 """
@@ -49,7 +49,7 @@ WARMUP = ("optimizer.warmup_steps", "optimizer.warmup_ratio")
 
 
 def require_writable(workdir: Path) -> None:
-    """Refuse a run folder that cannot be made, before data is prepared for it.
+    """Refuse a run folder that cannot be created, before data is prepared for it.
 
     Raises:
       UserError: it, or the folder that it is to be made in, cannot be written into.
@@ -91,7 +91,7 @@ def claimed(run: Run, dataset: Dataset) -> Iterator[None]:
 
 
 def describe(run: Run, dataset: Dataset) -> None:
-    """Write into a claimed folder what the run is.
+    """Write the description of the run into its claimed folder.
 
     Raises:
       UserError: the folder cannot be written.
@@ -125,20 +125,20 @@ def _require_same(run: Run, dataset: Dataset) -> None:
 
 
 def _changed_settings(old: Config, new: Config) -> str | None:
-    """Say which value of `new` does not continue a run of `old`, or return None."""
+    """Describe the values of `new` that do not continue a run of `old`, or None."""
     before, after = flatten(old), flatten(new)
-    for values in (before, after):  # one network can be spelled in two ways
+    for values in (before, after):  # one network may have two names
         if name := values["model.backbone"]:
             spelled = resolve_name(name, values["model.arithmetic"])
             values["model.backbone"], values["model.arithmetic"] = spelled
-    if warmup_steps(old) == warmup_steps(new):  # said in steps, or as their share
+    if warmup_steps(old) == warmup_steps(new):  # given in steps, or as a share
         after |= {name: before[name] for name in WARMUP}
     changed = [
         f"{name} {before[name]}, not {after[name]}"
         for name in before
         if before[name] != after[name] and not name.startswith(CHANGEABLE)
     ]
-    return ", ".join(changed[:3]) or None
+    return "; ".join(changed[:3]) or None
 
 
 def _changed_classes(run: Run) -> str | None:

@@ -17,7 +17,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(options: argparse.Namespace) -> int:
-    """Write the page, and say where it lies."""
+    """Write the page, and print its path."""
     try:
         options.out.parent.mkdir(parents=True, exist_ok=True)
         print_line(f"{write_comparison(options.runs, options.out)}")

@@ -1,4 +1,4 @@
-"""Score a split of its data set with a trained run."""
+"""Evaluate a trained run on a split of its data set."""
 
 from __future__ import annotations
 
@@ -82,7 +82,7 @@ def evaluate_run(
         place of the run's; None is the run's.
 
     Returns:
-      The figures of `results.json`.
+      Metrics, as in `results.json`.
 
     Raises:
       UserError: no run, no data, or classes that do not match.
@@ -94,8 +94,8 @@ def evaluate_run(
     samples = dataset.samples(split)
     before = run.data()
     if before and (difference := before.difference(dataset, [split])):
-        log(f"these figures are of other data than those of {workdir}: {difference}")
-    # The run's, as far as the devices here allow.
+        log(f"these metrics are of other data than those of {workdir}: {difference}")
+    # The run's mesh, as far as the number of devices here allows.
     mesh = create_mesh(spatial=math.gcd(run.config.mesh.spatial, jax.device_count()))
     best = run.best(replicated(mesh))
     classes = run.labels.num_classes
@@ -142,10 +142,10 @@ def _dataset_of(run: Run, root: str | None) -> Dataset:
 
 
 def _open(data: DataConfig, labels: LabelSet) -> Dataset:
-    """Open the data set that is to be scored.
+    """Open the data set that is to be evaluated.
 
-    Images that lie in two splits are noted, not refused.  Where the classes are read
-    off the masks, they are those of the run, whatever these masks may lack.
+    An image that lies in two splits is noted, not refused.  Where classes are inferred
+    from the masks, those of the run are taken, since some may not occur in this data.
     """
     data = dataclasses.replace(data, allow_leakage=True)
     if data.name == "folder" and data.task == "multilabel" and not data.mask_bits:

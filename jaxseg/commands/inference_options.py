@@ -20,11 +20,11 @@ NAMES = (
     "evaluation.crf",
     "evaluation.threshold",
 )
-"""What `predict` and `evaluate` take in place of the run's."""
+"""Options that `predict` and `evaluate` take in place of the run's."""
 
 
 def add_import_option(parser: argparse.ArgumentParser) -> None:
-    """Add the option that names a file which registers what is the user's own."""
+    """Add the option that names a file with the user's own registrations."""
     parser.add_argument(
         "--import",
         dest="imported",
@@ -70,7 +70,7 @@ def changed_options(config: Config, given: Mapping[str, Any]) -> EvaluationConfi
 
 
 def less_memory(window: int) -> str:
-    """Say what takes less memory: a window, or one that is half as large.
+    """Return the options that reduce memory: a window, or a smaller one.
 
     Args:
       window: side of the one that takes too much, pixels; 0 is the whole image.

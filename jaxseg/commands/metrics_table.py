@@ -10,7 +10,7 @@ from jaxseg.report.console import print_line, table, warn
 
 
 def print_metrics(results: Mapping[str, Any]) -> None:
-    """Print IoU and Dice of every class, and a line on the whole.
+    """Print IoU and Dice of every class, and one line of overall metrics.
 
     Args:
       results: the content of `results.json`.
@@ -27,7 +27,8 @@ def print_metrics(results: Mapping[str, Any]) -> None:
         mean = f"IoU of class {occurring[0]}, the only one,"
         warn(
             f"only class {occurring[0]} occurs in the labels and predictions of split"
-            f" {results['split']}: the figures below are of it alone and say little"
+            f" {results['split']}: the metrics below are of this class alone and say"
+            " little"
         )
     rows.append(("mean", _percent(results["miou"]), _percent(results["mean_dice"])))
     table(rows, ("class", "IoU %", "Dice %"))

@@ -38,7 +38,7 @@ VALUES = {
     " multilabel run 0 and 1 in a folder a class",
     "masks": "what the data set's own masks hold: grey values, or RGB colours",
 }
-"""What the masks that are written may hold."""
+"""Value of `--values` -> the content of the masks that are written."""
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -60,7 +60,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(options: argparse.Namespace) -> int:
-    """Predict, and say where the masks lie."""
+    """Predict, and print the folder of the masks."""
     run_import(options)
     given = short_values(options)
     config = from_file(require_run(options.run) / CONFIG)
@@ -156,7 +156,7 @@ def _make_folders(folders: Sequence[Path]) -> None:
 
 
 def _check_free(folders: Sequence[Path], names: Sequence[str]) -> None:
-    """Refuse to replace files that are no results, such as masks drawn by hand."""
+    """Refuse to replace files that are not results, such as masks drawn by hand."""
     for folder in folders:
         for name in names:
             path = folder / f"{name}.png"
@@ -170,7 +170,7 @@ def _check_free(folders: Sequence[Path], names: Sequence[str]) -> None:
 def _save(
     folders: Sequence[Path], name: str, mask: np.ndarray, run: Run, values: str
 ) -> None:
-    """Write a mask in the values that were asked for."""
+    """Write a mask in the values of `--values`."""
     _, *places = folders
     labels, form = run.labels, run.form
     if labels.planes and len(places) == 1:

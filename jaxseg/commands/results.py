@@ -1,4 +1,4 @@
-"""What a finished run leaves: `results.json`, sample pictures, the report."""
+"""The results of a finished run: `results.json`, sample pictures, the report."""
 
 from __future__ import annotations
 
@@ -33,11 +33,11 @@ from jaxseg.training.state import fingerprint
 from jaxseg.version import __version__
 
 PICTURES = 8
-"""Number of samples in a report."""
+"""Number of sample pictures in a report."""
 
 
 def finish(trainer: Trainer, run: Run, checkpoints: Checkpoints) -> dict[str, Any]:
-    """Measure the best checkpoint; write results, pictures and the report.
+    """Evaluate the best checkpoint; write results, pictures and the report.
 
     Args:
       trainer: after `fit`.
@@ -85,9 +85,9 @@ def write_results(
 
     Args:
       run: the folder.
-      results: the figures.
-      predictor: the model that they belong to.
-      samples: the split that they were measured on.
+      results: the content of `results.json`.
+      predictor: the model that was evaluated.
+      samples: the split that was evaluated.
 
     Returns:
       The path of the report.
@@ -100,10 +100,10 @@ def write_results(
 def _draw_samples(
     folder: Path, predictor: Predictor, samples: Samples
 ) -> dict[str, Sheet]:
-    """Draw images, labels, predictions and errors, evenly spread over the split."""
+    """Draw images, labels, predictions and errors, at equal distances in the split."""
     folder.mkdir(exist_ok=True)
-    places = np.linspace(0, len(samples) - 1, min(PICTURES, len(samples))).round()
-    chosen = [samples[int(place)] for place in places]
+    indices = np.linspace(0, len(samples) - 1, min(PICTURES, len(samples))).round()
+    chosen = [samples[int(index)] for index in indices]
     masks = predictor([sample["image"] for sample in chosen])
     sheets = {}
     names = file_names([sample["name"] for sample in chosen])
@@ -115,10 +115,10 @@ def _draw_samples(
 
 
 def describe_run(config: Config) -> dict[str, Any]:
-    """Return a run's name, and what its title is made of: its model and its data.
+    """Return a run's name, and the model and data that its title is made of.
 
-    A head with a backbone of its own has none, and data without a folder no root.  The
-    arithmetic is "" if it is the backbone's usual one.
+    The backbone is None for a head with its own, and the root is None for data without
+    a folder.  The arithmetic is "" if it is the backbone's usual one.
     """
     data = config.data
     root = user_path(data.root).resolve().name if data.root else None
@@ -130,7 +130,7 @@ def describe_run(config: Config) -> dict[str, Any]:
 
 
 def describe_devices(mesh: Mesh, dtype: str) -> str:
-    """Name the devices, as in `8 x NVIDIA H200`, and what computes on a CPU.
+    """Name the devices, as in `8 x NVIDIA H200`, and the compiled kernels of a CPU.
 
     Args:
       mesh: the devices.

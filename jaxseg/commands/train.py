@@ -14,7 +14,7 @@ from jax.sharding import Mesh
 
 from jaxseg import memory
 from jaxseg.allocation import keep_freed_memory
-from jaxseg.build import check, check_images
+from jaxseg.build import check, check_images, describe_model
 from jaxseg.command_line import STOPPED
 from jaxseg.commands.claim import claimed, describe, require_writable
 from jaxseg.commands.metrics_table import print_metrics
@@ -28,6 +28,7 @@ from jaxseg.nn.lowering import compiling_for, missing_kernels
 from jaxseg.parallel import devices, distributed
 from jaxseg.parallel.distributed import broadcast_from_primary
 from jaxseg.report.console import log, print_error, silence, warn
+from jaxseg.report.titles import model_title
 from jaxseg.run import Run
 from jaxseg.schema import validated
 from jaxseg.segmenter import count_parameters
@@ -111,7 +112,7 @@ def _train_together(config: Config, options: argparse.Namespace) -> int:
 
 @dataclass(frozen=True)
 class Result:
-    """What a finished run gave.
+    """The result of a finished run.
 
     Attributes:
       workdir: the run folder.
@@ -140,13 +141,13 @@ def train(
       workdir: the run folder; None is `runs/<config.name>`.
       callbacks: watch the training, and may stop it; in several processes they are
         called in each of them.
-      mesh: the devices; None is all there are.
+      mesh: the devices; None is all devices.
 
     Returns:
-      Figures of the best checkpoint; the folder holds them too.
+      The metrics of the best checkpoint; the run folder holds them too.
 
     Raises:
-      UserError: something that the user can mend, before anything is overwritten.
+      UserError: something that the user can fix, before anything is overwritten.
       Interrupted: on Ctrl-C or SIGTERM, after saving.
     """
     config = validated(config)
@@ -162,13 +163,13 @@ def _train(
     config: Config, workdir: Path, callbacks: Iterable[Callback], mesh: Mesh | None
 ) -> Result:
     new = not broadcast_from_primary(lambda: os.path.exists(workdir / "checkpoints"))
-    if new:  # what can be refused before data is prepared and the step compiled
+    if new:  # refuse early, before data is prepared and the step compiled
         broadcast_from_primary(lambda: require_writable(workdir))
         require_weights(config)
     callbacks = [MetricWriter(workdir), ProgressBar(), *callbacks]
     trainer = Trainer(config, callbacks=callbacks, mesh=mesh)
     _describe(trainer)
-    if new:  # errors of the weights and of memory come before there is a folder
+    if new:  # errors of weights and memory come before the folder is created
         trainer.initialize()
         trainer.compile()
     dataset = trainer.data.dataset
@@ -186,12 +187,12 @@ def _train(
 
 
 def _describe(trainer: Trainer) -> None:
-    """Say what is trained, on what."""
+    """Log the data, the model and the devices of a training."""
     config, data = trainer.config, trainer.data
     log(
         f"{len(data.training)} training and {len(data.evaluation)}"
         f" {config.data.eval_split} images, {described(data.dataset.labels)};"
-        f" {config.model.head} on {config.model.backbone},"
+        f" {model_title({'model': describe_model(config)})},"
         f" {count_parameters(trainer.model) / 1e6:.2f} M parameters;"
         f" {describe_devices(trainer.mesh, config.model.dtype)}"
     )
@@ -201,7 +202,7 @@ def _describe(trainer: Trainer) -> None:
 
 
 def _resume(trainer: Trainer, checkpoints: Checkpoints, workdir: Path) -> None:
-    """Go to the newest checkpoint, or to step 0 where there is none.
+    """Restore the newest checkpoint, or initialise step 0 if there is none.
 
     Raises:
       UserError: the run has taken more steps than are asked for, or the checkpoint

@@ -1,7 +1,7 @@
 """The places below a folder that may hold the images and their masks.
 
 A place is a pattern of folders, `images/{split}`.  Every place of images with every
-place of masks is a candidate; which one counts is the business of `layout`.
+place of masks is a candidate; `layout` decides which one is taken.
 """
 
 from __future__ import annotations
@@ -28,9 +28,9 @@ class Candidate:
       images: the images' place.
       masks: the masks' place.
       tables: the files.
-      folders: of each split, what to call its images and its masks.
-      clashes: of each split, files of one key, two and two.
-      matches: of each split.
+      folders: split -> paths of the folders of images and of masks, for messages.
+      clashes: split -> pairs of files with the same key.
+      matches: split -> the pairs, and the files without a partner.
     """
 
     images: str
@@ -62,7 +62,7 @@ class Candidate:
         return hints.options(*(hints.pattern(side, self.is_nested) for side in sides))
 
     def all_pairs(self, split: str, listing: Listing) -> list[Pair]:
-        """Return the pairs of a split in which every file has its mate.
+        """Return the pairs of a split, in which every file must have a partner.
 
         Args:
           split: which.
@@ -169,7 +169,7 @@ def find_candidates(listing: Listing) -> list[Candidate]:
 def _folders(
     listing: Listing, images: tuple[str, str], masks: tuple[str, str]
 ) -> dict[str, tuple[str, str]]:
-    """Return what to call the folders of each split: their paths."""
+    """Return the paths of the folders of images and masks, by split."""
     found = {}
     for split in ("", *ORDER):
         one, other = (
@@ -183,7 +183,7 @@ def _folders(
 def _side_by_side(
     files: Mapping[str, list[File]],
 ) -> tuple[dict[str, list[File]], dict[str, list[File]]]:
-    """Tell the masks from the images that they lie beside."""
+    """Separate the masks from the images in the same folders."""
     images: dict[str, list[File]] = {}
     masks: dict[str, list[File]] = {}
     for split, inner in files.items():

@@ -16,8 +16,8 @@ from jaxseg.config import DataConfig
 from jaxseg.data.dataset import Dataset
 from jaxseg.data.records import RecordDataset, open_records
 from jaxseg.data.sequences import SequenceDataset
-from jaxseg.data.stock import STOCK, open_stock
 from jaxseg.data.tasks import with_task
+from jaxseg.data.tfds_datasets import TFDS_DATASETS, open_tfds_dataset
 from jaxseg.errors import UserError
 from jaxseg.paths import cache_folder, no_folder, user_path
 from jaxseg.registration import require_function
@@ -116,8 +116,8 @@ _ENTRIES: dict[str, Entry] = {
         _open_camvid,
     ),
     **{
-        name: Entry(stock.description, functools.partial(open_stock, name))
-        for name, stock in STOCK.items()
+        name: Entry(dataset.description, functools.partial(open_tfds_dataset, name))
+        for name, dataset in TFDS_DATASETS.items()
     },
 }
 

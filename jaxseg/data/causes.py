@@ -1,4 +1,4 @@
-"""Why the values of masks look unlike classes, and what helps.
+"""Guesses why the values of masks do not look like classes, with remedies.
 
 Masks of objects' numbers, masks that were smoothed or JPEG once, and pictures are
 recognised by their values.  A cause is only said, with the option that helps; nothing
@@ -17,11 +17,11 @@ from jaxseg.data.masks import read_mask
 from jaxseg.data.survey import FileSurvey, Survey, Tally
 
 OBJECTS = "--data.mask_map 0:0 1-65535:1"
-"""Makes class 1 of whatever is not 0."""
+"""Maps all values other than 0 to class 1."""
 
 
 class Cause(NamedTuple):
-    """What masks look like.
+    """A guess of what masks hold.
 
     Attributes:
       looks: "these look like ...: to ..., pass", which `option` completes.

@@ -74,7 +74,7 @@ def _read_label_map(path: Path) -> dict[str, tuple]:
             red, green, blue = map(int, colour.split(","))
         except ValueError as error:
             raise UserError(
-                f"{path}: {line!r} is not name:r,g,b:parts:actions; mend it, or give"
+                f"{path}: {line!r} is not name:r,g,b:parts:actions; fix it, or give"
                 " the classes by --data.class_names and --data.palette"
             ) from error
         names.append(name)
@@ -95,7 +95,7 @@ def _read_classes(path: Path, root: Path) -> dict[str, tuple]:
         rows = [(int(value), name.strip()) for value, name in csv.reader(lines)]
     except (ValueError, csv.Error) as error:
         raise UserError(
-            f"{path}: its lines are not value,name; mend it, or give the classes by"
+            f"{path}: its lines are not value,name; fix it, or give the classes by"
             " --data.class_names and --data.mask_values"
         ) from error
     if not rows:

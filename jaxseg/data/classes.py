@@ -220,7 +220,7 @@ def _remedy(config: DataConfig, survey: Survey, tally: Tally, colours: bool) -> 
             config, ("mask_map", "mask_values", "num_classes")
         )
     if len(tally.values) > 8:
-        return "mend the masks, or give their values by --data.mask_values"
+        return "fix the masks, or give their values by --data.mask_values"
     unknown = " ".join(map(str, tally.values))
     if config.mask_map:
         more = " ".join(f"{value}:ignore" for value in tally.values)
@@ -232,7 +232,7 @@ def _remedy(config: DataConfig, survey: Survey, tally: Tally, colours: bool) -> 
     if config.class_names or config.palette:
         add += ", with as many values of data.class_names and data.palette as are given"
     return (
-        f"mend the masks; or to ignore these values pass --data.ignore_values {ignore};"
+        f"fix the masks; or to ignore these values pass --data.ignore_values {ignore};"
         f" or to make each a class pass {add}"
     )
 

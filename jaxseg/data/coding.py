@@ -1,6 +1,6 @@
-"""How the masks of a folder are turned into labels, the same way for every file.
+"""Turns the masks of a folder into labels, in the same way for every file.
 
-Which classes there are and how they are found was decided by `jaxseg.data.classes`.
+`jaxseg.data.classes` decides which classes there are and how masks encode them.
 """
 
 from __future__ import annotations
@@ -85,7 +85,7 @@ class Coding:
         return found
 
     def form(self, survey: Survey) -> MaskForm:
-        """Return how the masks say the classes."""
+        """Return how the masks encode the classes."""
         if self.by_colour or any(file.kind == "colour" for file in survey.files):
             return MaskForm(colours=True)
         return MaskForm(self.labels.raw_values)
@@ -101,11 +101,11 @@ class Coding:
 
         Args:
           survey: of all masks.
-          remedy: what to do about such values, or codes of colours (then it is true).
+          remedy: returns the remedy for a tally of values; the second argument is true
+            if they are codes of colours.
 
         Raises:
-          UserError: naming the first pixel, and all such values of the masks of one
-            kind.
+          UserError: the message names the first such pixel, and all such values.
         """
         unknown = [(file, self.classes(file) < 0) for file in survey.files]
         unknown = [(file, chosen) for file, chosen in unknown if chosen.any()]
@@ -133,17 +133,17 @@ class Coding:
         )
 
     def _first(self, file: FileSurvey) -> str:
-        """Say where a file's first value of no class is, and which there are."""
+        """Name the first pixel of a file whose value belongs to no class."""
         pixels = read_mask(file.path, lossy=True).pixels
         values = colour_codes(pixels) if pixels.ndim == 3 else pixels
         unknown = file.tally.values[self.classes(file) < 0]
         row, column = np.argwhere(np.isin(values, unknown))[0]
         value = int(values[row, column])
-        place = f"at row {row}, column {column}"
+        position = f"at row {row}, column {column}"
         if pixels.ndim == 2 and not self.by_colour:
             labels = self.labels
             return (
-                f"{file.path}: mask value {value} {place} is not one of"
+                f"{file.path}: mask value {value} {position} is not one of"
                 f" {labels.num_classes} classes ({labels.values_text()})"
             )
         if file.palette is not None:
@@ -153,6 +153,6 @@ class Coding:
         else:
             code = value
         return (
-            f"{file.path}: mask colour {colour_text(code)} {place} is in no class's"
+            f"{file.path}: mask colour {colour_text(code)} {position} is in no class's"
             " palette entry"
         )

@@ -10,7 +10,7 @@ from jaxseg.errors import UserError, listed
 
 
 class Content(NamedTuple):
-    """What the masks of a split hold.
+    """The content of a split's masks.
 
     Attributes:
       pixels: of each class.

@@ -1,7 +1,7 @@
-"""What every data set answers, however its images are kept.
+"""The interface of every data set, however its images are stored.
 
-Training, evaluation and the identity of a run see a `Dataset` and its `Samples` only.
-`records` reads prepared files, `sequences` what a user's own code gives.
+Training, evaluation and the identity of a run use only a `Dataset` and its `Samples`.
+`records` implements them on prepared files, `sequences` on the user's own code.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from jaxseg.errors import UserError, choose
 
 
 class Samples(ABC):
-    """The samples of one split, read when asked for; safe to share by threads.
+    """The samples of one split, read on demand; safe to share between threads.
 
     `samples[i]` is `{"image": uint8 [H, W, 3] RGB, "label": uint8 [H, W], "name": str}`
     with labels 0..classes - 1, or `labels.IGNORE`; of a multilabel set the label is
@@ -41,7 +41,7 @@ class Samples(ABC):
 
     @abstractmethod
     def fingerprint(self) -> str:
-        """Return what tells these samples from others, by some of them."""
+        """Return a hash of some of the samples, which identifies their content."""
 
     @abstractmethod
     def digests(self) -> dict[str, bytes]:
@@ -49,16 +49,16 @@ class Samples(ABC):
 
 
 class Dataset(ABC):
-    """A data set; cheap to keep, nothing is open.
+    """A data set; it holds no open files.
 
     Attributes:
-      name: its name in the catalog.
+      name: in the catalog.
       labels: the classes.
       splits: number of images in each split.
-      notes: what a user should know of how the set was read.
-      whole_options: the options that split the only split by a hash, or empty.
-      contents: how much of each class the splits hold, where it was counted.
-      form: how masks say the classes where they are written as the set's own.
+      notes: lines for the user on how the data set was read.
+      whole_options: if there is only one split, the options that divide it by a hash.
+      contents: pixels of each class in each split, if they were counted.
+      form: how masks encode the classes if they are written like the data set's own.
     """
 
     name: str
@@ -71,14 +71,14 @@ class Dataset(ABC):
 
     @abstractmethod
     def open_split(self, split: str) -> Samples:
-        """Open a split that is there and is not empty."""
+        """Open a split that exists and is not empty."""
 
     def samples(self, split: str, option: str = "") -> Samples:
         """Open a split for random access.
 
         Args:
           split: its name.
-          option: the option that holds the name, for the message.
+          option: the option that gave the name, for the message.
 
         Raises:
           UserError: an unknown split (the known are listed), an empty one, or one whose
@@ -93,7 +93,7 @@ class Dataset(ABC):
         return self.open_split(split)
 
     def _remedy(self, option: str) -> str:
-        """Say how to do without a split that is not there."""
+        """Name the options that do without a split that does not exist."""
         remedies = []
         other = [split for split in self.splits if split != "train"]
         if option == "data.eval_split" and other:
@@ -105,7 +105,7 @@ class Dataset(ABC):
         return f"; pass {' or '.join(remedies)}" if remedies else ""
 
     def fingerprint(self, split: str) -> str:
-        """Return what tells the content of a split from that of another.
+        """Return a hash that identifies the content of a split.
 
         Raises:
           UserError: as `samples`.
@@ -120,13 +120,13 @@ class Dataset(ABC):
         """Find the samples of an earlier state of this data set, if they are kept.
 
         Args:
-          split: which had then the
-          fingerprint: of that state.
+          split: name of the split.
+          fingerprint: that the split had in that state.
         """
         return None
 
     def check_classes(self, config: DataConfig) -> list[str]:
-        """Check that the splits of a training hold what it takes.
+        """Check that the splits of a training hold the classes that it needs.
 
         Returns:
           Warnings.

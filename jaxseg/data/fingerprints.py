@@ -43,9 +43,9 @@ def sample_digest(name: str, image: np.ndarray, label: np.ndarray) -> bytes:
 
 
 def sampled(count: int) -> list[int]:
-    """Return the places of at most `SAMPLED` of `count` samples, evenly spread."""
+    """Return at most `SAMPLED` indices below `count`, at equal distances."""
     return [
-        int(place) for place in np.linspace(0, count - 1, min(SAMPLED, count)).round()
+        int(index) for index in np.linspace(0, count - 1, min(SAMPLED, count)).round()
     ]
 
 

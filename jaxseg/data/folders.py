@@ -1,8 +1,8 @@
-"""The files below a folder, sorted by what the names of their folders say.
+"""Lists the files below a folder, with the kind and split that their folders name.
 
-A folder's name may say a split (`train`), what lies in it (`images`, `masks`), or both
-(`train_images`, `imagesTr`, `trainannot`).  Nothing is opened or written, and no link
-leads out of the folder.  Which mask belongs to which image is `pairing`'s business.
+A folder's name may name a split (`train`), a kind of files (`images`, `masks`), or both
+(`train_images`, `imagesTr`, `trainannot`).  No file is opened or written, and links out
+of the folder are not followed.  `pairing` finds which mask belongs to which image.
 """
 
 from __future__ import annotations
@@ -40,13 +40,13 @@ SPLITS = {
     "test": "test",
     "testing": "test",
 }
-"""Accepted split names, of folders and of `.txt` files, and our name for each."""
+"""Split name of a folder or a `.txt` file -> our name of the split."""
 SPLIT_WORDS = SPLITS | {"tr": "train", "ts": "test"}
-"""Those that a folder's name may hold beside another word: `imagesTr`."""
+"""Split names that may be part of a folder's name, as in `imagesTr`."""
 ORDER = ("train", "val", "test")
 
 MOST = 1_000_000
-"""Entries of folders whose names say nothing, before a root is called too large."""
+"""Files and folders to list below folders of unknown names, at most."""
 
 
 class File(NamedTuple):
@@ -56,7 +56,7 @@ class File(NamedTuple):
       path: where it lies.
       kind: `IMAGES` or `MASKS` as its folders' names say, or empty.
       split: our name of the split, or empty.
-      place: the folders that said so, with `{split}` for the split: `images/{split}`.
+      place: the folders that name kind and split, as a pattern: `images/{split}`.
       rest: the folders below those.
       stem: what counts in the place of the file's stem, if that is more.
     """
@@ -76,13 +76,13 @@ class File(NamedTuple):
 
 @dataclass(frozen=True)
 class _Standing:
-    """What the names of the folders down to here have said."""
+    """Kind and split that the names of the folders so far have named."""
 
     kind: str = ""
     split: str = ""
     place: tuple[str, ...] = ()
     rest: tuple[str, ...] = ()
-    late: bool = False  # a name that says something lies below one that does not
+    late: bool = False  # a known name is below an unknown one
 
 
 @dataclass

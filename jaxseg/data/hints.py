@@ -1,6 +1,7 @@
-"""What to say of a folder whose layout leaves a question open.
+"""Error messages and notes for a folder whose layout is ambiguous or unknown.
 
-That is what lies there, what is near, and the options that answer it.
+A message says what the folder holds, which known layout is near, and which options
+decide.
 """
 
 from __future__ import annotations
@@ -23,11 +24,11 @@ _MOST = 12
 """Folders that are compared with each other."""
 
 Find = Callable[..., Any]
-"""`layout.find`; it tries what is about to be suggested."""
+"""`layout.find`, with which an option is tried before it is suggested."""
 
 
 class Group(NamedTuple):
-    """The files of a folder: what its name says, its place, by split and key."""
+    """A folder's files by split and key, with the kind that its name says."""
 
     kind: str
     place: str
@@ -41,7 +42,7 @@ class Group(NamedTuple):
 
     @property
     def has_jpeg(self) -> bool:
-        """Whether one of them is lossy, as masks rarely are."""
+        """Whether one of the files is a JPEG, which masks rarely are."""
         return any(is_jpeg(p) for files in self.files.values() for p in files.values())
 
 
@@ -74,8 +75,8 @@ def which(chosen: str, *paths: Path) -> str:
     return options(images, masks.removesuffix("*") + "*" + glob.escape(ending))
 
 
-def several(root: Path, found: list[tuple[str, str, str]]) -> UserError:
-    """Return what to say where several places may hold the images or the masks."""
+def ambiguous(root: Path, found: list[tuple[str, str, str]]) -> UserError:
+    """Return the error of a folder where several places may hold images or masks."""
     places = " or ".join(
         f"{images or '.'} + {masks or '.'}" for images, masks, _ in found
     )
@@ -110,7 +111,7 @@ def without_split(root: Path, found: dict[str, list[Pair]]) -> str:
 def rivals(
     listing: Listing, images: str, masks: str, found: dict[str, list[Pair]]
 ) -> list[str]:
-    """Say which other folders hold files of the names of half of the images."""
+    """Note other folders that hold masks for at least half of the images."""
     used = {
         path
         for chosen in found.values()
@@ -139,7 +140,7 @@ def rivals(
 
 
 def _groups(listing: Listing) -> list[Group]:
-    """Return the files of each folder that may be meant as one."""
+    """Group the files by the folder that may be meant as their place."""
     found: dict[tuple[str, str], Group] = {}
     for file in listing.files:
         place, rest = file.place, list(file.rest)
@@ -153,7 +154,7 @@ def _groups(listing: Listing) -> list[Group]:
 
 
 def not_understood(listing: Listing, layouts: str, find: Find) -> UserError:
-    """Return what to say of a folder that has no known layout."""
+    """Return the error of a folder that has no known layout."""
     near = _nearest(listing, find)
     return UserError(
         f"{listing.root}: the layout is none of {layouts}. {_contents(listing)}. "
@@ -177,7 +178,7 @@ def _works(find: Find, root: Path, *patterns: str) -> bool:
 
 
 def _deeper(listing: Listing, find: Find) -> str:
-    """Look whether the layout begins in a folder below."""
+    """Suggest a folder further down, if a known layout begins there."""
     folders = list(listing.deeper)
     working = [folder for folder in folders[:3] if _works(find, folder)]
     if len(folders) == 1 or len(working) == 1:
@@ -201,7 +202,7 @@ def _inner(folder: Path) -> list[Path]:
 
 
 def _other_names(listing: Listing, find: Find) -> str:
-    """Look for two folders of which the files pair, though the names say nothing."""
+    """Suggest two folders whose files pair, although their names say nothing."""
     groups = _groups(listing)
     for images in groups:
         for masks in groups:
@@ -223,7 +224,7 @@ def _other_names(listing: Listing, find: Find) -> str:
 
 
 def _lonely(listing: Listing, find: Find) -> str:
-    """Look for a folder of images without one of masks, or the reverse."""
+    """Name a folder of images without a folder of masks, or the reverse."""
     del find
     kinds = {kind for kind, _ in listing.folders}
     for kind, other in ((IMAGES, MASKS), (MASKS, IMAGES)):
@@ -261,7 +262,7 @@ def _contents(listing: Listing) -> str:
 
 
 def foreign(listing: Listing, folder: str) -> str:
-    """Say which files that are no images lie in a folder, if any do."""
+    """Name the most frequent kind of file in a folder that is no image, if any."""
     inner = listing.others.get(Path(folder))
     if not inner:
         return ""

@@ -1,4 +1,4 @@
-"""Which data a run is of: noted when it begins, compared when it goes on."""
+"""The identity of a run's data: recorded at its start, compared when it resumes."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ NAMED = 3
 
 @dataclass(frozen=True)
 class Split:
-    """A split as it was.
+    """The recorded state of a split.
 
     Attributes:
       images: number of them.
@@ -29,7 +29,7 @@ class Split:
 
 @dataclass(frozen=True)
 class Identity:
-    """A data set as it was.
+    """The recorded state of a data set.
 
     Attributes:
       name: in the catalog.
@@ -66,7 +66,7 @@ class Identity:
 
     @classmethod
     def read(cls, path: Path) -> Identity:
-        """Read a file of what `write` returned.
+        """Read a file with the text that `write` returned.
 
         Raises:
           UserError: it is anything else.
@@ -89,7 +89,7 @@ class Identity:
             raise UserError(f"{path}: not a description of data: {error}") from error
 
     def difference(self, dataset: Dataset, splits: Iterable[str]) -> str | None:
-        """Say how splits of a data set differ from what they were, or return None.
+        """Describe how splits differ from their recorded state, or return None.
 
         Images are named where the records of the earlier state are still kept.
 

@@ -1,7 +1,7 @@
-"""Which image files the folders given to `predict` hold, and which are left out.
+"""Finds the image files in folders given to `predict`.
 
-Left out are hidden files, results of earlier predictions, and files of kinds that are
-not read.  Reading the images is `jaxseg.data.images`' business.
+Hidden files, results of earlier predictions and files of unsupported kinds are left
+out.  `jaxseg.data.images` reads the images.
 """
 
 from __future__ import annotations
@@ -16,16 +16,16 @@ from jaxseg.data.images import IMAGE_SUFFIXES, open_image
 from jaxseg.errors import UserError
 
 WRITER = "jaxseg"
-"""What a result's PNG says of the software that wrote it."""
+"""The value of `Software` in the PNG files that a prediction writes."""
 
 _HIDDEN = ("__MACOSX", "@eaDir")
-"""Folders of what archives and network disks keep for themselves, beside `.NAME`."""
+"""Folders that archives and network disks create for their own use."""
 
 _NO_IMAGES = (
     *(".txt", ".csv", ".tsv", ".json", ".jsonl", ".xml", ".yaml", ".yml", ".md"),
     *(".html", ".log", ".ini", ".db", ".py", ".ipynb", ".pdf"),
 )
-"""Endings of files that nobody takes for images; nothing is said of them."""
+"""Suffixes of files that are not counted as left out: nobody expects an image."""
 
 
 @dataclass
@@ -37,7 +37,7 @@ class Found:
       hidden: number of images that are hidden or lie in a hidden folder.
       results: number of images that an earlier prediction wrote.
       links: number of links to folders, which are not followed.
-      unknown: ending and number of the files of no known kind.
+      unknown: suffix -> number of files with that suffix, which are not read.
     """
 
     images: dict[Path, None] = field(default_factory=dict)
@@ -47,7 +47,7 @@ class Found:
     unknown: Counter[str] = field(default_factory=Counter)
 
     def left_out(self) -> str:
-        """Say what was left out, in one line; nothing if that is nothing."""
+        """Return a line on what was left out; empty if nothing was."""
         kinds = ", ".join(
             f"{count} {suffix or 'without an ending'}"
             for suffix, count in sorted(self.unknown.items())

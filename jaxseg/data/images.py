@@ -1,8 +1,8 @@
 """Image files, read by one set of rules for training, evaluation and prediction.
 
-Every image arrives as RGB uint8 `[H, W, 3]`, upright, or is refused everywhere with the
-same words.  What its header must say is `jaxseg.data.image_headers`' business; masks
-are read by `jaxseg.data.masks`.
+Every image becomes upright RGB uint8 `[H, W, 3]`, or is refused with the same message
+everywhere.  `jaxseg.data.image_headers` checks the headers, and `jaxseg.data.masks`
+reads masks.
 """
 
 from __future__ import annotations
@@ -31,7 +31,8 @@ SIDE = 1_000_000
 """Pixels of its longer side, as libpng has it, which reads the records."""
 
 FORMATS = ("BMP", "GIF", "JPEG", "JPEG2000", "PNG", "PPM", "TIFF", "WEBP")
-"""What an image may be, whatever its name; for an EPS Pillow would start a program."""
+"""Formats that are read, whatever the file's name; not EPS, for which Pillow would
+start another program."""
 
 _JPEG_SUFFIXES = (".jpg", ".jpeg", ".jpe", ".jfif", ".mpo")
 
@@ -52,13 +53,13 @@ _UPRIGHT = {
     7: Transpose.TRANSVERSE,
     8: Transpose.ROTATE_90,
 }
-"""What sets an image of some EXIF orientation upright."""
+"""EXIF orientation -> the transposition that makes the image upright."""
 
-_lock = threading.Lock()  # `catch_warnings` is not for several threads at once
+_lock = threading.Lock()  # `catch_warnings` is not thread-safe
 
 
 def is_jpeg(path: Path) -> bool:
-    """Whether a file is a JPEG as its ending says, which a mask rarely is."""
+    """Whether a file's suffix is that of a JPEG; masks rarely are JPEGs."""
     return path.suffix.lower() in _JPEG_SUFFIXES
 
 
@@ -107,7 +108,7 @@ def read_image(path: Path) -> tuple[bytes, tuple[int, int]]:
 
 
 def decode_image(encoded: bytes, name: str) -> np.ndarray:
-    """Decode an image of the records as it lies there, whatever its EXIF orientation.
+    """Decode an image of the records; its EXIF orientation is ignored.
 
     Args:
       encoded: content of an image file.
@@ -206,7 +207,7 @@ def open_image(source: Path | io.BytesIO, name: str) -> ImageFile:
 
 
 def too_large(name: str) -> UserError:
-    """Return what to say of an image of more than `LARGEST` pixels or `SIDE` a side."""
+    """Return the error of an image of more than `LARGEST` pixels or `SIDE` a side."""
     return UserError(
         f"{name}: too large, more than {LARGEST:,} pixels or {SIDE:,} a side; cut it"
         " into tiles"
@@ -227,7 +228,7 @@ def read_bytes(path: Path) -> bytes:
 
 @contextlib.contextmanager
 def _opened(path: Path) -> Iterator[ImageFile]:
-    """Open an image whose header is one that is read."""
+    """Open an image and check that its header is supported."""
     with _readable(path), open_image(path, str(path)) as image:
         check_header(image, str(path))
         yield image
@@ -235,7 +236,7 @@ def _opened(path: Path) -> Iterator[ImageFile]:
 
 @contextlib.contextmanager
 def _readable(path: Path) -> Iterator[None]:
-    """Turn whatever the decoders raise into one line."""
+    """Turn any error of the decoders into a `UserError`."""
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")  # odd metadata
@@ -249,11 +250,11 @@ def _readable(path: Path) -> Iterator[None]:
     except UnidentifiedImageError as error:
         raise UserError(
             f"{path}: cannot be read as an image: damaged, or none of"
-            f" {', '.join(FORMATS)}; convert it to PNG, mend or remove it"
+            f" {', '.join(FORMATS)}; convert it to PNG, repair or remove it"
         ) from error
     except Exception as error:  # Pillow raises many kinds on bad bytes
         raise UserError(
-            f"{path}: cannot be read as an image ({error}); mend or remove the file"
+            f"{path}: cannot be read as an image ({error}); repair or remove the file"
         ) from error
 
 
@@ -281,10 +282,10 @@ def _chunks_end(encoded: bytes) -> bool:
 
     OpenCV takes as much memory as a chunk claims; Pillow reads what is there.
     """
-    place = 8 if encoded.startswith(b"\x89PNG") else len(encoded)
-    while place < len(encoded) and encoded[place + 4 : place + 8] != b"IEND":
-        place += 12 + int.from_bytes(encoded[place : place + 4])
-    return place <= len(encoded)
+    offset = 8 if encoded.startswith(b"\x89PNG") else len(encoded)
+    while offset < len(encoded) and encoded[offset + 4 : offset + 8] != b"IEND":
+        offset += 12 + int.from_bytes(encoded[offset : offset + 4])
+    return offset <= len(encoded)
 
 
 def _imdecode(encoded: bytes, mode: int) -> np.ndarray:
@@ -315,7 +316,7 @@ def _upright(image: ImageFile) -> Image.Image:
 
 
 def _rgb(image: ImageFile) -> Image.Image:
-    _mend_transparency(image)
+    _rescale_transparency(image)
     image.load()
     if image.has_transparency_data:
         white = Image.new("RGBA", image.size, "white")
@@ -323,7 +324,7 @@ def _rgb(image: ImageFile) -> Image.Image:
     return image if image.mode == "RGB" else image.convert("RGB")
 
 
-def _mend_transparency(image: ImageFile) -> None:
+def _rescale_transparency(image: ImageFile) -> None:
     """Scale the transparent grey of a PNG of 2 or 4 bits, as Pillow does its pixels."""
     packing = image.tile[0][3] if image.format == "PNG" and image.tile else ""
     for bits, factor in ((2, 85), (4, 17)):

@@ -1,4 +1,4 @@
-"""What a mask's numbers mean: one type for loss, metric and picture.
+"""The meaning of a mask's numbers, for loss, metric and picture.
 
 A `LabelSet` holds the class names, their colours, the value of ignored pixels and how
 raw mask values map to classes.  It reads and writes arrays, never files.
@@ -79,7 +79,7 @@ def check_palette(palette: Sequence[Colour]) -> None:
 
 
 def numbered_names(count: int) -> tuple[str, ...]:
-    """Return the names of classes that nobody named: class 0, class 1, ..."""
+    """Return default names of classes: class 0, class 1, ..."""
     return tuple(f"class {index}" for index in range(count))
 
 
@@ -98,7 +98,7 @@ def runs(values: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
 
 @dataclass(frozen=True)
 class MaskForm:
-    """How the mask files of a data set say which class a pixel has.
+    """How the mask files of a data set encode classes.
 
     Attributes:
       values: grey value or index of each class; empty if it is the class' number.  Of
@@ -226,7 +226,10 @@ class LabelSet:
             label = label.reshape(raw.shape[:2])
         else:
             if raw.size and (raw.min() < 0 or raw.max() > 65535):
-                raise UserError(f"{source}: mask values must lie in 0..65535")
+                raise UserError(
+                    f"{source}: mask values must lie in 0..65535, where 255 is ignored"
+                    " unless it is a class"
+                )
             label = self._table()[raw]
         if (label < 0).any():
             unknown = raw[label < 0][0]
@@ -313,7 +316,7 @@ def code_colours(codes: np.ndarray) -> np.ndarray:
 
 
 def _nearest(codes: np.ndarray, palette: Sequence[Colour]) -> np.ndarray:
-    """Return the place of the palette's nearest colour (in RGB) for each code `[n]`."""
+    """Return the index of the palette's nearest colour (in RGB) for each code `[n]`."""
     found = code_colours(codes)
     distances = [((found - colour) ** 2).sum(-1) for colour in np.array(palette)]
     return np.argmin(np.stack(distances), axis=0)

@@ -1,8 +1,8 @@
 """A folder's layout: its splits, and which mask belongs to which image.
 
-Goes by names alone and opens no image (that is `jaxseg.data.images`).  What the names
-of folders say is found by `folders`, names of files are compared by `pairing`, and a
-folder that is not understood is described by `hints`.
+Only names are used; no image is opened.  `folders` interprets the names of folders,
+`pairing` compares the names of files, and `hints` writes the error messages of a folder
+whose layout is unknown.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ class Layout(NamedTuple):
 
     Attributes:
       splits: the pairs of train, val and test, as far as they exist.
-      notes: what a user should know of the choices that were made.
+      notes: lines for the user on the choices that were made.
       options: the options that read train alone and split it by a hash, or empty.
       groups: of masks of a file a class, the files of each.
     """
@@ -146,7 +146,7 @@ def _by_folders(listing: Listing, layouts: str, absent: bool = False) -> Layout:
         if columns:
             return Layout(columns)
     if len(paired) > 1:
-        raise hints.several(root, [(c.images, c.masks, c.options) for c in paired])
+        raise hints.ambiguous(root, [(c.images, c.masks, c.options) for c in paired])
     chosen = paired or [found for found in candidates if found.is_filled]
     if not chosen:
         raise hints.not_understood(listing, layouts, find)
@@ -179,6 +179,6 @@ def _split_whole(listing: Listing, chosen: Candidate) -> splits.Splits:
         return splits.split_by_lists(lists, chosen.matches[""].pairs, root)
     listed = splits.listed_whole(chosen.matches[""].pairs, root)
     if listed is None:
-        return splits.split_by_hash(chosen.all_pairs("", listing))
+        return splits.split_by_hash(chosen.all_pairs("", listing), root)
     chosen.check_unique("")
-    return splits.split_by_hash(listed)
+    return splits.split_by_hash(listed, root)

@@ -1,7 +1,7 @@
 """Mask files, read one at a time as the numbers or colours they hold.
 
-What these mean is the business of `jaxseg.data.labels`; which classes there are, of
-`jaxseg.data.classes`.
+`jaxseg.data.labels` gives the numbers their meaning, and `jaxseg.data.classes` finds
+which classes there are.
 """
 
 from __future__ import annotations
@@ -44,7 +44,7 @@ def read_mask(path: Path, lossy: bool = False) -> Mask:
 
     Raises:
       UserError: unreadable, truncated, too large, lossy, of several pages, of fractions
-        or of numbers outside 0..65535, or its transparency tells more than its colours.
+        or of numbers outside 0..65535, or pixels that differ in transparency alone.
     """
     with decoded(path) as image:
         if image.format in LOSSY and not lossy:
@@ -94,7 +94,7 @@ def _palette(image: Image.Image, count: int) -> np.ndarray:
 
 
 def _check_alpha(pixels: np.ndarray, alpha: np.ndarray, path: Path) -> None:
-    """Refuse a mask that paints an object in the colour of what is transparent."""
+    """Refuse a mask in which opaque and transparent pixels share a value."""
     clear = alpha == 0
     if not clear.any() or clear.all():
         return

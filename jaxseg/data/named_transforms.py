@@ -25,7 +25,7 @@ from jaxseg.registry import Decorator, Registry
 
 @dataclass(frozen=True)
 class Checked:
-    """A transform of a configuration, of which nothing is known, with what it returns.
+    """A transform from a configuration; what it returns is checked.
 
     Attributes:
       owner: names it, for messages.
@@ -36,7 +36,7 @@ class Checked:
     transform: Transform
 
     def __call__(self, sample: Sample, rng: np.random.Generator) -> Sample:
-        """Return what the transform returns.
+        """Apply the transform.
 
         Raises:
           UserError: it fails, or does not return a sample.

@@ -18,7 +18,7 @@ from jaxseg.data.folders import SUFFIXES
 _IMAGE_WORDS = r"image|img|im|photo|sat|rgb|leftImg8bit|(?<=_)0000"
 """`_0000` is the number of the first channel."""
 _OTHER_WORDS = r"colou?rs?|instanceIds|instances?|overlay|vis|viz|preview"
-"""Words of masks that are pictures or numbers of objects, not classes."""
+"""Words in names of masks that show colours or number objects, not classes."""
 _MASK_WORDS = (
     r"masks?|labels?|lbl|gt|groundtruth|truth|seg|segm|segmentations?|annotations?|"
     r"annot|ann|manual1?|gtFine|gtCoarse|labelIds|labelTrainIds|(?-i:L)|"
@@ -60,8 +60,8 @@ class Match:
       pairs: images with their masks.
       images_without_mask: files.
       masks_without_image: files.
-      seconds: masks of images that have one, each with the one it has.
-      notes: what a user should know of the rules that were taken.
+      seconds: further masks of an image, each with the mask that was taken.
+      notes: lines for the user on the rules that were applied.
     """
 
     pairs: list[Pair]
@@ -163,7 +163,7 @@ def _matched(
 def _variants(key: str, words: str) -> list[str]:
     """Return a key and what is left of it without known words, the longest first."""
     found = [key]
-    for known in found:  # it grows meanwhile
+    for known in found:  # `found` grows during the loop
         folder, stem = os.path.split(known)
         for rule in (
             rf"(.+)\.(?:{_ENDING})",  # a.jpg.png is the mask of a.jpg

@@ -12,7 +12,7 @@ from jaxseg.errors import UserError
 
 
 def check_palettes(survey: Survey, ignored: Collection[int]) -> None:
-    """Refuse masks whose numbers could mean something else from file to file.
+    """Refuse masks whose numbers could have different meanings in different files.
 
     Only the entries that pixels have are compared; 1-bit masks count as indexed ones in
     black and white.
@@ -79,7 +79,7 @@ def colours_option(tally: Tally) -> str:
 
 
 def mostly_near(tally: Tally, palette: Sequence[Colour]) -> bool:
-    """Tell whether most pixels are near a colour of the palette, as after JPEG.
+    """Whether most pixels are near a colour of the palette, as after JPEG.
 
     Args:
       tally: of the codes of colours.

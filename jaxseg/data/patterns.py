@@ -35,7 +35,7 @@ def find_files(
       listing: what lies below the root.
       pattern: as this module says.
       option: the name of the pattern's option, for messages.
-      but: files that are taken already.
+      but: files to leave out, which are taken already.
 
     Raises:
       UserError: the pattern leads out of the root, no image file matches it, two files

@@ -142,7 +142,7 @@ class TrainingStream:
             return {**arrays, "valid": np.True_}
 
         # Augment before the rows are shared out, so that a sample's randomness depends
-        # on its place in the global order alone.  All of this is lazy: only the rows of
+        # on its index in the global order alone.  All of this is lazy: only the rows of
         # this process are read.
         order = grain.MapDataset.source(samples).seed(seed).shuffle()
         order = order.repeat(ENDLESS // len(samples))
@@ -190,11 +190,11 @@ class TrainingStream:
         return iter(self._batches.to_iter_dataset(_read_options(threads)))
 
     def state(self) -> dict[str, Any]:
-        """Return where the stream stands, as JSON-able values."""
+        """Return the position of the stream as JSON values."""
         return self._iterator.get_state()
 
     def restore(self, state: dict[str, Any]) -> None:
-        """Go to where `state` was taken."""
+        """Continue from the position that `state` returned."""
         self._iterator.set_state(state)
 
 

@@ -28,7 +28,7 @@ from jaxseg.errors import UserError
 Decoded = TypeVar("Decoded")
 
 FINGERPRINTS = "fingerprints"
-"""Where a builder's metadata has the fingerprint of each split."""
+"""Key of the splits' fingerprints in a builder's metadata."""
 
 _UNREADABLE = (OSError, ValueError, KeyError, TypeError, AttributeError, RecursionError)
 
@@ -71,7 +71,7 @@ class RecordDataset(Dataset):
     _fingerprints: dict[str, str] = field(default_factory=dict)
 
     def fingerprint(self, split: str) -> str:
-        """Return what tells the content of a split from that of another.
+        """Return a hash that identifies the content of a split.
 
         It was stored by the builder, or else is that of `SAMPLED` of its records.
 
@@ -88,8 +88,8 @@ class RecordDataset(Dataset):
         """Find the records of an earlier state of this data set, if they are kept.
 
         Args:
-          split: which had then the
-          fingerprint: of that state.
+          split: name of the split.
+          fingerprint: that the split had in that state.
         """
         place = self.directory.resolve().parent.parent
         for path in place.glob("*/*/metadata.json"):
@@ -158,8 +158,8 @@ class Records(Samples):
         return dict(self._digest(index) for index in range(len(self)))
 
     def fingerprint(self) -> str:
-        """Hash the number of records and `SAMPLED` of them, evenly spread."""
-        digests = [self._digest(place)[1] for place in sampled(len(self))]
+        """Hash the number of records, and `SAMPLED` of them at equal distances."""
+        digests = [self._digest(index)[1] for index in sampled(len(self))]
         return fingerprint(digests, len(self))
 
     def _digest(self, index: int) -> tuple[str, bytes]:

@@ -1,7 +1,7 @@
-"""A data set of a user's own sequences: whatever has a length and gives samples.
+"""A data set of a user's own sequences: objects with a length and an index.
 
-Each sample is checked when it is read, since nothing else stands between a user's code
-and a training.  Nothing is copied to disk.
+Each sample is checked when it is read, since it goes from the user's code straight into
+a training.  Nothing is copied to disk.
 """
 
 from __future__ import annotations
@@ -33,7 +33,7 @@ class SequenceDataset(Dataset):
     - name: text, for pictures and messages; the index if it is missing.
 
     Several threads read at the same time (`data.threads`).  Reading a sample again must
-    give the same sample: random changes are the business of `augment`.  The evaluation
+    give the same sample: random changes belong into `augment`.  The evaluation
     split is read once as a training begins, for the sizes of its images.
 
     Attributes:
@@ -81,10 +81,10 @@ class SequenceDataset(Dataset):
         object.__setattr__(self, "form", MaskForm(self.labels.raw_values))
 
     def open_split(self, split: str) -> SequenceSamples:
-        """Open a split, and read its first and last sample; the first one twice.
+        """Open a split and check its first sample, which is read twice, and its last.
 
         Raises:
-          UserError: a sample that is no sample, or not the same when read again.
+          UserError: a sample is invalid, or differs when it is read again.
         """
         where = f"{self.name or 'data set'}: split {split!r}"
         samples = SequenceSamples(self.sequences[split], self.labels, where)
@@ -145,8 +145,8 @@ class SequenceSamples(Samples):
         return sample_digest(sample["name"], sample["image"], sample["label"])
 
     def fingerprint(self) -> str:
-        """Hash the number of samples and some of them, evenly spread."""
-        digests = [self.digest(place) for place in sampled(len(self))]
+        """Hash the number of samples, and samples at equal distances."""
+        digests = [self.digest(index) for index in sampled(len(self))]
         return fingerprint(digests, len(self))
 
     def digests(self) -> dict[str, bytes]:
@@ -215,7 +215,7 @@ def _label(label: Any, size: tuple[int, ...], where: str) -> np.ndarray:
 
 
 def _said(value: Any) -> str:
-    """Name the type and shape of what is no image."""
+    """Return the type and shape of a value that is refused."""
     if isinstance(value, np.ndarray):
         return f"{value.dtype} {list(value.shape)}"
     return f"of type {type(value).__name__}"

@@ -173,22 +173,36 @@ def listed_whole(pairs: list[Pair], root: Path) -> list[Pair] | None:
     return None
 
 
-def split_by_hash(pairs: list[Pair]) -> Splits:
+def split_by_hash(pairs: list[Pair], root: Path) -> Splits:
     """Put a fifth of the pairs into val by a hash of the name, the rest into train.
 
-    An image's split depends on no other image.
+    An image's split depends on no other image, so that it stays when images are added.
+    In a set so small that one of the splits would be empty, val is the fifth of least
+    hashes, and at least one image.
+
+    Args:
+      pairs: of the whole set.
+      root: the folder of the data set, for the message.
 
     Raises:
-      UserError: one of the splits would be empty.
+      UserError: there is one image only.
     """
-    splits: Splits = {"train": [], "val": []}
-    for pair in pairs:
-        name = pair.name.encode(errors="surrogateescape")
-        number = int.from_bytes(hashlib.sha256(name).digest()[:8])
-        splits["val" if number % 5 == 0 else "train"].append(pair)
-    if pairs and not all(splits.values()):
+    if len(pairs) == 1:
         raise UserError(
-            f"{pairs[0].image.parent}: too few images to keep a fifth for val;"
-            " list them in train.txt and val.txt"
+            f"{root}: too few images: one cannot be both in train and in val; add"
+            " images, or folders train and val"
         )
+    hashes = [_hash(pair) for pair in pairs]
+    held = [number % 5 == 0 for number in hashes]
+    if all(held) or not any(held):
+        last = sorted(hashes)[: max(1, len(pairs) // 5)][-1:]
+        held = [number <= last[0] for number in hashes]
+    splits: Splits = {"train": [], "val": []}
+    for pair, in_val in zip(pairs, held, strict=True):
+        splits["val" if in_val else "train"].append(pair)
     return splits
+
+
+def _hash(pair: Pair) -> int:
+    name = pair.name.encode(errors="surrogateescape")
+    return int.from_bytes(hashlib.sha256(name).digest()[:8])

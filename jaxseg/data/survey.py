@@ -1,4 +1,4 @@
-"""What the masks of a folder hold: every value or colour, and how often it occurs.
+"""Counts the values or colours in the masks of a folder.
 
 Each file is read once, before any class is decided, so that what is said of the masks
 is said of all of them.  What the values mean is decided by `jaxseg.data.classes`.
@@ -19,7 +19,7 @@ from jaxseg.data.labels import NO_COLOUR, colour_codes, runs
 from jaxseg.data.masks import Mask, read_mask
 
 MOST_COLOURS = 4096
-"""More colours than any mask has that is no picture and was never JPEG."""
+"""A mask with more colours than this is a picture or was compressed as JPEG."""
 
 
 @dataclass(frozen=True)
@@ -94,7 +94,7 @@ class Tally:
 
 @dataclass(frozen=True)
 class FileSurvey:
-    """What one mask file holds.
+    """The content of one mask file.
 
     Attributes:
       path: the file.
@@ -121,7 +121,7 @@ class FileSurvey:
 
 @dataclass(frozen=True)
 class Survey:
-    """What the masks of each split hold.
+    """The content of the masks of each split.
 
     Attributes:
       splits: the files of each split.

@@ -95,7 +95,7 @@ class RandomScaleCrop:
 
 @dataclass(frozen=True)
 class RandomRotation:
-    """Rotate about the centre by a random angle; what comes from outside is ignored.
+    """Rotate about the centre by a random angle; pixels from outside are ignored.
 
     Attributes:
       degrees: the angle is uniform in [-degrees, degrees].
@@ -126,7 +126,7 @@ class RandomRotation:
 
 @dataclass(frozen=True)
 class ElasticDeformation:
-    """Bend image and mask smoothly; what comes from outside is ignored.
+    """Deform image and mask smoothly; pixels from outside are ignored.
 
     Ronneberger et al. 2015, arXiv:1505.04597, sec. 3.1: random displacements on a grid
     of 3 x 3 points, interpolated bicubically to every pixel.
@@ -140,7 +140,7 @@ class ElasticDeformation:
     fill: Colour = (0, 0, 0)
 
     def __call__(self, sample: Sample, rng: np.random.Generator) -> Sample:
-        """Return the bent sample, of the same size."""
+        """Return the deformed sample, of the same size."""
         height, width = sample["label"].shape[:2]
         grid = rng.normal(0.0, self.std, (3, 3, 2)).astype(np.float32)
         shift = cv2.resize(grid, (width, height), interpolation=cv2.INTER_CUBIC)
@@ -225,7 +225,7 @@ def _bytes(values: np.ndarray) -> np.ndarray:
 
 @dataclass(frozen=True)
 class Pad:
-    """Fill up to a size at the bottom and right; the filling is ignored.
+    """Pad to a size at the bottom and right; the padding is ignored.
 
     Attributes:
       size: height and width of the result; a larger sample is an error.

@@ -1,1 +1,1 @@
-"""Evaluation: from a model to predictions, from predictions to figures."""
+"""Evaluation: from a model to predictions, from predictions to metrics."""

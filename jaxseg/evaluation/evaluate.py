@@ -39,7 +39,7 @@ from jaxseg.segmenter import SIZE_MULTIPLE, SMALLEST
 
 @dataclass(frozen=True)
 class EvaluationStep:
-    """What counts the pixels of a batch of images.
+    """A function that counts the pixels of a batch of images.
 
     Attributes:
       count: `(variables, this process' part of a batch) -> counts over the batch`.
@@ -54,7 +54,7 @@ class EvaluationStep:
 
 @dataclass(frozen=True)
 class Evaluation:
-    """What one pass over a split gave.
+    """The result of one pass over a split.
 
     Attributes:
       confusion: over all counted pixels, at the thresholds; a `MultilabelConfusion` if
@@ -141,9 +141,9 @@ def create_evaluation_step(
     mesh: Mesh,
     probabilities: Probabilities | None = None,
 ) -> EvaluationStep:
-    """Return what counts the pixels of batches of images.
+    """Return a function that counts the pixels of batches of images.
 
-    Images that `valid` marks False do not count.
+    Images whose `valid` is False are not counted.
 
     Args:
       scores: images -> class scores; by a sliding window a device has one image at a
@@ -220,7 +220,7 @@ def evaluate(
       mesh: the devices.
       batch_size: global; of a step that takes one each, the number of devices.
       multiple: sides are padded to multiples of this by reflection; 1 pads none.
-      threads: that read; 0 is one a core, up to some.
+      threads: number of reading threads; 0 is one per core, up to a limit.
       thresholds: of each class that has a logit, in a binary or multilabel task; None
         are those of the best IoU in this split.
       on_batch: called before each batch; what it raises ends the evaluation.
@@ -243,7 +243,7 @@ def evaluate(
     for batch in batches:
         on_batch()
         counts = step.count(variables, batch.arrays)
-        if pending is not None:  # one behind, so that the device never waits
+        if pending is not None:  # fetch one batch late, so that the device never waits
             total = added(total, pending)
             done(finished)
         pending = counts

@@ -1,8 +1,8 @@
 """From whole images to class scores: at several scales, mirrored, with a CRF.
 
-A network of stride 32 sees an image whose sides are multiples of 32: others are padded
-at the bottom and right by reflection, and what the network says of the padding is cut
-off.  `windows.py` does the same by a sliding window.
+A network of stride 32 takes images whose sides are multiples of 32.  Other images are
+padded at the bottom and right by reflection, and the scores of the padding are cut off.
+`windows.py` does the same by a sliding window.
 """
 
 from __future__ import annotations
@@ -32,7 +32,7 @@ task `[B, H, W, 1]`."""
 
 @dataclass(frozen=True)
 class View:
-    """One way to look at an image: at a scale, and mirrored or not."""
+    """A version of an image: at a scale, mirrored or not."""
 
     scale: float
     mirror: bool
@@ -50,7 +50,7 @@ def views(scales: Sequence[float], flip: bool) -> tuple[View, ...]:
 
 
 def fitted(size: Size, multiple: int) -> Size:
-    """Return the size that the network sees of an image of `size`."""
+    """Return the size to which an image of `size` is padded for the network."""
     return padded_size(size, multiple, 1)
 
 

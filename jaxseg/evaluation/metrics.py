@@ -1,4 +1,4 @@
-"""One exact confusion matrix, and every metric that is read off it.
+"""One exact confusion matrix, and the metrics that are computed from it.
 
 `METRICS` is the registry of those that are logged and written to `results.json`;
 `register_metric` adds to it.
@@ -178,10 +178,10 @@ class MultilabelConfusion:
 AnyConfusion = Confusion | MultilabelConfusion
 
 
-def divide(top: ArrayLike, bottom: ArrayLike) -> np.ndarray:
-    """Return the quotients, float64, NaN where the divisor is 0."""
-    top, bottom = np.asarray(top, np.float64), np.asarray(bottom, np.float64)
-    return np.divide(top, bottom, out=np.full(bottom.shape, np.nan), where=bottom > 0)
+def divide(numerator: ArrayLike, denominator: ArrayLike) -> np.ndarray:
+    """Return the quotients, float64, NaN where the denominator is 0."""
+    above, below = (np.asarray(each, np.float64) for each in (numerator, denominator))
+    return np.divide(above, below, out=np.full(below.shape, np.nan), where=below > 0)
 
 
 def _mean(values: np.ndarray) -> float:

@@ -1,9 +1,9 @@
 """Overlap-tile inference: any image, tile by tile, in the memory of a batch of tiles.
 
-Ronneberger et al. 2015, arXiv:1505.04597, fig. 2.  A network without padding answers
-the inside of a tile; its margin is read from the neighbourhood, beyond the image from
-its mirror image.  Where tiles lie on the network's stride, the answer is that for the
-whole image.  Images and volumes alike: everything is said by axis.
+Ronneberger et al. 2015, arXiv:1505.04597, fig. 2.  A network without padding predicts
+the interior of its input; the margin around a tile is read from the image, and outside
+the image from its mirror image.  Tiles that start at multiples of the network's stride
+give the same output as the whole image.  Images have two axes, volumes three.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ from jaxseg.nn.lowering import compiling_for, devices_of
 from jaxseg.nn.normalization import normalize_image
 from jaxseg.segmenter import Segmenter
 
-Answer = Callable[[Any, jax.Array], jax.Array]
+Network = Callable[[Any, jax.Array], jax.Array]
 """`(variables, [n, *(tile + 2 * margin), C]) -> [n, *tile, classes]`."""
 
 TiledScores = Callable[[Any, np.ndarray], np.ndarray]
@@ -30,20 +30,20 @@ TiledScores = Callable[[Any, np.ndarray], np.ndarray]
 
 
 def overlap_tile(
-    answer: Answer,
+    network: Network,
     tile: Sequence[int],
     *,
     margin: int,
     stride: int = 1,
     batch_size: int = 4,
 ) -> TiledScores:
-    """Return a function that applies `answer` all over an image.
+    """Return a function that applies `network` to every tile of an image.
 
     It is compiled once, whatever the images' sizes.
 
     Args:
-      answer: of the network, which takes `margin` more on each side than it answers.
-      tile: what it answers, pixels along each axis.
+      network: its input is `margin` larger on each side than its output.
+      tile: size of its output, pixels along each axis.
       margin: pixels.
       stride: of the network; tiles start at multiples of it.
       batch_size: tiles at a time.
@@ -54,32 +54,32 @@ def overlap_tile(
     steps = [size // stride * stride for size in tile]
     if min(steps) < 1:
         raise UserError(f"a tile of {min(tile)} pixels: its smallest side is {stride}")
-    compiled = jax.jit(answer)
+    compiled = jax.jit(network)
 
-    def read(image: np.ndarray, place: Sequence[int]) -> np.ndarray:
+    def read(image: np.ndarray, position: Sequence[int]) -> np.ndarray:
         spans = [
             mirrored(np.arange(start - margin, start + side + margin), size)
-            for start, side, size in zip(place, tile, image.shape[:-1], strict=True)
+            for start, side, size in zip(position, tile, image.shape[:-1], strict=True)
         ]
         return image[np.ix_(*spans)]
 
     def scores(variables: Any, image: np.ndarray) -> np.ndarray:
         *sizes, _ = image.shape
         starts = [range(0, size, step) for size, step in zip(sizes, steps, strict=True)]
-        places = list(itertools.product(*starts))
+        positions = list(itertools.product(*starts))
         total = np.empty(0, np.float32)
-        for first in range(0, len(places), batch_size):
-            part = places[first : first + batch_size]
+        for first in range(0, len(positions), batch_size):
+            part = positions[first : first + batch_size]
             filled = part + part[-1:] * (batch_size - len(part))
-            tiles = np.stack([read(image, place) for place in filled])
+            tiles = np.stack([read(image, position) for position in filled])
             with compiling_for(devices_of(variables)):
                 found = np.asarray(compiled(variables, tiles))
             if first == 0:
                 total = np.empty((*sizes, found.shape[-1]), np.float32)
-            for place, logits in zip(part, found, strict=False):
+            for position, logits in zip(part, found, strict=False):
                 inside = [
                     slice(start, min(start + step, size))
-                    for start, step, size in zip(place, steps, sizes, strict=True)
+                    for start, step, size in zip(position, steps, sizes, strict=True)
                 ]
                 kept = tuple(slice(span.stop - span.start) for span in inside)
                 total[tuple(inside)] = logits[kept]
@@ -100,7 +100,7 @@ def tiled_unet(
 
     Args:
       model: with the U-Net's own, unpadded backbone.
-      tile: pixels along each axis; rounded up to what the network answers.
+      tile: pixels along each axis; rounded up to a size that the network can output.
       mean: normalisation, on the scale 0..1.
       std: normalisation, on the scale 0..1.
       batch_size: tiles at a time.
@@ -111,16 +111,16 @@ def tiled_unet(
     encoder = model.backbone
     if not isinstance(encoder, UNetEncoder) or encoder.padding != "valid":
         raise UserError("only a U-Net without padding is tiled: head 'unet_original'")
-    # Tiles bring their margin along, the mirror image included.
+    # The margin of a tile, mirror image included, is cut on the host.
     bare = model.clone(backbone=encoder.clone(mirror=False))
 
-    def answer(variables: Any, image: jax.Array) -> jax.Array:
+    def network(variables: Any, image: jax.Array) -> jax.Array:
         image = normalize_image(image, mean, std)
         logits, _ = bare.apply(variables, image, method="low_resolution")
         return logits
 
     margin = encoder.margin
-    answered = [encoder.input_size(size) - 2 * margin for size in tile]
+    outputs = [encoder.input_size(size) - 2 * margin for size in tile]
     return overlap_tile(
-        answer, answered, margin=margin, stride=encoder.stride, batch_size=batch_size
+        network, outputs, margin=margin, stride=encoder.stride, batch_size=batch_size
     )

@@ -1,4 +1,4 @@
-"""Where the windows of an image lie, and which rows of its views make one of its own.
+"""Positions of the windows of an image, and the rows of a view that a block needs.
 
 Everything here is a function of sizes alone, so that all processes agree on it.
 """
@@ -17,19 +17,19 @@ from jaxseg.data.padding import Size
 from jaxseg.evaluation.inference import View, fitted
 
 PIXELS_AT_ONCE = 512 * 512
-"""Most pixels of the windows that are scored together, unless a single one has more."""
+"""Largest number of pixels in windows scored together, unless one window has more."""
 
 
 @dataclass(frozen=True)
 class Plan:
-    """Where the windows of one view lie.
+    """Positions of the windows of one view.
 
     Attributes:
       view: scale, mirrored or not.
       image: height and width of the image.
-      inner: of the view of it.
-      outer: of the view padded.
-      window: of a window.
+      inner: height and width of the view.
+      outer: height and width of the padded view.
+      window: height and width of a window.
       tops: first rows of the windows.
       lefts: first columns.
       together: windows at a time.
@@ -63,7 +63,7 @@ class Plan:
         return int(positions(top, self.inner[0], self.image[0]))
 
     def row_weights(self, top: int) -> np.ndarray | None:
-        """Return what interpolates a block from the rows it needs; None: nothing."""
+        """Return the matrix that interpolates a block from its rows, or None."""
         if self.inner[0] == self.image[0]:
             return None
         index = np.arange(top, top + self.block)
@@ -73,13 +73,13 @@ class Plan:
         return weights.astype(np.float32)
 
     def row_counts(self, top: int) -> np.ndarray:
-        """Return in how many windows each row lies that a block needs."""
+        """Return for each row that a block needs the number of windows over it."""
         row = self.first_row(top) + np.arange(self.needed)
         return counts(row, self.tops, self.window[0])
 
     @property
     def column_counts(self) -> np.ndarray:
-        """In how many windows each column of the padded view lies; `[columns, 1]`."""
+        """Number of windows over each column of the padded view, `[columns, 1]`."""
         column = np.arange(self.outer[1])
         return counts(column, self.lefts, self.window[1])[:, None]
 
@@ -87,7 +87,7 @@ class Plan:
 def plan_view(
     view: View, size: Size, window: int, multiple: int, most: int, parts: int = 1
 ) -> Plan:
-    """Return where the windows of a view of an image lie.
+    """Return the positions of the windows of a view of an image.
 
     Args:
       view: scale, mirrored or not.
@@ -101,7 +101,7 @@ def plan_view(
     outer = fitted(inner, multiple)
     shape = (min(outer[0], window), min(outer[1], window))
     tops, lefts = starts(outer[0], shape[0]), starts(outer[1], shape[1])
-    # A row that has fewer windows than go together would be filled in vain.
+    # Do not score more windows together than a row has; the rest would be wasted.
     together = min(most, PIXELS_AT_ONCE // math.prod(shape), -(-len(lefts) // parts))
     together = parts * max(1, together)
     block = min(size[0], max(1, window * 2 // 3))

@@ -54,7 +54,7 @@ class WindowedScores:
         batch_size: int = 8,
         task: Task = "multiclass",
     ):
-        """Compile nothing yet.
+        """Prepare the programs; each is compiled when it is first called.
 
         Args:
           model: with `low_resolution(image, train) -> logits, auxiliary logits`.
@@ -66,8 +66,8 @@ class WindowedScores:
           crf: a dense CRF over the scores, which then are its marginals; it needs the
             scores of the whole image in memory.
           multiple: sides are padded to multiples of this; 0 is the model's.
-          batch_size: most windows of an image at a time; fewer where they have more
-            than `window_plan.PIXELS_AT_ONCE`.
+          batch_size: largest number of windows at a time; fewer if they would have
+            more pixels than `window_plan.PIXELS_AT_ONCE`.
           task: whether probabilities are those of a softmax or of sigmoids.
         """
         self._multiple = multiple or getattr(model, "size_multiple", 1)
@@ -143,7 +143,7 @@ class WindowedScores:
             counts = [plan.row_counts(top) for plan in plans]
             sums = [band.sums for band in bands]
             block = self._finish(sums, counts, weights, plans=plans, rows=rows)
-            block.block_until_ready()  # else windows pile up before the device
+            block.block_until_ready()  # otherwise windows would queue on the device
             yield top, block[:, : height - top] if height - top < rows else block
 
     def _plans(self, size: Size, mesh: Mesh | None) -> tuple[Plan, ...]:
@@ -177,7 +177,7 @@ class WindowedScores:
 
 
 class _Band:
-    """The sums of a view's scores in the rows that are being worked on."""
+    """The sums of a view's scores in the current band of rows."""
 
     def __init__(
         self,
@@ -255,18 +255,18 @@ def _zeros(shape: tuple[int, ...], mesh: Mesh | None) -> jax.Array:
 def _add(
     sums: jax.Array, scores: jax.Array, row: Any, columns: jax.Array, count: Any
 ) -> jax.Array:
-    """Add the scores of the first `count` windows where they belong."""
+    """Add the scores of the first `count` windows at their positions."""
 
     def add(index: Any, sums: jax.Array) -> jax.Array:
         part = scores[:, index]
-        place = (0, row, columns[index], 0)
-        before = jax.lax.dynamic_slice(sums, place, part.shape)
-        return jax.lax.dynamic_update_slice(sums, before + part, place)
+        start = (0, row, columns[index], 0)
+        before = jax.lax.dynamic_slice(sums, start, part.shape)
+        return jax.lax.dynamic_update_slice(sums, before + part, start)
 
     return jax.lax.fori_loop(0, count, add, sums)
 
 
 def _shift(sums: jax.Array, rows: Any) -> jax.Array:
-    """Drop the first rows; as many of zeros follow."""
+    """Drop the first rows and append as many rows of zeros."""
     index = jnp.arange(sums.shape[1]) + rows
     return sums.at[:, index].get(mode="fill", fill_value=0)

@@ -43,10 +43,10 @@ class HeadEntry:
       module: the Linen class.
       output_stride: the backbone's, unless another is asked for.
       paper: authors, year, arXiv number.
-      arguments: what makes the class the named head, and its own backbone.
-      backbone: `(width, max_channels, dtype)` by keyword -> the backbone that belongs
-        to this head; None takes any of the registry.  Where it is a Linen class, it
-        is given those of the head's arguments and options that it has fields for.
+      arguments: of the class; they make it the named head.
+      backbone: makes the backbone that belongs to this head, from the keywords `width`,
+        `max_channels` and `dtype`; None if the head takes any of the registry.  A Linen
+        class is also given the head's arguments and options for which it has fields.
       axes: of the images: 2, or 3 for volumes.
       types: of options that take other values than the class' fields say.
     """

@@ -27,8 +27,8 @@ NHWC = ("NHWC", "HWIO", "NHWC")
 
 Padding = Literal["symmetric", "same"] | int | tuple[int, int]
 
-Ending = tuple[jax.Array, jax.Array, jax.Array | None, bool]
-"""What follows a convolution: scale, offset, what is added, whether a ReLU."""
+Epilogue = tuple[jax.Array, jax.Array, jax.Array | None, bool]
+"""Scale, offset, residual and whether a ReLU follows: applied to the convolution."""
 
 HE_NORMAL_FAN_OUT = nn.initializers.variance_scaling(2.0, "fan_out", "normal")
 """He et al. 2015 (arXiv:1502.01852), eq. 14; by fan-out as torchvision's ResNet."""
@@ -48,7 +48,7 @@ def convolve(
     feature_group_count: int = 1,
     precision: Any = None,
     preferred_element_type: Any = None,
-    ending: Ending | None = None,
+    epilogue: Epilogue | None = None,
 ) -> jax.Array:
     """Convolve like `lax.conv_general_dilated`, by the platform's fastest lowering.
 
@@ -63,7 +63,7 @@ def convolve(
       feature_group_count: number of channel groups.
       precision: as in lax; anything but None is left to lax.
       preferred_element_type: as in lax; anything but None is left to lax.
-      ending: what follows the convolution, or None.
+      epilogue: applied to the convolution's output, or None.
 
     Returns:
       float `[B, H', W', O]` of the image's type.
@@ -78,7 +78,7 @@ def convolve(
         (top, bottom), (left, right) = padding
         edges = ((top, bottom), (left, right))
         geometry = (tuple(strides), edges, tuple(rhs_dilation))
-        done = _on_cpu(image, kernel, geometry, feature_group_count, ending)
+        done = _on_cpu(image, kernel, geometry, feature_group_count, epilogue)
         if done is not None:
             return done
     y = lax.conv_general_dilated(
@@ -93,7 +93,7 @@ def convolve(
         precision=precision,
         preferred_element_type=preferred_element_type,
     )
-    return _ended(y, ending)
+    return _apply_epilogue(y, epilogue)
 
 
 def _on_cpu(
@@ -101,9 +101,9 @@ def _on_cpu(
     kernel: jax.Array,
     geometry: Any,
     groups: int,
-    ending: Ending | None,
+    epilogue: Epilogue | None,
 ) -> jax.Array | None:
-    """Convolve as a CPU does it fastest; None leaves it to XLA."""
+    """Convolve by the fastest lowering for a CPU, or return None to leave it to XLA."""
     strides, padding, rates = geometry
     channelwise = groups == image.shape[-1] == kernel.shape[-1] > 1
     if groups > 1 and not channelwise:
@@ -118,10 +118,10 @@ def _on_cpu(
     if not empty and uses_kernels(image, kernel):
         if channelwise:
             y = kernels.convolve_channels(image, kernel, geometry)
-        elif ending is None:
+        elif epilogue is None:
             y = kernels.convolve(image, kernel, geometry)
         else:
-            return kernels.convolve_affine(image, kernel, geometry, *ending)
+            return kernels.convolve_affine(image, kernel, geometry, *epilogue)
     elif not on_cpu():
         return None
     elif channelwise:
@@ -132,16 +132,16 @@ def _on_cpu(
         y = products.atrous(image, kernel, padding, rates)
     else:
         return None
-    return _ended(y, ending)
+    return _apply_epilogue(y, epilogue)
 
 
-def _ended(y: jax.Array, ending: Ending | None) -> jax.Array:
-    """Do what follows a convolution, in steps."""
-    if ending is None:
+def _apply_epilogue(y: jax.Array, epilogue: Epilogue | None) -> jax.Array:
+    """Apply an epilogue by XLA's operations."""
+    if epilogue is None:
         return y
-    scale, offset, plus, relu = ending
+    scale, offset, residual, relu = epilogue
     y = y * scale + offset
-    y = y if plus is None else y + plus
+    y = y if residual is None else y + residual
     return nn.relu(y) if relu else y
 
 
@@ -156,7 +156,7 @@ def Conv(  # noqa: N802 - stands where a module class would
     padding: Padding = "symmetric",
     dtype: Any = jnp.float32,
     name: str | None = None,
-    ending: Ending | None = None,
+    epilogue: Epilogue | None = None,
 ) -> nn.Conv:
     """Return a Linen convolution that pads symmetrically, as PyTorch's `padding=` does.
 
@@ -173,7 +173,7 @@ def Conv(  # noqa: N802 - stands where a module class would
         number is that many on each side, a pair before and behind.
       dtype: compute type; parameters are float32.
       name: the submodule's name, which is part of the checkpoint's format.
-      ending: as in `convolve`.
+      epilogue: as in `convolve`.
     """
     if padding == "symmetric":
         padding = rate * (kernel - 1) // 2
@@ -189,7 +189,7 @@ def Conv(  # noqa: N802 - stands where a module class would
         use_bias=bias,
         dtype=dtype,
         kernel_init=kernel_init,
-        conv_general_dilated=functools.partial(convolve, ending=ending),
+        conv_general_dilated=functools.partial(convolve, epilogue=epilogue),
         name=name,
     )
 
@@ -202,7 +202,7 @@ def conv_norm(
     *,
     names: tuple[str, str],
     relu: bool = False,
-    plus: jax.Array | None = None,
+    residual: jax.Array | None = None,
     epsilon: float = 1e-5,
     dtype: Any = jnp.float32,
     groups: int = 1,
@@ -220,7 +220,7 @@ def conv_norm(
       kernel: side of the kernel.
       names: of the convolution and of the normalisation.
       relu: whether a ReLU ends it.
-      plus: float `[B, H', W', channels]` that is added before the ReLU, or None.
+      residual: float `[B, H', W', channels]` that is added before the ReLU, or None.
       epsilon: added to the variance by the normalisation.
       dtype: compute type.
       groups: channel groups of the convolution.
@@ -235,12 +235,12 @@ def conv_norm(
     plain = groups == 1 and dtype == jnp.float32 and x.ndim == 4
     if plain and not train and uses_kernels(x):
         affine = RunningAffine(epsilon, name=names[1])(channels)
-        return conv(ending=(*affine, plus, relu))(x)
-    last = plus is None
-    norm = BatchNorm(epsilon=epsilon, relu=relu and last, dtype=dtype, name=names[1])
+        return conv(epilogue=(*affine, residual, relu))(x)
+    fused = relu and residual is None
+    norm = BatchNorm(epsilon=epsilon, relu=fused, dtype=dtype, name=names[1])
     x = norm(conv()(x), train)
-    if not last:
-        x = nn.relu(x + plus) if relu else x + plus
+    if residual is not None:
+        x = nn.relu(x + residual) if relu else x + residual
     return x
 
 

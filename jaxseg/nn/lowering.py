@@ -1,14 +1,14 @@
-"""What a program is compiled for, and what it is therefore made of.
+"""The devices that a program is compiled for, and the operations chosen for them.
 
-On a CPU, XLA leaves half of the processor unused: there compiled kernels (`nn.cpu`)
-take the place of its convolutions and sums, or else products over a kernel's taps.  On
-a GPU or TPU XLA's own operations are used.  This module decides which, by what it is
-told of the devices, and nothing else in jaxseg does.
+On a CPU, XLA reaches half of the processor's speed.  Its convolutions and sums are
+replaced there by compiled kernels (`nn.cpu`) or, if these cannot be used, by products
+over a kernel's taps.  On a GPU or TPU, XLA's own operations are used.  No other module
+chooses operations by platform.
 
 A program is traced before it is compiled, perhaps for devices that this machine does
-not have.  So whoever makes one says what it is for, with `compiling_for` around what is
-traced; the training step and the evaluation say their mesh.  Where nobody says it, it
-is JAX' default device, and the program may span all of its kind.
+not have.  The caller therefore names the devices by `compiling_for` around the tracing;
+the training step and the evaluation pass their mesh.  Without it, the target is JAX's
+default platform with all of its devices.
 """
 
 from __future__ import annotations
@@ -28,9 +28,9 @@ class Target(NamedTuple):
     """The devices that a program is compiled for.
 
     Attributes:
-      platform: of all of them, as JAX names it: "cpu", "gpu", "tpu"; "" if the program
-        is to run on several.
-      devices: how many work on it together.
+      platform: of all the devices, as JAX names it: "cpu", "gpu", "tpu"; "" if the
+        program must run on any platform.
+      devices: number of devices that share the work.
     """
 
     platform: str
@@ -38,11 +38,11 @@ class Target(NamedTuple):
 
 
 ANY_DEVICE = Target("", 1)
-"""XLA's own operations everywhere: to read a program, or to take it elsewhere."""
+"""Choose XLA's own operations, for programs that are analysed or exported."""
 
 _ONE_CPU = Target("cpu", 1)
 
-# A part of the key under which JAX keeps what it traced.
+# The target is part of the key of JAX's cache of traced functions.
 _target = jax.make_user_context(None)
 
 
@@ -50,13 +50,13 @@ _target = jax.make_user_context(None)
 def compiling_for(
     devices: Target | Mesh | AbstractMesh | Sequence[Any],
 ) -> Iterator[None]:
-    """Say which devices the program is for that is traced inside.
+    """Set the devices for which programs are traced inside the context.
 
-    It decorates a function as well, which then is traced so wherever it is called.
+    As a decorator, it sets them for every call of a function.
 
     Args:
-      devices: that share the work, present or not.  An abstract mesh without a device
-        is of any platform; no device at all leaves it to JAX.
+      devices: that share the work; this machine need not have them.  An abstract mesh
+        without a device means any platform, and an empty sequence JAX's default.
     """
     with _target(_target_of(devices)):
         yield
@@ -76,9 +76,9 @@ def _target_of(
 
 
 def devices_of(arrays: Any) -> list[Any]:
-    """Return the devices that a tree's arrays lie on, which JAX compiles for.
+    """Return the devices of a tree's arrays, for which JAX compiles.
 
-    Arrays of numpy lie on none.
+    NumPy arrays are on no device.
     """
     leaves = jax.tree.leaves(arrays)
     held = (leaf.sharding.device_set for leaf in leaves if isinstance(leaf, jax.Array))
@@ -86,7 +86,7 @@ def devices_of(arrays: Any) -> list[Any]:
 
 
 def target() -> Target:
-    """Return what the program that is being traced is compiled for."""
+    """Return the target of the program that is being traced."""
     if _target.value is not None:
         return _target.value
     default: Any = jax.config.jax_default_device  # pyright: ignore
@@ -98,14 +98,14 @@ def target() -> Target:
 
 
 def on_cpu() -> bool:
-    """Whether operations are written as XLA computes them fastest on a CPU."""
+    """Whether to choose the operations that XLA computes fastest on a CPU."""
     return target().platform == "cpu"
 
 
 def uses_kernels(*operands: jax.Array) -> bool:
-    """Whether the compiled kernels compute what is being traced from these operands.
+    """Whether an operation on these operands is computed by the compiled kernels.
 
-    They are made for float32 arrays of known sizes and one CPU device: XLA cannot split
+    The kernels take float32 arrays of known sizes on one CPU device.  XLA cannot split
     their work, and would gather the operands of several devices on each of them.
     """
     return (
@@ -117,5 +117,5 @@ def uses_kernels(*operands: jax.Array) -> bool:
 
 
 def missing_kernels() -> str:
-    """Say why there are no kernels where they would be used; empty otherwise."""
+    """Return why the kernels are missing, if they would be used; else ""."""
     return reason() if target() == _ONE_CPU else ""

@@ -1,4 +1,4 @@
-"""Normalisation: of the image on its way in, and of features between layers."""
+"""Normalisation of input images, and of features between layers."""
 
 from __future__ import annotations
 
@@ -35,8 +35,8 @@ class BatchNorm(nn.Module):
     """Batch normalisation (Ioffe & Szegedy 2015) over every axis but the channels.
 
     Statistics are float32 and, under `jit` over a sharded batch, of the global batch.
-    Deviation from Linen's: where a channel has one value only (a pooled map at batch 1)
-    batch statistics would be degenerate, so the running ones are used and kept.
+    Deviation from Linen: if a channel has one value only (a pooled map at batch 1), its
+    batch statistics are degenerate, so the running ones are used and not updated.
 
     Attributes:
       momentum: weight of the old running statistics.
@@ -54,7 +54,7 @@ class BatchNorm(nn.Module):
 
     @nn.compact
     def __call__(self, x: jax.Array, train: bool = False) -> jax.Array:
-        """Normalise `[B, ..., C]`; with `train`, by its own statistics."""
+        """Normalise `[B, ..., C]`; if `train`, by the statistics of the batch."""
         single = all(size == 1 for size in x.shape[:-1])
         running = not train or single
         if not running and self.dtype == jnp.float32 and uses_kernels(x):
@@ -89,7 +89,7 @@ class RunningAffine(nn.Module):
 
 
 class _RunningAffine(nn.Module):
-    """What `RunningAffine` wraps, under the name that Linen's has."""
+    """Holds the variables of `RunningAffine` under the names of Linen's BatchNorm."""
 
     epsilon: float
     scale_init: nn.initializers.Initializer
@@ -102,7 +102,7 @@ class _RunningAffine(nn.Module):
 
 
 class _CompiledBatchNorm(nn.Module):
-    """Linen's in training, with the variables that it has, by compiled kernels."""
+    """Linen's BatchNorm in training, with the same variables, by compiled kernels."""
 
     momentum: float
     epsilon: float

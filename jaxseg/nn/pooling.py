@@ -19,7 +19,7 @@ def window_taps(
     centred: bool = False,
     outside: float = 0.0,
 ) -> list[jax.Array]:
-    """Return what every window's first pixel sees, second pixel, and so on.
+    """Return the first pixels of all windows as an array, the second ones, and so on.
 
     Args:
       x: float `[B, h, w, C]`.
@@ -27,7 +27,7 @@ def window_taps(
       window: number of pixels.
       stride: of the windows; the axis is divided by it and rounds up.
       rate: distance of a window's pixels.
-      centred: put a window around its place; otherwise it starts there.
+      centred: centre each window on its output's position; otherwise it starts there.
       outside: value of what lies outside the map.
     """
     size, reach = x.shape[axis], (window - 1) * rate
@@ -46,9 +46,9 @@ def max_pool(
 ) -> jax.Array:
     """Take the maximum over square windows, by rows and then by columns.
 
-    JAX has no gradient of a dilated window, and on a CPU that of an undilated one is 20
-    to 60 times slower than this.  Of equal pixels one gets the gradient.  The arguments
-    are those of `window_taps`; outside lies minus infinity.
+    JAX has no gradient of a dilated window, and its gradient of an undilated one is 20
+    to 60 times slower on a CPU.  If pixels are equal, one of them gets the gradient.
+    The arguments are those of `window_taps`; the padding is minus infinity.
     """
     for axis in (1, 2):
         windows = (axis, window, stride, rate, centred, -jnp.inf)
@@ -72,12 +72,12 @@ def _max_backward(
     windows: tuple[Any, ...], saved: tuple[jax.Array, jax.Array], gradient: jax.Array
 ) -> tuple[jax.Array]:
     x, y = saved
-    taps, spread = jax.vjp(lambda x: window_taps(x, *windows), x)
-    parts, left = [], gradient
+    taps, transpose = jax.vjp(lambda x: window_taps(x, *windows), x)
+    parts, remaining = [], gradient
     for tap in taps:
-        parts.append(jnp.where(tap == y, left, 0))
-        left = jnp.where(tap == y, 0, left)
-    return spread(parts)
+        parts.append(jnp.where(tap == y, remaining, 0))
+        remaining = jnp.where(tap == y, 0, remaining)
+    return transpose(parts)
 
 
 _max_along.defvjp(_max_forward, _max_backward)

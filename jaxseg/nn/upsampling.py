@@ -88,7 +88,7 @@ def resize_nearest(x: jax.Array, size: tuple[int, ...]) -> jax.Array:
 
 
 def _repeated(x: jax.Array, times: int, axis: int) -> jax.Array:
-    """Repeat what lies along an axis.
+    """Repeat each element along an axis.
 
     On a CPU the gradient is a sum of slices, since XLA's reduction over so short an
     axis is several times slower; there is no forward mode through it.

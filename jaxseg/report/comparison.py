@@ -1,4 +1,4 @@
-"""Several runs on one page: their curves over each other, their figures in a table."""
+"""Several runs on one page: their curves in common charts, their metrics in a table."""
 
 from __future__ import annotations
 
@@ -47,7 +47,7 @@ def write_comparison(workdirs: Sequence[str | Path], path: str | Path) -> Path:
       The path.
 
     Raises:
-      UserError: no run, too many, a folder without metrics, figures that cannot be
+      UserError: no run, too many, a folder without metrics, metrics that cannot be
         read, or a page that is a folder.
     """
     if Path(path).is_dir():
@@ -97,7 +97,7 @@ def _results(folder: Path) -> Mapping[str, Any]:
     except (OSError, ValueError, RecursionError) as error:
         raise UserError(f"{path}: cannot be read as JSON ({error})") from error
     if not isinstance(results, dict):
-        raise UserError(f"{path}: no object of figures; run the evaluation again")
+        raise UserError(f"{path}: no object of metrics; run the evaluation again")
     return results
 
 
@@ -112,7 +112,7 @@ def _row(
 def _figure(
     result: Mapping[str, Any], key: str, factor: float
 ) -> tuple[str, str | None]:
-    """Return a figure as text, and what must be said beside it."""
+    """Return a metric as text, and the remark beside it."""
     value = finite(result.get(key))
     if value is None:
         return DASH, None

@@ -1,4 +1,4 @@
-"""Everything that the program says to a person on a terminal.
+"""Everything that the program prints on a terminal.
 
 Results go to standard output, so that they can be piped; progress, remarks, warnings
 and errors go to standard error.  Colour and moving bars appear only where they are
@@ -30,12 +30,12 @@ LONGEST = 2000
 """Characters of a warning or an error; of a longer one the middle is left out."""
 
 UNWRAPPED = 1_000_000
-"""Columns of what is no terminal: no table is so wide."""
+"""Columns of an output that is not a terminal, wider than any table."""
 
 _silent = False
 
 _live: Console | None = None
-"""What a live bar is drawn by: lines that it prints stand above the bar."""
+"""The console that draws a live bar; lines that it prints appear above the bar."""
 
 
 def silence() -> None:
@@ -51,7 +51,7 @@ def print_line(text: str) -> None:
 
 
 def log(text: str) -> None:
-    """Print what is going on to standard error, above a live bar if there is one."""
+    """Print a line of progress to standard error, above a live bar if there is one."""
     if not _silent:
         _write(Text(text), sys.stderr)
 
@@ -62,7 +62,7 @@ def warn(text: str) -> None:
 
 
 def print_error(text: str) -> None:
-    """Print `error: text` to standard error, as one line; the caller ends it all."""
+    """Print `error: text` to standard error, as one line; the caller exits."""
     _write(_labelled("error:", text, "red"), sys.stderr)
 
 
@@ -95,7 +95,7 @@ def table(rows: Sequence[Sequence[Any]], header: Sequence[str] = ()) -> None:
 
 
 class Progress:
-    """How far a run is: a live bar on a terminal or in a notebook, else plain lines.
+    """The progress of a run: a live bar on a terminal or in a notebook, else lines.
 
     Plain lines come at most every `PLAIN_INTERVAL` seconds and once at the end, without
     carriage returns, so that a log file stays readable.  Use it as a context manager.
@@ -163,11 +163,11 @@ class Progress:
             self._print()
 
     def advance(self, steps: int = 1) -> None:
-        """Show that so many more steps are done."""
+        """Advance the bar by a number of steps."""
         self.update(self._step + steps)
 
     def log(self, text: str) -> None:
-        """Print a line above the bar, and measure the speed anew from here."""
+        """Print a line above the bar, and restart the measurement of the speed."""
         log(text)
         self._marks.clear()
         self._marks.append((self._clock(), self._step))

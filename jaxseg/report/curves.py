@@ -20,7 +20,7 @@ from jaxseg.report import charts
 MOST_SMOOTHED = 3000
 """Points of a curve that are smoothed; of more, means of neighbours are taken."""
 
-_LARGEST = 1e30  # what is beyond it is no figure of a run that is well
+_LARGEST = 1e30  # a larger value is of a run that diverged
 
 
 @dataclass(frozen=True)

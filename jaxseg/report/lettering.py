@@ -1,8 +1,10 @@
 """Text in pictures: the legend of a mask and the titles over a sheet.
 
-Draws on arrays with Pillow's own font, so that it looks the same on every machine;
-letters that it lacks are drawn with another.
-Which classes are named, and where the strip goes, is `pictures.py`'s business.
+Text of ASCII letters is drawn with Pillow's own font, so that it looks the same on
+every machine.  Other text is drawn with the first font of the system that has all its
+letters, or else with `fonts/DejaVuSans.ttf`; a letter that DejaVu lacks, such as a
+Chinese one, becomes an empty box.
+`pictures.py` decides which classes are named and where the strip goes.
 """
 
 from __future__ import annotations
@@ -26,8 +28,7 @@ _INK = ImageColor.getrgb(style.INK)
 _EDGE = (134, 141, 149)
 _LONGEST = 200  # letters of a name that are measured
 
-# Beyond ASCII, which is all that Pillow's own font has: what systems have, and in the
-# end what matplotlib brings (Latin, Greek, Cyrillic, Arabic and more).
+# Fonts that systems may have, for letters beyond ASCII, which Pillow's own font lacks.
 _SYSTEM_FONTS = (
     "Arial Unicode.ttf",
     "NotoSansCJK-Regular.ttc",
@@ -37,7 +38,10 @@ _SYSTEM_FONTS = (
     "malgun.ttf",
     "arial.ttf",
 )
-_NO_LETTER = "\U0010ffff"  # no font has it: drawn as what is missing is
+_LAST_FONT = Path(__file__).with_name("fonts") / "DejaVuSans.ttf"
+"""Latin, Greek, Cyrillic, Arabic and more; its licence is `fonts/LICENSE_DEJAVU`."""
+
+_NO_LETTER = "\U0010ffff"  # no font has it, so it is drawn as a missing letter is
 
 Font: TypeAlias = ImageFont.FreeTypeFont | ImageFont.ImageFont
 
@@ -128,15 +132,12 @@ def _own_font(size: int) -> Font:
 
 @functools.cache
 def _fonts(size: int) -> list[ImageFont.FreeTypeFont]:
-    """Return the system's fonts of the list above, then matplotlib's."""
-    import matplotlib
-
-    folder = Path(matplotlib.get_data_path(), "fonts", "ttf")
+    """Return the fonts of `_SYSTEM_FONTS` that this machine has, then `_LAST_FONT`."""
     fonts = []
-    for name in (*_SYSTEM_FONTS, str(folder / "DejaVuSans.ttf")):
+    for name in _SYSTEM_FONTS:
         with contextlib.suppress(OSError):
             fonts.append(ImageFont.truetype(name, size))
-    return fonts
+    return [*fonts, ImageFont.truetype(str(_LAST_FONT), size)]
 
 
 def _has_letters(font: ImageFont.FreeTypeFont, text: str) -> bool:

@@ -1,4 +1,4 @@
-"""Colours for what is no class: ignored pixels and errors.
+"""Colours of ignored pixels and errors, distinct from those of the classes.
 
 They are chosen for each palette, so that none is taken for a class, by people who see
 red and green alike either.  Which pixels are painted with them is `sheets.py`'s
@@ -61,7 +61,7 @@ class Marks:
 
 
 def distances(first: np.ndarray, second: np.ndarray) -> np.ndarray:
-    """Return how different colours look, whoever looks.
+    """Return how different colours look, the least over normal and impaired vision.
 
     Args:
       first: RGB 0..255 `[M, 3]`.

@@ -14,7 +14,7 @@ from markupsafe import Markup
 from jaxseg.report import style
 
 DASH = "\N{EN DASH}"
-"""Stands for a figure that is not known."""
+"""Stands for a metric that is not known."""
 
 
 def render(template: str, **values: Any) -> Markup:
@@ -22,7 +22,7 @@ def render(template: str, **values: Any) -> Markup:
 
     Args:
       template: its file name in `templates/`.
-      values: what it speaks of. Text is escaped; what is `Markup` stays as it is.
+      values: of the template's variables. Text is escaped; `Markup` is not.
 
     Raises:
       jinja2.UndefinedError: a value that the template needs is not given.

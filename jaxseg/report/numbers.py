@@ -1,4 +1,4 @@
-"""The headline figures of a report, and whether they say what they seem to."""
+"""The headline metrics of a report, and warnings where they mislead."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ _AREAS = (("ROC-AUC", "roc_auc"), ("Average precision", "average_precision"))
 
 @dataclass(frozen=True)
 class _Card:
-    """A figure under its name, with small remarks; one of kind `main` stands out."""
+    """A metric under its name, with small remarks; one of kind `main` stands out."""
 
     name: str
     value: str
@@ -38,7 +38,7 @@ class _Card:
 
 
 def numbers(summary: Mapping[str, Any]) -> Markup:
-    """Show the headline figures of `results.json`, dashes where there are none.
+    """Show the headline metrics of `results.json`, dashes where there are none.
 
     Mean IoU stands out, of a binary run the foreground's IoU, unless it is over one
     class only; then that stands beside each share.
@@ -113,7 +113,7 @@ def one_class_remark(summary: Mapping[str, Any]) -> str | None:
     if names is None or len(names) != 1:
         return None
     return (
-        f"Only one class, {names[0]}, occurs in the labels: the figures say nothing"
+        f"Only one class, {names[0]}, occurs in the labels: the metrics say nothing"
         " about telling classes apart."
     )
 

@@ -1,7 +1,7 @@
 """The report of a run: one HTML file that a person opens, keeps or sends.
 
 `write_report` gathers what the run folder holds (metrics) and what evaluation found,
-and fills in `templates/report.html.j2`; curves are drawn by `curves.py`, figures come
+and fills in `templates/report.html.j2`; curves are drawn by `curves.py`, metrics come
 from `numbers.py` and `tables.py`, samples from `samples.py`.
 """
 

@@ -1,4 +1,4 @@
-"""Tables of the report page: the figures of each class, and the confusion matrix."""
+"""Tables of the report page: the metrics of each class, and the confusion matrix."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What a run is called: its model and its data, as people write them.
+"""The title of a run: its model and its data, as publications write them.
 
 Read from `results.json`, whatever version or hand wrote it.
 """
@@ -29,7 +29,7 @@ _HEADS = {
     "segformer": "SegFormer",
 }
 
-# How names begin, the longer before the shorter, and how that is written.
+# Start of a name -> how it is written; longer starts come first.
 _BACKBONES = {
     "wide_resnet": "Wide ResNet-",
     "seresnet": "SE-ResNet-",
@@ -48,7 +48,7 @@ _BACKBONES = {
     "mit_b": "MiT-B",
 }
 _PREFIXES = ("tf_", "smp_", "timm_")
-"""How backbones of an arithmetic that is not the usual one began in older results."""
+"""Prefixes of backbones with an unusual arithmetic in older results."""
 
 _DATA = {
     "digit_scenes": "digit scenes",
@@ -59,7 +59,7 @@ _DATA = {
 
 
 def run_title(results: Mapping[str, Any]) -> str:
-    """Return what a run is of, such as "DeepLabV3+ on ResNet-50, CamVid".
+    """Return the title of a run, such as "DeepLabV3+ on ResNet-50, CamVid".
 
     Args:
       results: the content of `results.json`; without `model` and `data`, which older

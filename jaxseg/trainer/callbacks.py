@@ -25,12 +25,12 @@ class Callback:
     """
 
     def on_begin(self, trainer: Trainer) -> None:
-        """Begin to train; `trainer.step` is the step that a resume goes on from."""
+        """Called before the first step; `trainer.step` is 0 or the step of a resume."""
 
     def on_step(
         self, trainer: Trainer, step: int, metrics: Mapping[str, float]
     ) -> None:
-        """See the metrics of a step, in order of the steps.
+        """Called with the metrics of each step, in the order of the steps.
 
         The device may be computing the next step already, so `trainer.step` and
         `trainer.state` may be one step further.
@@ -44,7 +44,7 @@ class Callback:
     def on_evaluation(
         self, trainer: Trainer, step: int, evaluation: Evaluation
     ) -> None:
-        """See an evaluation of the state after a step, which is saved already.
+        """Called after each evaluation; the evaluated state is saved already.
 
         A training that is killed before the score is recorded evaluates again, so this
         may be called twice for a step.
@@ -56,14 +56,14 @@ class Callback:
         """
 
     def on_end(self, trainer: Trainer) -> None:
-        """End; called after an error too."""
+        """Called after the training, also if it ended by an error."""
 
 
 class MetricWriter(Callback):
     """Writes the metrics of a run into its folder, in the primary process."""
 
     def __init__(self, workdir: Path):
-        """Begin; nothing is written before the training does.
+        """Keep the folder; files are opened when the training begins.
 
         Args:
           workdir: the run folder.
@@ -71,7 +71,7 @@ class MetricWriter(Callback):
         self._workdir, self._log = workdir, None
 
     def on_begin(self, trainer: Trainer) -> None:
-        """Open the log, without what a resumed run is going to measure again."""
+        """Open the log; lines of steps that a resumed run takes again are removed."""
         if is_primary():
             self._log = MetricLog(self._workdir, trainer.step)
 
@@ -86,7 +86,7 @@ class MetricWriter(Callback):
     def on_evaluation(
         self, trainer: Trainer, step: int, evaluation: Evaluation
     ) -> None:
-        """Write what the evaluation measured."""
+        """Write the metrics of the evaluation."""
         if self._log:
             split = trainer.config.data.eval_split
             self._log.write(step, split, evaluation.metrics())
@@ -98,7 +98,7 @@ class MetricWriter(Callback):
 
 
 class ProgressBar(Callback):
-    """Shows how far a training is."""
+    """Shows the progress of a training."""
 
     _progress: Progress
 
@@ -116,7 +116,7 @@ class ProgressBar(Callback):
     def on_evaluation(
         self, trainer: Trainer, step: int, evaluation: Evaluation
     ) -> None:
-        """Print what the evaluation measured, above the bar."""
+        """Print metrics of the evaluation above the bar."""
         accuracy = evaluation.confusion.pixel_accuracy
         self._progress.log(
             f"step {step}: {trainer.config.data.eval_split} {evaluation.score_name}"

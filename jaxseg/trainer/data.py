@@ -61,7 +61,7 @@ def open_training_data(config: DataConfig) -> TrainingData:
 
 
 def _open(config: DataConfig) -> Dataset:
-    """Open the data set in the primary process first: the others find it prepared."""
+    """Open the data set in the primary process first, which prepares it for all."""
     opened: list[Dataset] = []
     broadcast_from_primary(lambda: opened.append(_prepare(config)))
     return opened[0] if opened else _prepare(config)

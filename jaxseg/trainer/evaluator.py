@@ -1,4 +1,4 @@
-"""Measuring a model on the evaluation split, as the Config of its training says."""
+"""Evaluates a model on the evaluation split, with the options of its training."""
 
 from __future__ import annotations
 
@@ -24,12 +24,12 @@ from jaxseg.trainer.data import TrainingData
 
 
 class Evaluator:
-    """Measures the variables of one model; its program is compiled once."""
+    """Evaluates variables of one model; the program is compiled once."""
 
     def __init__(
         self, config: Config, model: Segmenter, data: TrainingData, mesh: Mesh
     ):
-        """Begin; nothing is computed yet.
+        """Keep the arguments; the program is compiled by the first call.
 
         Args:
           config: of the training.
@@ -44,7 +44,7 @@ class Evaluator:
     def __call__(
         self, variables: Any, on_batch: Callable[[], None] = lambda: None
     ) -> Evaluation:
-        """Measure the evaluation split.
+        """Evaluate the model on the evaluation split.
 
         Args:
           variables: of the model, on the mesh.
@@ -73,7 +73,7 @@ class Evaluator:
             )
 
     def _compiled(self) -> EvaluationStep:
-        """Return the step that counts pixels, always the same."""
+        """Return the evaluation step, which is created by the first call."""
         if self._step is None:
             scores = build_scores(self._config, self._model)
             classes = self._data.num_classes

@@ -23,7 +23,7 @@ from jaxseg.parallel.mesh import replicated
 
 
 class Stop(IntEnum):
-    """What a training was asked for; of several requests the greatest counts."""
+    """A request to a training; if there are several, the greatest counts."""
 
     NO = 0
     FINISH = 1
@@ -33,7 +33,7 @@ class Stop(IntEnum):
 
 
 class StopRequest:
-    """What any process of a training was asked for, as all processes know it."""
+    """The request to stop that all processes of a training have agreed on."""
 
     def __init__(self, mesh: Mesh):
         """Begin without a request.
@@ -46,14 +46,14 @@ class StopRequest:
         self._largest = jax.jit(jnp.max, out_shardings=replicated(mesh))
 
     def ask(self, stop: Stop) -> None:
-        """Ask for a stop in this process; the others hear of it."""
+        """Request a stop in this process; `poll` and `agree` pass it to the others."""
         self._asked = max(self._asked, stop)
 
     def poll(self) -> Stop:
-        """Return what was asked for; with several processes, until the last call.
+        """Return the request; with several processes, as it was at the last call.
 
-        All processes must call this equally often, and get the same answer.  It does
-        not wait for the device: the exchange that the last call began is done by now.
+        All processes must call this equally often, and get the same result.  It does
+        not wait for the device: the exchange that the last call started is complete.
         """
         if not is_distributed():
             return self._asked
@@ -61,9 +61,9 @@ class StopRequest:
         return Stop.NO if last is None else Stop(int(last))
 
     def agree(self) -> Stop:
-        """Return what was asked for until now, and wait for the others' answers.
+        """Return the request of all processes up to now; this waits for the exchange.
 
-        All processes must call this equally often, and get the same answer.
+        All processes must call this equally often, and get the same result.
         """
         if not is_distributed():
             return self._asked
@@ -71,7 +71,7 @@ class StopRequest:
         return Stop(int(self._exchanged))
 
     def _exchange(self) -> jax.Array:
-        """Begin to compute the greatest request of all processes."""
+        """Start to compute the greatest request of all processes."""
         flat = NamedSharding(self._mesh, PartitionSpec(self._mesh.axis_names))
         mine = np.full(self._mesh.local_mesh.size, self._asked, np.int32)
         return self._largest(jax.make_array_from_process_local_data(flat, mine))

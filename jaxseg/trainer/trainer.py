@@ -74,10 +74,10 @@ class Trainer:
         Args:
           config: what the training is.
           callbacks: called in this order.
-          mesh: the devices; None is all there are.
+          mesh: the devices; None is all devices.
 
         Raises:
-          UserError: something that the user can mend; nothing was written but
+          UserError: something that the user can fix; nothing was written but
             prepared data.
         """
         self.config, self.callbacks = config, tuple(callbacks)
@@ -113,7 +113,7 @@ class Trainer:
         self._request.ask(Stop.FINISH)
 
     def initialize(self, weights: bool = True) -> None:
-        """Make the state at step 0, a function of `config.seed` and the weights.
+        """Initialise the state of step 0 from `config.seed` and the weights.
 
         Do not block on the state here, so that tracing the step overlaps with it.
 
@@ -196,7 +196,7 @@ class Trainer:
         return stream
 
     def fit(self, checkpoints: Checkpoints) -> None:
-        """Take the steps that are left, save and evaluate as the config says.
+        """Take the remaining steps, saving and evaluating as configured.
 
         Args:
           checkpoints: where states are saved; holds that of `restore`.
@@ -259,11 +259,11 @@ class Trainer:
     def _take_step(
         self, train_step: TrainStep, stream: TrainingStream, checkpoints: Checkpoints
     ) -> Stop:
-        """Take a step, save where it is time to, and return what was asked for."""
+        """Take a step, save the state if it is due, and return the request to stop."""
         batch = shard_batch(next(stream), self.mesh)
         self.state, metrics = train_step(self._initialized(), batch)
         self.step += 1
-        self._read_metrics()  # of the step before: the device is busy with this one
+        self._read_metrics()  # of the previous step, while the device computes this one
         self._unread = self.step, metrics
         request = self._request.poll()
         regular = self.step % self.config.train.checkpoint_every == 0
@@ -283,7 +283,7 @@ class Trainer:
             callback.on_step(self, step, values)
 
     def _evaluates(self, step: int) -> bool:
-        """Whether the config has a step followed by an evaluation."""
+        """Whether an evaluation follows a step."""
         options = self.config.train
         return step == options.steps or step % options.eval_every == 0
 
@@ -311,7 +311,7 @@ class Trainer:
         checkpoints.record_score(step, evaluation.score, evaluation.best_thresholds)
 
     def _leave_if_interrupted(self, request: Stop, checkpoints: Checkpoints) -> None:
-        """Leave, once the state is on disk, if that was asked for."""
+        """Raise `Interrupted`, once the state is on disk, if that was requested."""
         if request is Stop.INTERRUPT:
             checkpoints.wait()
             raise Interrupted(
@@ -324,7 +324,7 @@ class Trainer:
 
 
 def _check_batch(config: Config, mesh: Mesh) -> None:
-    """Refuse a batch that the mesh cannot split; note a larger one that costs nothing.
+    """Refuse a batch that the mesh cannot split; log a larger size of equal cost.
 
     Raises:
       UserError: the message names the nearest batch sizes that fit.

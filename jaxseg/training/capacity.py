@@ -1,4 +1,4 @@
-"""Whether a training fits into memory, found out before its first step.
+"""Checks that a training fits into memory, before its first step.
 
 A system that runs out of memory may end the process without a word.  The batch is
 therefore compared with the host's memory before data is opened, and the compiled step,
@@ -26,7 +26,7 @@ SMALLER = (
     "give a smaller --train.batch_size or --augment.crop, a larger --train.accumulate,"
     " --model.remat True or --model.dtype bfloat16"
 )
-"""What takes less memory in training."""
+"""Options that reduce the memory of a training."""
 
 
 def batch_leaves(
@@ -35,7 +35,7 @@ def batch_leaves(
     weighted: bool,
     planes: tuple[int, ...] = (),
 ) -> Leaves:
-    """Return what a training batch of all hosts together holds.
+    """Return the arrays of a training batch, of all hosts together.
 
     Args:
       batch_size: number of images.
@@ -74,7 +74,7 @@ def compile_step(step: Any, state: TrainState, leaves: Leaves, mesh: Mesh) -> An
 
     Args:
       step: from `create_train_step`.
-      state: on the mesh; its values are not waited for.
+      state: on the mesh; this does not block on its values.
       leaves: from `batch_leaves`.
       mesh: the devices.
 

@@ -1,9 +1,9 @@
 """Checkpoints by Orbax: asynchronous, verified by checksums, the latest and the best.
 
-A checkpoint holds the training state and where the data stream stands, so a resumed run
-continues as if it had not been interrupted.  In the folder lie `<step>/`, written by
-Orbax, and `<step>.json`, its manifest (`training.manifest`).  Older steps are deleted
-only when a newer one is complete.
+A checkpoint holds the training state and the position of the data stream, so a resumed
+run continues as if it had not been interrupted.  The folder holds `<step>/`, written
+by Orbax, and `<step>.json`, its manifest (`training.manifest`).  Older steps are
+deleted only when a newer one is complete.
 """
 
 from __future__ import annotations
@@ -31,7 +31,7 @@ LATEST = 2
 """Number of the newest steps kept: if one is damaged, the one before it is used."""
 
 DAMAGED, OLD, UNFINISHED = ".damaged", ".old", ".orbax-checkpoint-tmp"
-"""Marks in names of folders: set aside; about to be deleted; cut short by a kill."""
+"""Marks in names of folders: set aside; to be deleted; not completed by Orbax."""
 
 
 class Checkpoints:
@@ -91,7 +91,7 @@ class Checkpoints:
                 self._orbax.close()
 
     def begin(self) -> None:
-        """Create the folder, remove what kills left behind, set damaged steps aside.
+        """Create the folder, remove incomplete steps, set damaged steps aside.
 
         Raises:
           UserError: the folder cannot be written.
@@ -117,14 +117,14 @@ class Checkpoints:
         return self._manifests[step].thresholds
 
     def save(self, state: TrainState, stream: dict[str, Any]) -> None:
-        """Start to save, after `begin`; `wait` says whether it succeeded.
+        """Start to save asynchronously; `wait` raises if saving failed.
 
         Args:
           state: named by its step.
-          stream: where the data stream stands, JSON-able.
+          stream: the position of the data stream, as JSON values.
 
         Raises:
-          UserError: an earlier save failed, for want of disk space for example.
+          UserError: an earlier save failed, for example because the disk is full.
         """
         self.begin()
         self.wait()
@@ -154,7 +154,7 @@ class Checkpoints:
             self._prune()
 
     def wait(self) -> None:
-        """Wait until what was saved is on disk.
+        """Wait until all saved states are on disk.
 
         Raises:
           UserError: it could not be written; earlier checkpoints are intact.
@@ -175,7 +175,7 @@ class Checkpoints:
           step: which one.
 
         Returns:
-          The state and where the data stream stood.
+          The state and the position of the data stream.
 
         Raises:
           UserError: the checkpoint has other parameters; the first is named.
@@ -236,11 +236,11 @@ class Checkpoints:
                 problem = manifest.difference(path)
             if manifest is not None and not problem:
                 intact.append(manifest)
-            elif path.exists():  # else the run has just deleted it
+            elif path.exists():  # otherwise the run has just deleted it
                 damaged[step] = problem
         for step, problem in damaged.items():
             self._warn(f"{self._path(step)}: {problem}; not used")
-        # A step without a manifest is what a kill leaves between the two.
+        # A process that is killed between the two leaves a step without a manifest.
         if not intact and any(self._manifest(step).exists() for step in damaged):
             raise UserError(
                 f"{self.directory}: every checkpoint is damaged; restore the folder"
@@ -263,7 +263,7 @@ class Checkpoints:
                 self._warn(f"{self._path(step)}: set aside as {aside.name}")
 
     def _seal(self, step: int) -> None:
-        """Wait for Orbax, prove the step by a manifest, delete what it replaces."""
+        """Wait for Orbax, write the manifest, and delete superseded steps."""
         self._orbax.wait_until_finished()
         if not self._writes:
             return
@@ -275,7 +275,7 @@ class Checkpoints:
         self._prune()
 
     def _prune(self) -> None:
-        """Delete all but the best and the latest; a kill at any point harms nothing."""
+        """Delete all steps but the best and the latest; a kill does no harm."""
         kept = {*sorted(self._manifests)[-LATEST:], self._best_step()}
         for step in set(self._manifests) - kept:
             old = self.directory / f"{step}{OLD}"
@@ -286,7 +286,7 @@ class Checkpoints:
 
 
 def _restore(target: Any, partial: bool = False) -> ocp.args.PyTreeRestore:
-    """Ask for the leaves of `target`, of its types and where it puts them."""
+    """Request the leaves of `target`, with its dtypes and shardings."""
     return ocp.args.PyTreeRestore(
         item=target,
         restore_args=ocp.checkpoint_utils.construct_restore_args(target),
@@ -296,7 +296,7 @@ def _restore(target: Any, partial: bool = False) -> ocp.args.PyTreeRestore:
 
 @contextmanager
 def _disk_errors(directory: Path) -> Iterator[None]:
-    """Turn a full or read-only disk into a line for the user."""
+    """Turn the error of a full or read-only disk into a `UserError`."""
     try:
         yield
     except (OSError, ValueError) as error:

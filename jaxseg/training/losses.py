@@ -3,9 +3,9 @@
 A loss is a frozen dataclass that inherits from `Loss`; its fields are the options that
 a configuration may give it.  `LOSSES` is the registry; `register_loss` adds to it.
 
-The logits are resized to the label here, once, in training.  `CrossEntropy` does so
-some rows at a time, with their gradient, so that logits of the label's size never exist
-as a whole.
+In training, logits are resized to the label's size here and nowhere else.
+`CrossEntropy` resizes and differentiates a band of rows at a time, so that logits of
+the label's size never exist as a whole.
 """
 
 from __future__ import annotations
@@ -29,21 +29,21 @@ ClassWeights = tuple[Annotated[float, Field(ge=0, le=1e30)], ...]
 
 
 class Loss:
-    """What a training step needs of a loss.
+    """The interface of a loss.
 
-    A batch may be split over devices, which changes nothing, since a step computes with
-    the whole batch.  It may also be split into micro-batches (`train.accumulate`), one
-    after the other; only a loss that is `additive` can be.
+    A batch that lies on several devices is one batch: a loss sums over all of it.  With
+    `train.accumulate` a step computes micro-batches one after the other and adds their
+    losses, which is right for `additive` losses only.
 
     Attributes:
-      additive: whether the values of the parts of a batch, each with what `prepare`
-        found in the whole of it, add up to the value of the whole.
+      additive: whether the losses of the parts of a batch add up to that of the batch,
+        if each is given what `prepare` returned for the batch.  It is not checked.
     """
 
     additive: ClassVar[bool] = False
 
     def prepare(self, label: jax.Array, factor: jax.Array | None) -> Any:
-        """Return what a part of a batch must know of all its labels: nothing.
+        """Return what the loss of a part of a batch needs to know of all its labels.
 
         Args:
           label: int `[B, H, W]` of the whole batch, classes or `IGNORE`.
@@ -62,8 +62,8 @@ class Loss:
         """Return the loss, a float32 scalar.
 
         Args:
-          logits: float `[B, h, w, classes]` at the head's stride; or of volumes, with
-            one axis more, as the others then.
+          logits: float `[B, h, w, classes]` at the head's stride.  For volumes all
+            arrays have one axis more.
           label: int `[B, H, W]`, classes or `IGNORE`; ignored pixels do not enter.
           factor: float `[B, H, W]`, of each pixel; None is 1.  It has no gradient.
           prepared: what `prepare` returned for the batch that these are part of; None
@@ -139,7 +139,7 @@ class CrossEntropy(Loss):
         return _sum_by_bands(self, align_corners, logits, label, counted)
 
     def sum(self, logits: jax.Array, label: jax.Array, counted: jax.Array) -> jax.Array:
-        """Return the sum over pixels, each counted so often, from logits of its own.
+        """Return the sum over pixels, each multiplied by `counted`.
 
         Args:
           logits: float32 `[B, H, W, classes]`.
@@ -197,8 +197,8 @@ def _sum_by_bands(
 ) -> jax.Array:
     """Resize and sum, one band of rows after the other.
 
-    Where the gradient is wanted it is computed with the sum, in the same pass: a sum's
-    gradient needs nothing from outside but a factor.
+    If a gradient is needed, it is computed in the same pass as the sum, since the
+    cotangent of a sum is only a factor.
     """
     return _bands(loss, align_corners, logits, label, counted, lambda f: f(logits))
 
@@ -211,7 +211,7 @@ def _bands(
     counted: jax.Array,
     evaluate: Callable[[Callable[[jax.Array], jax.Array]], Any],
 ) -> Any:
-    """Add up what `evaluate` gives for each band's sum, a function of the logits."""
+    """Sum over the bands the result of `evaluate` for each band's loss."""
     height, *rest = label.shape[1 : logits.ndim - 1]
     planes = label.shape[logits.ndim - 1 :]
     rows = -(-height // loss.bands)
@@ -256,9 +256,9 @@ def _bands_forward(
 
 
 def _bands_backward(
-    loss: CrossEntropy, align_corners: bool, slope: jax.Array, factor: Any
+    loss: CrossEntropy, align_corners: bool, gradient: jax.Array, cotangent: Any
 ) -> tuple[jax.Array, None, None]:
-    return factor * slope, None, None
+    return cotangent * gradient, None, None
 
 
 _sum_by_bands.defvjp(_bands_forward, _bands_backward)

@@ -1,7 +1,7 @@
-"""What verifies a checkpoint on disk: the sha256 of each of its files.
+"""The manifest of a checkpoint on disk: the sha256 of each of its files.
 
 Storage formats notice some damage and restore the rest silently wrong, so every step
-has a manifest beside it, `<step>.json`, which also holds the step's figure.  It is
+has a manifest beside it, `<step>.json`, which also holds the step's score.  It is
 written last: a step without one was not saved completely.
 """
 
@@ -40,7 +40,7 @@ class Manifest:
 
     @classmethod
     def of(cls, directory: Path, step: int, miou: float | None = None) -> Manifest:
-        """Read every file of a checkpoint and note its sum."""
+        """Create the manifest of a checkpoint by hashing each of its files."""
         return cls(step, miou, _sums(directory))
 
     @classmethod
@@ -50,7 +50,7 @@ class Manifest:
         return cls(**{**values, "thresholds": thresholds})
 
     def write(self, path: Path) -> None:
-        """Replace the file at `path` in one step, and see it on the disk."""
+        """Replace the file at `path` in one step, and flush it to the disk."""
         content = asdict(self)
         if not self.thresholds:  # as earlier versions wrote and read it
             del content["thresholds"]
@@ -84,7 +84,7 @@ class Manifest:
 
     @property
     def rank(self) -> tuple[float, int]:
-        """Order from the worst to the best; of equals the newest is the best."""
+        """Sort key, worst first; of equal scores the newest step is the best."""
         rated = self.miou is not None and math.isfinite(self.miou)
         return (self.miou if rated and self.miou is not None else -math.inf, self.step)
 

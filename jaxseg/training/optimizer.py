@@ -35,7 +35,7 @@ def cosine(
 def constant(
     peak: float, final: float, steps: int, warmup: int = 0, power: float = 1.0
 ) -> optax.Schedule:
-    """Return `peak` for ever, after the warm-up."""
+    """Return the constant `peak`, after the warm-up."""
     del final, steps, power
     return _warmed_up(optax.constant_schedule(peak), peak, warmup)
 
@@ -59,7 +59,7 @@ def is_decayed(params: Any) -> Any:
 
 
 def _sgd(momentum: float, weight_decay: float) -> optax.GradientTransformation:
-    """PyTorch's order: the decay joins the gradient, then momentum gathers both."""
+    """SGD in PyTorch's order: decay is added to the gradient before the momentum."""
     decay = optax.add_decayed_weights(weight_decay, is_decayed)
     return optax.chain(decay, optax.trace(momentum) if momentum else optax.identity())
 
@@ -88,7 +88,7 @@ def create_optimizer(
     clip_norm: float | None = None,
     freeze_backbone: bool = False,
 ) -> optax.GradientTransformation:
-    """Build the whole update: clip, direction, schedule, the backbone's factor.
+    """Build the update: clipping, direction, learning rate, factor of the backbone.
 
     Args:
       name: "sgd" or "adamw".
@@ -108,7 +108,7 @@ def create_optimizer(
     steps.append(optax.scale_by_learning_rate(schedule))
     if backbone_factor != 1.0:
         steps.append(optax.masked(optax.scale(backbone_factor), _is_backbone))
-    if freeze_backbone:  # without gradients the weight decay would still pull
+    if freeze_backbone:  # weight decay would change parameters even without gradients
         steps.append(optax.masked(optax.set_to_zero(), _is_backbone))
     return optax.chain(*steps)
 

@@ -1,4 +1,4 @@
-"""What training changes: step, parameters, statistics, optimiser state, average."""
+"""The training state: step, parameters, statistics, optimizer state, average."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ class TrainState(struct.PyTreeNode):
       step: int32 scalar, updates done.
       params: the model's parameters.
       batch_stats: running statistics of batch normalisation.
-      opt_state: of the optimiser.
+      opt_state: of the optimizer.
       ema: moving average of {"params", "batch_stats"}, or None.
     """
 

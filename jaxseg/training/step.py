@@ -46,23 +46,23 @@ def create_train_step(
 
     The metrics are float32 scalars: loss, gradient_norm and learning_rate.  The state
     is donated: the one passed in must not be used again.  The loss is that of the whole
-    batch; of a micro-batch are only the statistics of batch normalisation.
+    batch, but batch normalisation takes its statistics from a micro-batch.
 
     Args:
       model: with `low_resolution(image, train)`, and perhaps `align_corners`.
       optimizer: turns gradients into updates, learning rate included.
       schedule: step -> learning rate, reported in the metrics.
       loss: of logits and labels.
-      mesh: the devices, or an abstract mesh of such as are not here.
+      mesh: the devices, or an abstract mesh of devices that this machine lacks.
       mean: subtracted from the image, on the scale 0..1.
-      std: by which it is then divided.
+      std: divides the difference.
       auxiliary_weight: factor of the auxiliary head's loss.
       ema: decay of the moving average, 0 for none.
       accumulate: number of micro-batches.
       remat: keep only the backbone's block outputs for the backward pass.
-      seed: of dropout.
-      split: the state's large arrays are split over the devices (`mesh.device_put`).
-      deterministic: sums in a fixed order on GPUs too.
+      seed: of the random numbers of dropout.
+      split: split the state's large arrays over the devices (`mesh.device_put`).
+      deterministic: add in a fixed order on GPUs too.
     """
     gradient = _create_gradient(model, loss, mesh, mean, std, auxiliary_weight, remat)
     if accumulate > 1:
@@ -126,7 +126,7 @@ def _create_gradient(
 
 
 def _accumulated(gradient: Gradient, count: int) -> Gradient:
-    """Sum loss and gradient over micro-batches, and hand the statistics on."""
+    """Sum loss and gradient over micro-batches, passing the statistics along."""
 
     def accumulated(
         params: Any, stats: Any, batch: Batch, key: jax.Array, prepared: Any
@@ -164,7 +164,7 @@ def _metrics(value: jax.Array, grads: Any, rate: Any) -> dict[str, jax.Array]:
 
 
 def _with_ignored(batch: Batch) -> dict[str, jax.Array]:
-    """Return what a step needs of a batch; pixels of invalid images are ignored."""
+    """Return the arrays that a step needs; pixels of invalid images are ignored."""
     label = batch["label"].astype(jnp.int32)
     valid = batch["valid"].reshape(-1, *(1 for _ in label.shape[1:]))
     kept = {name: batch[name] for name in ("image", "weight") if name in batch}

@@ -1,4 +1,4 @@
-"""Whether the names in a file show that its weights need another arithmetic.
+"""Detects by the names in a file that its weights need another arithmetic.
 
 No tensor of a file shows an epsilon or a padding.  But its names show who published the
 weights, and each publisher has only some of a network's arithmetics
@@ -107,7 +107,7 @@ def _torchvision_segmenter(model: Segmenter, backbone: MobileNetV3) -> str:
     if rates:
         options, arguments = " --model.rates 12 24 36", ", rates=(12, 24, 36)"
     return (
-        "torchvision's segmenters on MobileNetV3 compute otherwise: give"
+        "torchvision's segmenters on MobileNetV3 compute differently: give"
         f" --model.arithmetic dilated --model.output_stride 16{options}, or"
         f' create_model(..., arithmetic="dilated", output_stride=16{arguments})'
     )

@@ -1,4 +1,4 @@
-"""Which files of a folder are its weights, as model hubs and trainers save them."""
+"""Finds the files of weights in a folder of a model hub or a trainer."""
 
 from __future__ import annotations
 
@@ -9,24 +9,24 @@ from pathlib import Path
 from jaxseg.errors import UserError
 
 KINDS = (".safetensors", ".pth", ".pt", ".ckpt", ".bin", ".h5", ".npz")
-"""Endings of files of weights, the one that is preferred first."""
+"""Suffixes of files of weights, the preferred one first."""
 
 _SHOWN = 5  # names in a message
 
 
-def is_run(place: Path) -> bool:
+def is_run(folder: Path) -> bool:
     """Whether a folder is a run of jaxseg; folders of hubs have a config.json too."""
-    inside = os.path.isfile(place / "labels.json") or os.path.isdir(
-        place / "checkpoints"
+    inside = os.path.isfile(folder / "labels.json") or os.path.isdir(
+        folder / "checkpoints"
     )
-    return inside and os.path.isfile(place / "config.json")
+    return inside and os.path.isfile(folder / "config.json")
 
 
 def files_of_weights(folder: Path) -> tuple[list[Path], str]:
     """Return the files that hold a folder's weights together, and a line on the choice.
 
-    One file is taken as it is.  Of several that differ in their ending only in format,
-    the safetensors one is taken; the parts that an index names are taken together.
+    Of files in different formats, the one of the first format in `KINDS` is taken.  The
+    parts that an index of safetensors names are taken together.
 
     Raises:
       UserError: there are none, or several of one kind; the message names them.

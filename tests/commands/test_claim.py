@@ -320,9 +320,14 @@ def test_an_evaluation_whose_data_has_moved_says_how_to_name_it(
     ("devices", "values"),
     [
         (1, {"batch_size": 1}),
-        (8, {"batch_size": 1}),
-        (1, {"batch_size": 2, "accumulate": 2}),
-        (8, {"batch_size": 2, "accumulate": 2}),
+        *(
+            pytest.param(devices, values, marks=pytest.mark.slow)
+            for devices, values in (
+                (8, {"batch_size": 1}),
+                (1, {"batch_size": 2, "accumulate": 2}),
+                (8, {"batch_size": 2, "accumulate": 2}),
+            )
+        ),
     ],
 )
 def test_one_image_at_a_time_is_resumed_bit_for_bit(

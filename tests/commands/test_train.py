@@ -146,7 +146,9 @@ def test_a_callback_is_told_the_end_after_an_error_too(tiny_config, tmp_path):
     assert [name for name, *_ in record.calls] == ["begin", "step", "end"]
 
 
-@pytest.mark.parametrize("method", ["on_step", "on_evaluation"])
+@pytest.mark.parametrize(
+    "method", ["on_step", pytest.param("on_evaluation", marks=pytest.mark.slow)]
+)
 def test_a_callback_stops_a_run_which_is_evaluated_and_resumed_as_if_it_had_not(
     run, tiny_config, tmp_path, method
 ):
@@ -187,7 +189,9 @@ def test_a_run_that_is_stopped_between_evaluations_is_evaluated_there(
     assert record.calls[-2][:2] == ("evaluation", 2)
 
 
-@pytest.mark.parametrize("at", [2, 3, 5])
+@pytest.mark.parametrize(
+    "at", [*(pytest.param(at, marks=pytest.mark.slow) for at in (2, 3)), 5]
+)
 def test_an_interrupted_run_ends_with_the_same_parameters(
     run, tiny_config, tmp_path, at
 ):
@@ -210,7 +214,7 @@ def test_an_interrupted_run_ends_with_the_same_parameters(
     ]
 
 
-@pytest.mark.parametrize("split", [False, True])
+@pytest.mark.parametrize("split", [False, pytest.param(True, marks=pytest.mark.slow)])
 def test_a_run_moves_from_eight_devices_to_one(run, tiny_config, tmp_path, split):
     """Stopped at step 3 on eight, resumed on one: the same batches follow."""
     mesh = MeshConfig(sharded_parameters=split)
@@ -246,7 +250,7 @@ def test_a_cpu_without_kernels_is_told(
     assert "half as fast as could be: no compiler" in "".join(capsys.readouterr())
 
 
-@pytest.mark.parametrize("at", [3, 6])
+@pytest.mark.parametrize("at", [3, pytest.param(6, marks=pytest.mark.slow)])
 def test_an_interrupted_evaluation_is_made_up_for(run, tiny_config, tmp_path, at):
     """Ctrl-C in the evaluation of step 3 or 6: it ends at once, and is done again."""
     record, interrupt = Record(), Signal(at, signal.SIGINT)
@@ -288,7 +292,7 @@ def test_nothing_is_compiled_after_the_first_epoch(tiny_config, with_train, tmp_
         if event == "/jax/core/compile/backend_compile_duration":
             compiled.append(seconds)
 
-    record, steps = Record(lambda: len(compiled)), 24
+    record, steps = Record(lambda: len(compiled)), 12
     config = with_train(tiny_config, steps=steps, eval_every=4, checkpoint_every=2)
     jax.monitoring.register_event_duration_secs_listener(listen)
     try:

@@ -35,6 +35,7 @@ def test_an_unknown_data_set_is_refused_with_the_nearest():
         open_dataset(DataConfig(name="camvidd"))
 
 
+@pytest.mark.slow
 def test_the_default_data_set_opens_without_a_download(tmp_path):
     dataset = open_dataset(DataConfig(cache=str(tmp_path)))
     assert dataset.name == "digit_scenes"

@@ -240,7 +240,7 @@ def test_a_mask_value_outside_the_classes_is_refused_naming_the_file(root, confi
     add(root, "val", "c", np.full((2, 4), 9, np.uint8))
     refused(
         config,
-        "val/masks/c.png: mask value 9 .*; mend the masks; or to ignore",
+        "val/masks/c.png: mask value 9 .*; fix the masks; or to ignore",
         num_classes=3,
     )
 

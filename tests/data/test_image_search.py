@@ -122,6 +122,6 @@ def test_a_folder_without_images_is_named_with_what_was_left_out(tmp_path):
         find_images([tmp_path])
 
 
-def test_no_path_at_all_is_the_users_to_mend():
+def test_no_path_at_all_is_a_user_error():
     with pytest.raises(UserError, match="no image"):
         find_images([])

@@ -128,7 +128,7 @@ def test_broken_exif_does_not_make_a_sound_image_unreadable(tmp_path, name, read
 @pytest.mark.parametrize(
     "content", [b"", b"no image", b"\x89PNG\r\n\x1a\n\0\0\0\rIHDR"]
 )
-def test_a_file_that_is_no_image_is_the_users_to_mend(tmp_path, content):
+def test_a_file_that_is_no_image_is_a_user_error(tmp_path, content):
     (tmp_path / "a.png").write_bytes(content)
     with pytest.raises(UserError, match=r"a\.png: cannot be read as an image"):
         images.load_image(tmp_path / "a.png")

@@ -145,9 +145,19 @@ def test_the_split_of_an_image_stays_when_images_are_added(tmp_path):
     assert set(before["val"]) <= set(after["val"])
 
 
-def test_too_few_images_to_split_are_refused_with_the_remedy(tmp_path):
+@pytest.mark.parametrize(("count", "val"), [(2, 1), (3, 1), (12, 2)])
+def test_a_small_set_of_which_the_hash_holds_none_back_has_a_fifth_in_val(
+    tmp_path, count, val
+):
+    for index in range(count):
+        touch(tmp_path, f"images/im{index:02}.jpg", f"masks/im{index:02}.png")
+    found = names(tmp_path)
+    assert len(found["val"]) == val and len(found["train"]) == count - val
+
+
+def test_one_image_is_not_split(tmp_path):
     touch(tmp_path, "images/a.jpg", "masks/a.png")
-    refused(tmp_path, "too few images .* list them in train.txt and val.txt")
+    refused(tmp_path, "too few images: one cannot be both in train and in val")
 
 
 @pytest.mark.parametrize("ending", ["_mask", "_label", "_gt", "_L", "-mask"])

@@ -22,7 +22,7 @@ def test_counts_by_hand():
     np.testing.assert_array_equal(counts, HAND.counts)
 
 
-def test_figures_by_hand():
+def test_metrics_by_hand():
     np.testing.assert_allclose(HAND.iou, [2 / 3, 1 / 2, np.nan])
     np.testing.assert_allclose(HAND.dice, [4 / 5, 2 / 3, np.nan])
     assert HAND.mean_iou == pytest.approx((2 / 3 + 1 / 2) / 2)

@@ -1,5 +1,7 @@
 """Sliding windows: equal to the plain mean of windows, in one program and few rows."""
 
+import functools
+
 import flax.linen as nn
 import jax
 import jax.numpy as jnp
@@ -43,13 +45,14 @@ def starts(size, window):
 
 def reference_view(model, variables, image, window):
     """The mean of overlapping windows of a normalised image, one after the other."""
+    scored = jax.jit(functools.partial(model.apply, method="low_resolution"))
     height, width = image.shape[1:3]
     total, count = 0, np.zeros((height, width, 1))
     for top in starts(height, window):
         for left in starts(width, window):
             place = np.s_[:, top : top + window, left : left + window]
             part = image[place]
-            logits, _ = model.apply(variables, part, method="low_resolution")
+            logits, _ = scored(variables, part)
             logits = resize_bilinear(logits, part.shape[1:3])
             if not count.any():
                 total = np.zeros((*image.shape[:3], logits.shape[-1]))

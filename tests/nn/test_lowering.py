@@ -236,14 +236,14 @@ def test_the_gradient_of_repeated_pixels_is_written_out_for_a_cpu_only():
 def test_what_follows_a_convolution_is_the_same_without_kernels(added, relu):
     rng = np.random.default_rng(0)
     shapes = ((2, 8, 8, 3), (3, 3, 3, 5), (5,), (5,), (2, 6, 6, 5))
-    image, kernel, scale, offset, plus = (
+    image, kernel, scale, offset, residual = (
         jnp.asarray(rng.normal(size=shape), jnp.float32) for shape in shapes
     )
-    ending = (scale, offset, plus if added else None, relu)
+    epilogue = (scale, offset, residual if added else None, relu)
     found = []
     for given in (ONE_CPU, TWO_CPUS, ANY_DEVICE):
         with compiling_for(given):
-            y = convolve(image, kernel, (1, 1), "VALID", ending=ending)
+            y = convolve(image, kernel, (1, 1), "VALID", epilogue=epilogue)
             found.append(y)
     assert_close(found[0], found[2])
     assert_close(found[1], found[2])

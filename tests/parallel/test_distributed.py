@@ -93,7 +93,7 @@ def logged(workdir):
     return [json.loads(line) for line in lines]
 
 
-@pytest.mark.parametrize("count", [2, 4])
+@pytest.mark.parametrize("count", [2, pytest.param(4, marks=pytest.mark.slow)])
 def test_several_processes_give_what_one_gives(start, tmp_path, count):
     groups = [start(1, tmp_path / "one"), start(count, tmp_path / "several")]
     codes, _, errors = ended(groups[0])
@@ -121,6 +121,7 @@ def test_several_processes_give_what_one_gives(start, tmp_path, count):
     assert not any("mean IoU" in out for out in outs[1:]), "only the first one speaks"
 
 
+@pytest.mark.slow
 def test_several_processes_evaluate_by_window_as_one_does(start, tmp_path):
     words = "--train.steps 1 --train.eval_every 1 --evaluation.flip True".split()
     words += "--evaluation.window 33 --evaluation.size_multiple 1".split()
@@ -135,6 +136,7 @@ def test_several_processes_evaluate_by_window_as_one_does(start, tmp_path):
     assert abs(counts[0] - counts[1]).sum() <= 0.01 * counts[0].sum()
 
 
+@pytest.mark.slow
 def test_a_process_that_is_stopped_or_dies_takes_the_others_along(start, tmp_path):
     # A net without batch norm: the processes meet once a step, not for every layer.
     words = "--model.backbone vgg11 --train.steps 100 --train.eval_every 100".split()

@@ -23,12 +23,12 @@ def make_run(folder, losses, miou=None):
     return folder
 
 
-def test_every_run_has_its_colour_its_curve_and_its_figures(tmp_path):
+def test_every_run_has_its_colour_its_curve_and_its_metrics(tmp_path):
     one = make_run(tmp_path / "plain<18>", [3.0, 2.0, 1.0], 0.625)
     two = make_run(tmp_path / "plain34", [3.0, 2.5, 2.0])  # still under way
     page = write_comparison([one, two], tmp_path / "out.html").read_text()
     assert "plain&lt;18&gt;" in page and "plain<18>" not in page
-    assert "62.50" in page and page.count("<td>–</td>") == 6  # five figures, one Dice
+    assert "62.50" in page and page.count("<td>–</td>") == 6  # five metrics, one Dice
     assert page.count('<g class="k0">') == 3  # loss, mean IoU, accuracy
     assert page.count('<g class="k1">') == 1
     for title in ("Training loss", "Mean IoU, val", "Pixel accuracy, val"):

@@ -126,7 +126,7 @@ def test_a_run_without_metrics_has_none_to_read(tmp_path):
     assert read_metrics(tmp_path / "nowhere") == []
 
 
-def test_a_file_in_the_place_of_the_folder_is_the_users_to_mend(tmp_path):
+def test_a_file_in_the_place_of_the_folder_is_a_user_error(tmp_path):
     (tmp_path / "run").write_text("")
     with pytest.raises(UserError, match="run: not a usable folder"):
         MetricLog(tmp_path / "run")

@@ -1,8 +1,12 @@
 """Text in pictures: legible, within its width, whatever the names are."""
 
+from pathlib import Path
+
 import numpy as np
 import pytest
+from PIL import ImageFont
 
+from jaxseg.report import lettering
 from jaxseg.report.lettering import PAPER, legend, titles
 
 
@@ -24,6 +28,13 @@ def test_letters_beyond_ascii_are_drawn_and_differ():
         legend([(name, None)], 256) for name in ("\u00e4\u00e4", "\u0436\u0436")
     )
     assert (one != other).any(), "no boxes for letters that are missing"
+
+
+def test_the_font_of_letters_beyond_ascii_comes_with_its_licence():
+    folder = Path(lettering.__file__).with_name("fonts")
+    font = ImageFont.truetype(str(folder / "DejaVuSans.ttf"), 13)
+    assert font.getname() == ("DejaVu Sans", "Book")
+    assert "Bitstream Vera Fonts Copyright" in (folder / "LICENSE_DEJAVU").read_text()
 
 
 def test_many_names_are_wrapped_below_each_other():

@@ -1,4 +1,4 @@
-"""The headline figures do not say more than was measured."""
+"""The headline metrics claim no more than was measured."""
 
 import re
 
@@ -18,7 +18,7 @@ def text(summary):
     return re.sub("<[^>]+>", " ", numbers(summary)).split()
 
 
-def test_a_figure_over_one_class_is_no_headline_and_says_so():
+def test_a_metric_over_one_class_is_no_headline_and_has_a_warning():
     page = numbers(SUMMARY)
     assert 'class="main"' not in page
     assert " ".join(text(SUMMARY)).startswith("Mean IoU 100.0 % one class only")

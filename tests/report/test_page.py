@@ -155,7 +155,7 @@ def test_a_report_of_older_results_is_headed_by_the_name(tmp_path):
     assert "Run: roads" not in page, "said once"
 
 
-def test_one_class_alone_is_said_above_the_figures(tmp_path):
+def test_one_class_alone_is_reported_above_the_metrics(tmp_path):
     page = write(tmp_path, SUMMARY | {"confusion": [[5, 0], [0, 0]]})
     assert "Only one class, sky, occurs in the labels" in page
     assert "Only one class" not in write(tmp_path)

@@ -113,7 +113,7 @@ def test_a_long_or_foreign_name_keeps_the_legend_within_the_picture(image):
         (np.full((40, 60), -1), "mask values -1..-1 exceed the 3 classes"),
     ],
 )
-def test_a_mask_that_does_not_fit_is_the_users_to_mend(image, mask, message):
+def test_a_mask_that_does_not_fit_is_a_user_error(image, mask, message):
     with pytest.raises(UserError, match=message):
         pictures.overlay(image, mask, LABELS)
 

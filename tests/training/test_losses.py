@@ -78,23 +78,24 @@ def test_bands_of_rows_equal_the_whole(size, low, align_corners):
     results = []
     for bands in (1, 16):
         loss = CrossEntropy((1.0, 2.0, 0.5), 0.1, bands=bands)
-        function = jax.value_and_grad(
-            lambda x, loss=loss: 3 * loss(x, label, factor, align_corners=align_corners)
-        )
-        value, slope = jax.jit(function)(logits)
-        alone = 3 * loss(logits, label, factor, align_corners=align_corners)
+
+        def scaled(x, loss=loss):
+            return 3 * loss(x, label, factor, align_corners=align_corners)
+
+        value, gradient = jax.jit(jax.value_and_grad(scaled))(logits)
+        alone = jax.jit(scaled)(logits)
         np.testing.assert_allclose(value, alone, rtol=1e-6)
-        results.append((value, slope))
-    (value, slope), (again, same) = results
+        results.append((value, gradient))
+    (value, gradient), (again, same) = results
     np.testing.assert_allclose(again, value, rtol=2e-6)
-    assert_close(same, slope, epsilons=16)
+    assert_close(same, gradient, epsilons=16)
 
 
 def test_volumes_too_are_resized_in_bands():
     logits = jax.random.normal(KEY, (1, 2, 3, 4, 3))
     label = jax.random.randint(KEY, (1, 9, 6, 8), 0, 3)
     one, many = (
-        jax.value_and_grad(CrossEntropy(bands=bands))(logits, label)
+        jax.jit(jax.value_and_grad(CrossEntropy(bands=bands)))(logits, label)
         for bands in (1, 16)
     )
     for want, got in zip(one, many, strict=True):

@@ -126,10 +126,10 @@ def test_eight_devices_equal_one(one_device):
     ("head", "count", "options"),
     [
         ("fcn8s", 12, {}),
-        ("unet", 3, {}),
-        ("deeplabv3plus", 6, {"accumulate": 2}),
+        pytest.param("unet", 3, {}, marks=pytest.mark.slow),
+        pytest.param("deeplabv3plus", 6, {"accumulate": 2}, marks=pytest.mark.slow),
         ("fcn8s", 8, {"split": True}),
-        ("deeplabv3plus", 3, {"split": True}),
+        pytest.param("deeplabv3plus", 3, {"split": True}, marks=pytest.mark.slow),
     ],
     ids=str,
 )
@@ -155,12 +155,13 @@ def test_any_batch_and_split_parameters_equal_one_device(
     [
         # The 7x7 kernel spans more rows than a device would keep.
         ("fcn8s", 2, 64, False),
-        ("fcn8s", 4, 96, True),
-        ("unet", 2, 72, False),  # 72, 36, 18 rows are split, 9 are not
-        ("deeplabv3plus", 4, 64, False),
-        ("deeplabv3plus", 2, 41, False),
-        ("upernet", 2, 72, False),
-        ("segformer", 4, 64, False),
+        pytest.param("fcn8s", 4, 96, True, marks=pytest.mark.slow),
+        # 72, 36, 18 rows are split, 9 are not.
+        pytest.param("unet", 2, 72, False, marks=pytest.mark.slow),
+        pytest.param("deeplabv3plus", 4, 64, False, marks=pytest.mark.slow),
+        pytest.param("deeplabv3plus", 2, 41, False, marks=pytest.mark.slow),
+        pytest.param("upernet", 2, 72, False, marks=pytest.mark.slow),
+        pytest.param("segformer", 4, 64, False, marks=pytest.mark.slow),
     ],
 )
 def test_bands_of_rows_equal_whole_images(
@@ -175,7 +176,9 @@ def test_bands_of_rows_equal_whole_images(
     check_equal_steps(one, many, batch)
 
 
-@pytest.mark.parametrize("deterministic", [False, True])
+@pytest.mark.parametrize(
+    "deterministic", [pytest.param(False, marks=pytest.mark.slow), True]
+)
 def test_equal_runs_are_equal_bit_for_bit(one_device, deterministic):
     states = []
     for _ in range(2):
@@ -262,7 +265,13 @@ def test_bfloat16_follows_float32(one_device):
     assert low.run(batch, 4)["loss"] == pytest.approx(after_steps, rel=0.1)
 
 
-@pytest.mark.parametrize("head", ["fcn", "fcn8s", "unet", "deeplabv3", "deeplabv3plus"])
+SLOW = [
+    pytest.param(head, marks=pytest.mark.slow)
+    for head in ("fcn", "unet", "deeplabv3", "deeplabv3plus")
+]
+
+
+@pytest.mark.parametrize("head", ["fcn8s", *SLOW])
 def test_a_head_overfits_one_batch(one_device, head):
     harness, batch = Harness(one_device, head), make_batch(4)
     for _ in range(60):

@@ -43,7 +43,10 @@ def tensors_of(tmp_path):
     [
         ("efficientnet_b5", "torchvision", "torchvision", "timm", "torchvision"),
         ("efficientnet_b0", "torchvision", "torchvision", "tensorflow", "torchvision"),
-        ("efficientnet_b5", "timm", "timm", "torchvision", "timm or tensorflow"),
+        pytest.param(
+            *("efficientnet_b5", "timm", "timm", "torchvision", "timm or tensorflow"),
+            marks=pytest.mark.slow,
+        ),
         ("efficientnet_b0", "timm", "timm", "smp", "timm or tensorflow"),
         ("efficientnet_b0", "smp", "smp", "torchvision", "smp"),
         ("efficientnet_lite0", "tensorflow", "package", "timm", "tensorflow"),

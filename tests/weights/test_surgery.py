@@ -1,5 +1,7 @@
 """A classifier's parameters serve its dense form, exactly where arithmetic allows."""
 
+import functools
+
 import flax.linen as nn
 import jax
 import jax.numpy as jnp
@@ -45,7 +47,8 @@ def unpadded():
 
 def dense_logits(classifier, variables, image, crop, output_stride=32):
     model = to_dense(classifier, crop, output_stride)
-    logits, _ = model.apply(variables, image, method="low_resolution")
+    slide = jax.jit(functools.partial(model.apply, method="low_resolution"))
+    logits, _ = slide(variables, image)
     return np.asarray(logits)
 
 
@@ -64,9 +67,13 @@ def test_without_padding_it_is_the_classifier_slid(unpadded, output_stride):
             assert_close(dense[:, row, column], expected)
 
 
-@pytest.mark.parametrize(
-    "backbone", ["vgg11", "resnet50", "seresnet18", "efficientnet_lite0", "xception"]
-)
+SLOW = [
+    pytest.param(backbone, marks=pytest.mark.slow)
+    for backbone in ("vgg11", "seresnet18", "efficientnet_lite0")
+]
+
+
+@pytest.mark.parametrize("backbone", ["resnet50", "xception", *SLOW])
 def test_at_the_crop_size_it_gives_the_classifiers_logits(backbone):
     classifier = create_classifier(backbone, 5, width=0.125, max_channels=16)
     size = (97, 100) if backbone == "xception" else (64, 96)
@@ -76,10 +83,10 @@ def test_at_the_crop_size_it_gives_the_classifiers_logits(backbone):
     variables = jax.jit(classifier.init)(jax.random.key(0), image)
     dense = dense_logits(classifier, variables, image, size)
     assert dense.shape == (2, 1, 1, 5)
-    assert_close(dense[:, 0, 0], classifier.apply(variables, image))
+    assert_close(dense[:, 0, 0], jax.jit(classifier.apply)(variables, image))
 
 
-@pytest.mark.parametrize("output_stride", [16, 8])
+@pytest.mark.parametrize("output_stride", [16, pytest.param(8, marks=pytest.mark.slow)])
 def test_a_smaller_output_stride_fills_in_between(output_stride):
     classifier = create_classifier("resnet18", 5, width=0.125)
     image = normal(4, 1, 96, 128, 3)

@@ -1,4 +1,4 @@
-"""What all builders share: the form of a record, and writing it without a word.
+"""The base of all builders: the form of a record, and writing it silently.
 
 A builder fetches or draws examples; where the records lie and how they are read is
 `jaxseg.data.records`.
@@ -47,7 +47,7 @@ class RecordBuilder(tfds.core.GeneratorBasedBuilder, skip_registration=True):
         contents: Mapping[str, Content] | None = None,
         form: MaskForm = PLAIN,
     ) -> None:
-        """Describe what is to be written.
+        """Describe the records to write.
 
         Args:
           cache: the records go to `cache/<builder>/<config>/<version>`.

@@ -56,10 +56,10 @@ def _normalize_backward(
     distance = x - mean
     if relu:
         gradient = jnp.where(distance * factor + bias > 0, gradient, 0)
-    # Ioffe & Szegedy 2015, section 3, in x instead of the normalised one.
+    # Ioffe & Szegedy 2015, section 3, written in x instead of the normalised x.
     count = len(pixels)
-    slope = products * inverse**2 / count
-    for_x = factor * (gradient - sums / count - distance * slope)
+    from_variance = products * inverse**2 / count
+    for_x = factor * (gradient - sums / count - distance * from_variance)
     return for_x, inverse * products, sums
 
 
@@ -67,7 +67,7 @@ normalize.defvjp(_normalize_forward, _normalize_backward)
 
 
 def _channel_sums(pixels: jax.Array) -> list[tuple[int, ...]]:
-    """Return the shapes of two sums over the pixels, and of what they need."""
+    """Return the shapes of two sums over the pixels, and of their scratch memory."""
     count, channels = pixels.shape
     parts = -(-count // loaded().pixels)
     return [(channels,), (channels,), (parts * 2 * channels,)]

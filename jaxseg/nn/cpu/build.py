@@ -1,10 +1,10 @@
-"""Compiling `kernels.cc` for the processor at hand, once.
+"""Compiles `kernels.cc` for the processor of this machine, once.
 
-The machine's C++ compiler does it in a few seconds.  What it makes is kept beside the
-prepared data, under a name that follows from all that it is made of, with a checksum
-behind its code.
+The machine's C++ compiler takes a few seconds.  The library is kept in the cache folder
+of prepared data.  Its name is a hash of all that it depends on, and the file ends with
+a checksum.
 
-$JAXSEG_KERNEL_FLAGS holds options that the compiler is given after this module's own,
+$JAXSEG_KERNEL_FLAGS holds options for the compiler, added after this module's own,
 for example `-mno-avx512f` to build for a processor without AVX-512.  Each set of
 options has a build of its own, so several can be in use at once.
 """
@@ -32,11 +32,10 @@ SOURCE = Path(__file__).with_name("kernels.cc")
 
 
 def built() -> tuple[Path, str]:
-    """Return the compiled source, made first if it is not there.
+    """Return the compiled library, which is built if it is missing.
 
     Returns:
-      The shared library, and a mark which tells it from that of another source,
-      compiler, set of options or processor.
+      The shared library, and a hash of its source, compiler, options and processor.
 
     Raises:
       UserError: there is no C++ compiler, or it failed.
@@ -57,7 +56,7 @@ def built() -> tuple[Path, str]:
 
 
 def _compiler() -> list[str] | None:
-    """Return the words that call a C++ compiler."""
+    """Return the command of a C++ compiler."""
     if named := os.environ.get("CXX"):
         return shlex.split(named)
     found = filter(None, map(shutil.which, ("c++", "g++", "clang++")))
@@ -74,7 +73,7 @@ def _flags() -> list[str]:
 
 
 def _processor() -> bytes:
-    """Say which instructions there are: what was built here may not run elsewhere."""
+    """Return the processor's instruction sets, on which a build depends."""
     try:
         lines = Path("/proc/cpuinfo").read_bytes().splitlines()
     except OSError:
@@ -84,7 +83,7 @@ def _processor() -> bytes:
 
 
 def _is_whole(path: Path) -> bool:
-    """Whether a built file is there, undamaged: the system dies of half a library."""
+    """Whether a built file is complete: loading half a library kills the process."""
     try:
         content = path.read_bytes()
     except OSError:

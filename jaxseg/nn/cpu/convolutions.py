@@ -52,24 +52,24 @@ def convolve_affine(
     geometry: Geometry,
     scale: jax.Array,
     offset: jax.Array,
-    plus: jax.Array | None,
+    residual: jax.Array | None,
     relu: bool,
 ) -> jax.Array:
-    """Convolve, then scale and shift channels, add, rectify: all in one pass.
+    """Convolve, scale and shift channels, add a residual and rectify, in one pass.
 
     Args:
       image: float32 `[B, H, W, C]`.
       kernel: float32 `[kh, kw, C, O]`.
       geometry: strides, padding and rates.
-      scale: float32 `[O]`, that the convolution is multiplied with.
-      offset: float32 `[O]`, that is then added.
-      plus: float32 `[B, H', W', O]` that is added as well, or None.
+      scale: float32 `[O]`, multiplied with the convolution's output.
+      offset: float32 `[O]`, added to the scaled output.
+      residual: float32 `[B, H', W', O]` that is added before the ReLU, or None.
       relu: whether a ReLU follows.
 
     Returns:
       float32 `[B, H', W', O]`.
     """
-    return _convolve(geometry, relu, image, kernel, scale, offset, plus)
+    return _convolve(geometry, relu, image, kernel, scale, offset, residual)
 
 
 def _affine_forward(*arguments: Any) -> tuple[jax.Array, Any]:
@@ -81,11 +81,11 @@ def _affine_forward(*arguments: Any) -> tuple[jax.Array, Any]:
 def _affine_backward(
     geometry: Geometry, relu: bool, saved: Any, gradient: jax.Array
 ) -> Any:
-    """Pull back through the same in steps, which are computed again."""
+    """Differentiate the same steps as XLA operations, which are computed again."""
 
-    def steps(image, kernel, scale, offset, plus):
+    def steps(image, kernel, scale, offset, residual):
         y = convolve(image, kernel, geometry) * scale + offset
-        y = y if plus is None else y + plus
+        y = y if residual is None else y + residual
         return jax.nn.relu(y) if relu else y
 
     return jax.vjp(steps, *saved)[1](gradient)
@@ -101,20 +101,20 @@ def _convolve(
     kernel: jax.Array,
     scale: jax.Array | None = None,
     offset: jax.Array | None = None,
-    plus: jax.Array | None = None,
+    residual: jax.Array | None = None,
 ) -> jax.Array:
     shape = _shape(image, kernel, geometry)
     scratch = _panels(kernel.shape, *kernel.shape[2:])
-    ending = [
+    epilogue = [
         jnp.zeros((0,) * axes, jnp.float32) if given is None else given
-        for given, axes in ((scale, 1), (offset, 1), (plus, 4))
+        for given, axes in ((scale, 1), (offset, 1), (residual, 4))
     ]
-    operands = (image, kernel, *ending)
+    operands = (image, kernel, *epilogue)
     return _call("convolve", shape, scratch, geometry, *operands, relu=relu)
 
 
 def _saving(convolution: Callable[..., Any]) -> Callable[..., Any]:
-    """Return the forward pass that keeps what the gradients need, the operands."""
+    """Return the forward pass, which saves its operands for the gradients."""
 
     def forward(image: jax.Array, kernel: jax.Array, geometry: Geometry) -> Any:
         return convolution(image, kernel, geometry), (image, kernel)
@@ -133,8 +133,9 @@ def _convolve_backward(
     )
     sums = _taps(kernel.shape) * channels * outputs
     scratch = sums * max(1, min(32, PARTIAL_SUMS // sums))
-    # The image's gradient, the kernel's last reader, comes first: else the update could
-    # be before it, and XLA copies the kernel.  It may be needed for this alone.
+    # The image's gradient, an operand here, is computed first: it reads the kernel, and
+    # if the optimizer's update of the kernel could run before it, XLA would copy the
+    # kernel.  For small kernels the copy is cheap, so no operand is passed.
     nothing = jnp.zeros((0,) * 4, jnp.float32)
     operands = (image, gradient, for_image if kernel.size >= LARGE else nothing)
     for_kernel = _call("weight_gradient", kernel.shape, scratch, geometry, *operands)
@@ -179,7 +180,7 @@ convolve_channels.defvjp(_saving(convolve_channels), _channels_backward)
 
 
 def _shape(image: jax.Array, kernel: jax.Array, geometry: Geometry) -> tuple[int, ...]:
-    """Return the output's."""
+    """Return the output's shape."""
     strides, padding, rates = geometry
     sides = [
         (image.shape[1 + a] + sum(padding[a]) - (kernel.shape[a] - 1) * rates[a] - 1)
@@ -191,12 +192,12 @@ def _shape(image: jax.Array, kernel: jax.Array, geometry: Geometry) -> tuple[int
 
 
 def _taps(kernel: Sequence[int]) -> int:
-    """Return how many weights of a channel and output there are, by tiles or not."""
+    """Return the number of weights per input and output channel, tiled or not."""
     return loaded().points if tuple(kernel[:2]) == (3, 3) else math.prod(kernel[:2])
 
 
 def _panels(kernel: Sequence[int], channels: int, outputs: int) -> int:
-    """Return the floats of the packed weights."""
+    """Return the number of floats of the packed weights."""
     columns = loaded().columns
     return _taps(kernel) * channels * -(-outputs // columns) * columns
 

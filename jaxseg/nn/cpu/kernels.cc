@@ -194,18 +194,18 @@ inline __attribute__((always_inline)) void Correlate(const float* x, const float
   }
 }
 
-// What becomes of a convolution's output: out * scale + offset + plus, rectified.
-struct Ending {
+// What becomes of a convolution's output: out * scale + offset + residual, rectified.
+struct Epilogue {
   const float* scale = nullptr;   // [outputs], or null: nothing
   const float* offset = nullptr;  // [outputs]
-  const float* plus = nullptr;    // as the output, or null
+  const float* residual = nullptr;    // as the output, or null
   bool relu = false;
 
   // Of outputs o.., which lie at `place` in the output.
   Vector operator()(Vector value, int64_t o, int64_t place, int64_t lanes) const {
     if (!scale) return value;
     value = value * Load(scale + o, lanes) + Load(offset + o, lanes);
-    if (plus) value += Load(plus + place, lanes);
+    if (residual) value += Load(residual + place, lanes);
     if (relu) value = value < 0 ? Vector{} : value;  // NaN stays
     return value;
   }
@@ -299,7 +299,7 @@ void Pack(const Plan& plan, const float* kernel, bool transposed, int64_t block)
 
 // Compute pixels low..high of a block of outputs from input channels c0...
 template <int vectors>
-void Compute(const Plan& plan, const float* in, float* out, const Ending& ending,
+void Compute(const Plan& plan, const float* in, float* out, const Epilogue& epilogue,
              int64_t block, int64_t c0, int64_t low, int64_t high) {
   int64_t channels = std::min(plan.depth, plan.channels - c0);
   bool last = c0 + channels == plan.channels;
@@ -339,11 +339,11 @@ void Compute(const Plan& plan, const float* in, float* out, const Ending& ending
       top = 0, image++;
     }
     // What is written and what is added is asked for while the product is computed.
-    bool streams = last && ending.plus;
+    bool streams = last && epilogue.residual;
     for (int i = 0; i < count; i++)
       for (int64_t k = 0; k < outputs; k += 16) {
         if (streams)
-          __builtin_prefetch(ending.plus + place[i] + k);
+          __builtin_prefetch(epilogue.residual + place[i] + k);
         else
           __builtin_prefetch(out + place[i] + k, 1);
       }
@@ -368,7 +368,7 @@ void Compute(const Plan& plan, const float* in, float* out, const Ending& ending
         int64_t first = kLanes * j, lanes = std::min<int64_t>(kLanes, outputs - first);
         float* to = out + place[i] + first;
         if (c0) total[j] += Load(to, lanes);
-        if (last) total[j] = ending(total[j], o + first, place[i] + first, lanes);
+        if (last) total[j] = epilogue(total[j], o + first, place[i] + first, lanes);
         if (streams && lanes == kLanes)
           Stream(to, total[j]);
         else
@@ -380,7 +380,7 @@ void Compute(const Plan& plan, const float* in, float* out, const Ending& ending
 
 ffi::Error Run(ffi::ThreadPool& pool, std::vector<Plan>& plans, const float* in,
                const float* kernel, bool transposed, float* out, Scratch scratch,
-               const Ending& ending = {}) {
+               const Epilogue& epilogue = {}) {
   struct Task {
     const Plan* plan;
     int64_t first, last, low, high;
@@ -413,7 +413,7 @@ ffi::Error Run(ffi::ThreadPool& pool, std::vector<Plan>& plans, const float* in,
     for (int64_t c = 0; c < plan.channels; c += plan.depth)
       for (int64_t block = task.first; block < task.last; block++) {
         bool half = plan.outputs - block * kColumns <= kLanes;
-        (half ? Compute<1> : Compute<2>)(plan, in, out, ending, block, c, task.low,
+        (half ? Compute<1> : Compute<2>)(plan, in, out, epilogue, block, c, task.low,
                                          task.high);
       }
     Settle();
@@ -642,11 +642,11 @@ void TransformKernel(const Tiling& all, const float* kernel, bool reversed,
 }
 
 // Multiply the 16 points of tiles and write A^T m A, of one block of outputs; `plain`
-// says that there is no ending and that the vectors are full.
+// says that there is no epilogue and that the vectors are full.
 template <int vectors, bool plain>
 void ComputeTiles(const Tiling& all, int64_t low, int64_t count, int64_t block,
                   const float* transformed, const float* panels, float* products,
-                  float* out, const Ending& ending) {
+                  float* out, const Epilogue& epilogue) {
   int64_t channels = all.channels;
   for (int64_t point = 0; point < kPoints; point++)
     for (int64_t t = 0; t < count; t += kRows) {
@@ -686,7 +686,7 @@ void ComputeTiles(const Tiling& all, int64_t low, int64_t count, int64_t block,
           if (plain)
             Store(out + place, pair[x]);
           else
-            Store(out + place, ending(pair[x], o, place, lanes), lanes);
+            Store(out + place, epilogue(pair[x], o, place, lanes), lanes);
         }
       }
     }
@@ -695,7 +695,7 @@ void ComputeTiles(const Tiling& all, int64_t low, int64_t count, int64_t block,
 
 ffi::Error RunTiles(ffi::ThreadPool& pool, const Tiling& all, const float* in,
                     const float* kernel, bool reversed, float* out, Scratch scratch,
-                    const Ending& ending = {}) {
+                    const Epilogue& epilogue = {}) {
   int64_t size = kPoints * all.channels * kColumns, groups = all.channels / kLanes;
   ffi::Error enough = Enough(scratch, all.blocks() * size);
   if (enough.failure()) return enough;
@@ -711,12 +711,12 @@ ffi::Error RunTiles(ffi::ThreadPool& pool, const Tiling& all, const float* in,
     TransformImage(all, in, low, count, 0, all.channels, kTiles, transformed);
     for (int64_t block = 0; block < all.blocks(); block++) {
       bool half = all.outputs - block * kColumns <= kLanes;
-      bool plain = !ending.scale && all.outputs % kLanes == 0;
+      bool plain = !epilogue.scale && all.outputs % kLanes == 0;
       auto compute = half    ? plain ? ComputeTiles<1, true> : ComputeTiles<1, false>
                         : plain ? ComputeTiles<2, true>
                              : ComputeTiles<2, false>;
       compute(all, low, count, block, transformed, panels + block * size,
-              transformed + space, out, ending);
+              transformed + space, out, epilogue);
     }
   });
   return ffi::Error::Success();
@@ -1021,9 +1021,9 @@ bool Fit(Sizes image, Sizes kernel, Sizes out, bool each = false) {
          kernel[2] == (each ? 1 : image[3]) && (!each || image[3] == out[3]);
 }
 
-// Scale and offset may be empty, then there is no ending; so may be what is added.
+// Scale and offset may be empty, then there is no epilogue; so may be what is added.
 ffi::Error Convolve(ffi::ThreadPool pool, Image image, Image kernel, Channels scale,
-                    Channels offset, Image plus, ffi::Result<Image> out,
+                    Channels offset, Image residual, ffi::Result<Image> out,
                     ffi::Result<Scratch> scratch, Pair strides, Pair padding,
                     Pair rates, bool relu) {
   auto in = image.dimensions(), k = kernel.dimensions(), to = out->dimensions();
@@ -1031,16 +1031,16 @@ ffi::Error Convolve(ffi::ThreadPool pool, Image image, Image kernel, Channels sc
   ffi::Error agree =
       Agree(Fit(in, k, to) && offset.element_count() == channels &&
             (channels == 0 || channels == to[3]) &&
-            (plus.element_count() == 0 || Equal(plus.dimensions(), to)));
+            (residual.element_count() == 0 || Equal(residual.dimensions(), to)));
   if (agree.failure()) return agree;
-  Ending ending;
+  Epilogue epilogue;
   if (channels)
-    ending = {scale.typed_data(), offset.typed_data(),
-              plus.element_count() ? plus.typed_data() : nullptr, relu};
+    epilogue = {scale.typed_data(), offset.typed_data(),
+              residual.element_count() ? residual.typed_data() : nullptr, relu};
   if (ByTiles(k, in, to, strides, rates)) {
     Tiling all = Tiles(in, to, padding[0], padding[1], rates);
     return RunTiles(pool, all, image.typed_data(), kernel.typed_data(), false,
-                    out->typed_data(), *scratch, ending);
+                    out->typed_data(), *scratch, epilogue);
   }
   std::vector<Plan> plans{{in[0],
                            in[1],
@@ -1056,7 +1056,7 @@ ffi::Error Convolve(ffi::ThreadPool pool, Image image, Image kernel, Channels sc
                            {0, 0},
                            Taps(k[0], k[1], padding, rates)}};
   return Run(pool, plans, image.typed_data(), kernel.typed_data(), false,
-             out->typed_data(), *scratch, ending);
+             out->typed_data(), *scratch, epilogue);
 }
 
 // Pixels at the same place between strides meet the same taps: each such phase is a

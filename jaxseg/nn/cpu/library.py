@@ -1,6 +1,6 @@
 """The compiled kernels: loaded once in a process, and called through XLA's FFI.
 
-Without a compiler, or with $JAXSEG_KERNELS=0, there are none, and XLA's operations do.
+Without a compiler, or with $JAXSEG_KERNELS=0, XLA's own operations are used instead.
 """
 
 from __future__ import annotations
@@ -28,18 +28,18 @@ KERNELS = (
     "moments",
     "normalization_sums",
 )
-"""What the source defines."""
+"""Names of the kernels in the source."""
 
 
 class Library:
-    """The loaded kernels, and the numbers of the source by which memory is sized.
+    """The loaded kernels, and the constants of their source that size scratch memory.
 
     Attributes:
-      columns: output channels that a product computes at once.
-      points: products that a tile of a 3x3 convolution takes, each with a weight.
-      lines: of an output, that a task of a depthwise weight gradient sums.
-      pixels: that a task of the moments or of their gradient sums.
-      mark: tells these kernels from those of another source or CPU, in their names.
+      columns: number of output channels that a product computes at once.
+      points: number of products, and of weights, per tile of a 3x3 convolution.
+      lines: number of output lines that one task of a depthwise weight gradient sums.
+      pixels: number of pixels that one task of the moments or their gradient sums.
+      mark: hash of source and processor, which is part of the kernels' names.
     """
 
     def __init__(self, path: Path, mark: str) -> None:
@@ -54,24 +54,24 @@ class Library:
             jax.ffi.register_ffi_target(self.target(name), capsule, platform="cpu")
 
     def target(self, name: str) -> str:
-        """Return the name that XLA knows a kernel by; programs are kept under it."""
+        """Return a kernel's name in XLA, on which the cache of programs depends."""
         return f"jaxseg_{name}_{self.mark}"
 
 
 def library() -> Library | None:
-    """Load the kernels, built first where they are not; None says there are none."""
+    """Return the kernels, which are built if necessary; None if they cannot be used."""
     loaded = _load()
     return loaded if isinstance(loaded, Library) else None
 
 
 def reason() -> str:
-    """Say why there are no kernels; empty if there are."""
+    """Return why there are no kernels; empty if there are."""
     loaded = _load()
     return loaded if isinstance(loaded, str) else ""
 
 
 def loaded() -> Library:
-    """Return the kernels, where `lowering.uses_kernels` said that there are some."""
+    """Return the kernels; call this only if `lowering.uses_kernels` is true."""
     found = library()
     assert found is not None
     return found
@@ -80,8 +80,8 @@ def loaded() -> Library:
 def compiled(name: str, *shapes: Sequence[int]) -> Callable[..., Any]:
     """Return a kernel as a function to float32 arrays of these shapes.
 
-    The last of them is scratch memory.  A kernel that finds it too small, or sizes of
-    arrays that do not agree, touches nothing and returns an error, which XLA raises.
+    The last array is scratch memory.  If it is too small, or if sizes of arrays do not
+    agree, the kernel writes nothing and returns an error, which XLA raises.
     """
     types = [jax.ShapeDtypeStruct(tuple(shape), jnp.float32) for shape in shapes]
     return jax.ffi.ffi_call(loaded().target(name), types, vmap_method="sequential")
@@ -96,5 +96,5 @@ def _load() -> Library | str:
         return Library(*built())
     except UserError as error:
         return str(error)
-    except Exception as error:  # speed is all that is lost
+    except Exception as error:  # XLA's own operations are slower, but correct
         return f"{type(error).__name__}: {error}"

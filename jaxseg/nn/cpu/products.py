@@ -2,7 +2,7 @@
 
 On a CPU, XLA runs 1x1, dilated, strided and depthwise convolutions far below the speed
 of a matrix product.  These forms are as fast as one, for any float type and any number
-of devices; `convolution.convolve` says which is taken when.
+of devices; `convolution.convolve` chooses among them.
 """
 
 from __future__ import annotations
@@ -32,8 +32,8 @@ def atrous(
 ) -> jax.Array:
     """Convolve by a dilated kernel, stride 1, as one matrix product a tap.
 
-    Each tap multiplies only the part of the image that it meets: at rate 36 on 32x32
-    just the centre tap has work to do.
+    Each tap multiplies only the part of the image that it overlaps; at rate 36 on 32x32
+    this is the centre tap alone.
     """
     sizes = image.shape[1:3]
     taps = kernel.shape[:2]
@@ -66,7 +66,7 @@ def atrous(
             widths = [(start[a], outs[a] - stop[a]) for a in (0, 1)]
             part = jnp.pad(part, ((0, 0), *widths, (0, 0)))
             total = part if total is None else total + part
-    if total is None:  # the kernel lies wholly in the padding
+    if total is None:  # the kernel overlaps only padding
         shape = (image.shape[0], *outs, kernel.shape[-1])
         return jnp.zeros(shape, image.dtype)
     return total.astype(image.dtype)
@@ -82,9 +82,9 @@ def depthwise(
 ) -> jax.Array:
     """Convolve each channel by itself as a sum of shifted images, which XLA fuses.
 
-    The gradients are written the same way: autodiff would scatter the image's, and take
-    the kernel's in a pass over the image for each tap.  (So there is no forward mode,
-    `jax.jvp`, through it.)
+    The gradients are written in the same way: automatic differentiation would compute
+    that of the image by a scatter, and that of the kernel by one pass over the image
+    for each tap.  There is no forward mode (`jax.jvp`) through it.
     """
     taps = _taps(image, kernel.shape[:2], strides, padding, rates)
     total = jnp.zeros((), jnp.float32)
@@ -100,7 +100,7 @@ def _taps(
     padding: Sequence[tuple[int, int]],
     rates: Sequence[int],
 ) -> list[tuple[int, int, jax.Array]]:
-    """Return row and column of each tap and the part of the image that it meets."""
+    """Return row and column of each tap and the part of the image that it overlaps."""
     image = jnp.pad(image, ((0, 0), *padding, (0, 0)))
     spans = [
         ((image.shape[1 + a] - (taps[a] - 1) * rates[a] - 1) // strides[a]) * strides[a]
@@ -144,10 +144,10 @@ def _depthwise_backward(
     )
     for_kernel = jnp.stack(sums).reshape(kernel.shape).astype(kernel.dtype)
     sizes = (image.shape[1], image.shape[2])
-    return _spread(gradient, kernel, sizes, strides, padding, rates), for_kernel
+    return _image_gradient(gradient, kernel, sizes, strides, padding, rates), for_kernel
 
 
-def _spread(
+def _image_gradient(
     gradient: jax.Array,
     kernel: jax.Array,
     sizes: Sequence[int],
@@ -157,8 +157,8 @@ def _spread(
 ) -> jax.Array:
     """Return the gradient of a depthwise convolution's image `[B, *sizes, C]`.
 
-    Pixels at the same place between strides meet the same taps, so each such phase is
-    a convolution of the gradient of stride 1; the phases are then interleaved.
+    Pixels of one phase (position modulo the stride) are multiplied by the same taps, so
+    each phase's gradient is a convolution of stride 1.  The phases are interleaved.
     """
     lengths = [-(-sizes[a] // strides[a]) for a in (0, 1)]
     plans = []  # axis -> phase -> (tap, offset in the gradient)

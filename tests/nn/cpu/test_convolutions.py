@@ -48,7 +48,7 @@ def assert_twins(shape, kernel_shape, strides, padding, rates, groups=1):
         assert_close(got, want, epsilons=32, magnitude=1)
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=30, deadline=None)
 @given(
     size=st.tuples(st.integers(1, 20), st.integers(1, 20)),
     channels=st.integers(1, 40),
@@ -68,7 +68,7 @@ def test_any_geometry_equals_lax(
     assert_twins(*shapes, strides, padding, rates)
 
 
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=20, deadline=None)
 @given(
     size=st.tuples(st.integers(16, 45), st.integers(16, 45)),
     channels=st.sampled_from([16, 32, 48]),
@@ -82,7 +82,7 @@ def test_tiles_equal_lax(size, channels, outputs, rates, edges):
     assert_twins(*shapes, (1, 1), padding, rates)
 
 
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=20, deadline=None)
 @given(
     size=st.tuples(st.integers(1, 40), st.integers(1, 20)),
     channels=st.integers(2, 150),

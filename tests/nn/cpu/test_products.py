@@ -42,8 +42,8 @@ def assert_twins(shape, kernel_shape, stride, edge, rate, groups):
 
     expected = reference(image, kernel, *settings)
     assert_close(ours(image, kernel, *settings), expected, magnitude=1)
-    gradients = jax.grad(sum_of_squares(ours), (0, 1))(image, kernel)
-    references = jax.grad(sum_of_squares(reference), (0, 1))(image, kernel)
+    gradients = jax.jit(jax.grad(sum_of_squares(ours), (0, 1)))(image, kernel)
+    references = jax.jit(jax.grad(sum_of_squares(reference), (0, 1)))(image, kernel)
     for got, want in zip(gradients, references, strict=True):
         assert_close(got, want, magnitude=1)
 
@@ -85,8 +85,10 @@ def test_depthwise_of_any_geometry_equals_lax(
     image = jnp.asarray(rng.normal(size=(2, *size, 3)), jnp.float32)
     weights = jnp.asarray(rng.normal(size=(kernel, kernel, 1, 3)), jnp.float32)
     settings = ((stride, stride), ((before, after), (before, after)), (rate, rate), 3)
-    expected, pull = jax.vjp(lambda *x: reference(*x, *settings), image, weights)
-    got, ours_pull = jax.vjp(lambda *x: ours(*x, *settings), image, weights)
+    expected, pull = jax.vjp(
+        jax.jit(lambda *x: reference(*x, *settings)), image, weights
+    )
+    got, ours_pull = jax.vjp(jax.jit(lambda *x: ours(*x, *settings)), image, weights)
     assert_close(got, expected, magnitude=1)
     gradient = jnp.asarray(rng.normal(size=got.shape), jnp.float32)
     for mine, theirs in zip(ours_pull(gradient), pull(gradient), strict=True):

@@ -1,7 +1,7 @@
-"""Stock TFDS data sets: a table of what their records mean, and where they are found.
+"""Data sets that TFDS prepares: what their records mean, and where they are found.
 
-TFDS downloads and prepares these itself, in an environment with TensorFlow; here they
-are only found and opened.  To add one, add a line to `STOCK`.
+TFDS downloads and prepares them in an environment with TensorFlow; this module only
+finds and opens them.  To add a data set, add an entry to `TFDS_DATASETS`.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ from jaxseg.paths import cache_folder, user_path
 
 
 @dataclass(frozen=True)
-class Stock:
+class TfdsDataset:
     """A data set that TFDS prepares.
 
     Attributes:
@@ -27,8 +27,8 @@ class Stock:
       builder: its TFDS name, with the configuration: `name` or `name/config`.
       labels: the classes, with the raw values of the masks.
       fields: the names of its features.
-      splits: our split names and its splits or slices of them.
-      first: what to do before TFDS can prepare it.
+      splits: our split names, and for each the TFDS split or slice.
+      first: what the user must do before TFDS can prepare it.
     """
 
     description: str
@@ -62,8 +62,8 @@ _CITYSCAPES = {
 }
 """The 19 training classes: id in the labelIds masks, and colour."""
 
-STOCK = {
-    "oxford_iiit_pet": Stock(
+TFDS_DATASETS = {
+    "oxford_iiit_pet": TfdsDataset(
         description="cats and dogs, trimaps: 3 classes, 3680 train, 3669 test images,"
         " CC BY-SA 4.0; prepared by TFDS (0.8 GB)",
         builder="oxford_iiit_pet",
@@ -75,7 +75,7 @@ STOCK = {
         fields=Fields("image", "segmentation_mask", "file_name"),
         splits={"train": "train", "val": "test", "test": "test"},
     ),
-    "cityscapes": Stock(
+    "cityscapes": TfdsDataset(
         description="urban street scenes, 1024x2048: 19 classes, 2975 train, 500 val"
         " images, own non-commercial licence; registration at cityscapes-dataset.com",
         builder="cityscapes/semantic_segmentation",
@@ -93,40 +93,40 @@ STOCK = {
 }
 
 
-def open_stock(name: str, config: DataConfig) -> RecordDataset:
-    """Open a stock set that TFDS has prepared as array_record.
+def open_tfds_dataset(name: str, config: DataConfig) -> RecordDataset:
+    """Open a data set that TFDS has prepared as array_record.
 
     Args:
-      name: a name in `STOCK`.
+      name: a name in `TFDS_DATASETS`.
       config: `root`, else the cache, $TFDS_DATA_DIR, ~/tensorflow_datasets are
         searched; `root` may also be the prepared directory itself.
 
     Raises:
       UserError: not prepared, or in another file format; the message says what to run.
     """
-    stock = STOCK[name]
+    dataset = TFDS_DATASETS[name]
     default = user_path(os.environ.get("TFDS_DATA_DIR") or "~/tensorflow_datasets")
-    places = [cache_folder(config.cache), default]
+    folders = [cache_folder(config.cache), default]
     if config.root:
-        places.insert(0, user_path(config.root))
-    found = [path for place in places for path in _prepared(place, stock.builder)]
-    target = places[0] if config.root else places[-1]
+        folders.insert(0, user_path(config.root))
+    found = [path for folder in folders for path in _prepared(folder, dataset.builder)]
+    target = folders[0] if config.root else folders[-1]
     for directory in found:
         if _is_array_record(directory):
             return open_records(
-                name, directory, stock.labels, stock.fields, stock.splits
+                name, directory, dataset.labels, dataset.fields, dataset.splits
             )
-    problem = f"not found in {', '.join(map(str, places))}"
+    problem = f"not found in {', '.join(map(str, folders))}"
     if found:
         problem = f"{found[0]} is not in array_record format; move it away"
-    raise UserError(f"{name}: {problem}. {_how_to_prepare(stock, target)}")
+    raise UserError(f"{name}: {problem}. {_how_to_prepare(dataset, target)}")
 
 
-def _prepared(place: Path, builder: str) -> list[Path]:
-    """List the prepared versions of a builder below `place`, the newest first."""
-    if (place / "dataset_info.json").is_file():
-        return [place]
-    versions = [path.parent for path in (place / builder).glob("*/dataset_info.json")]
+def _prepared(folder: Path, builder: str) -> list[Path]:
+    """List the prepared versions of a builder below `folder`, the newest first."""
+    if (folder / "dataset_info.json").is_file():
+        return [folder]
+    versions = [path.parent for path in (folder / builder).glob("*/dataset_info.json")]
     return sorted(versions, key=_version, reverse=True)
 
 
@@ -143,13 +143,13 @@ def _is_array_record(directory: Path) -> bool:
     return "array_record" in formats
 
 
-def _how_to_prepare(stock: Stock, data_dir: Path) -> str:
+def _how_to_prepare(dataset: TfdsDataset, data_dir: Path) -> str:
     code = (
-        f"import tensorflow_datasets as tfds; tfds.builder('{stock.builder}',"
+        f"import tensorflow_datasets as tfds; tfds.builder('{dataset.builder}',"
         f" file_format='array_record', data_dir='{data_dir}').download_and_prepare()"
     )
     return (
         "Prepare it once, where TensorFlow is installed:"
-        f" {stock.first.format(data_dir=data_dir)}"
+        f" {dataset.first.format(data_dir=data_dir)}"
         f'pip install tensorflow tensorflow-datasets && python -c "{code}"'
     )

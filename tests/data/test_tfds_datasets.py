@@ -15,7 +15,7 @@ from jaxseg.data.builders import base
 from jaxseg.data.catalog import open_dataset
 from jaxseg.data.identity import Identity, Split
 from jaxseg.data.labels import IGNORE
-from jaxseg.data.stock import STOCK
+from jaxseg.data.tfds_datasets import TFDS_DATASETS
 from jaxseg.errors import UserError
 
 IMAGE = np.random.default_rng(0).integers(0, 256, (2, 3, 3), np.uint8)
@@ -28,14 +28,14 @@ def png(pixels):
 
 
 class Stand(tfds.core.GeneratorBasedBuilder, skip_registration=True):
-    """Writes records as a stock builder of TFDS does: same names, same features."""
+    """Writes records as a dataset builder of TFDS does: same names, same features."""
 
     VERSION = tfds.core.Version("4.0.0")
 
     def __init__(self, name, masks, place):
-        stock = STOCK[name]
-        self.name, _, config = stock.builder.partition("/")
-        self.fields, self.masks = stock.fields, masks
+        dataset = TFDS_DATASETS[name]
+        self.name, _, config = dataset.builder.partition("/")
+        self.fields, self.masks = dataset.fields, masks
         config = (
             tfds.core.BuilderConfig(name=config, version="4.0.0") if config else None
         )
@@ -122,7 +122,7 @@ def test_the_root_may_be_the_prepared_directory_itself(pets):
     assert open_dataset(config).directory == directory
 
 
-@pytest.mark.parametrize("name", sorted(STOCK))
+@pytest.mark.parametrize("name", sorted(TFDS_DATASETS))
 def test_missing_records_are_refused_at_once_with_the_command(
     name, tmp_path, monkeypatch
 ):
@@ -131,7 +131,10 @@ def test_missing_records_are_refused_at_once_with_the_command(
         open_dataset(DataConfig(name=name, cache=str(tmp_path)))
     message = str(error.value)
     assert message.startswith(f"{name}: not found in {tmp_path}, {tmp_path}/tfds.")
-    assert f"tfds.builder('{STOCK[name].builder}', file_format='array_rec" in message
+    assert (
+        f"tfds.builder('{TFDS_DATASETS[name].builder}', file_format='array_rec"
+        in message
+    )
     assert f"data_dir='{tmp_path}/tfds').download_and_prepare()" in message
     assert "\n" not in message
 
@@ -144,11 +147,11 @@ def test_records_in_another_format_are_refused_with_the_command(pets):
         open_dataset(pets)
 
 
-@pytest.mark.parametrize("name", sorted(STOCK))
+@pytest.mark.parametrize("name", sorted(TFDS_DATASETS))
 def test_the_feature_names_are_those_of_the_installed_tfds(name, tmp_path):
-    stock = STOCK[name]
-    features = tfds.builder(stock.builder, data_dir=tmp_path).info.features
-    assert features is not None and set(stock.fields) <= set(features)
+    dataset = TFDS_DATASETS[name]
+    features = tfds.builder(dataset.builder, data_dir=tmp_path).info.features
+    assert features is not None and set(dataset.fields) <= set(features)
 
 
 def test_other_records_are_told_where_the_root_is_a_bare_name(
