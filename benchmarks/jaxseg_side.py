@@ -27,6 +27,7 @@ from benchmarks.model_cases import (
 )
 from benchmarks.side_by_side import Prepared, timed
 from jaxseg.evaluation.inference import create_scores
+from jaxseg.losses.cross_entropy import CrossEntropy
 from jaxseg.models import create_model
 from jaxseg.parallel.mesh import (
     BATCH_AXIS,
@@ -36,7 +37,6 @@ from jaxseg.parallel.mesh import (
     shardings,
 )
 from jaxseg.segmenter import Segmenter, abstract_variables
-from jaxseg.training.losses import CrossEntropy
 from jaxseg.training.optimizer import create_optimizer
 from jaxseg.training.state import TrainState, fresh_state
 from jaxseg.training.step import TrainStep, create_train_step

@@ -32,11 +32,11 @@ from jaxseg.data.pipeline import CachedSamples, TrainingStream
 from jaxseg.data.transforms import training_transforms
 from jaxseg.evaluation.inference import create_scores
 from jaxseg.heads import HEADS
+from jaxseg.losses import LOSSES
 from jaxseg.models import create_model
 from jaxseg.parallel.mesh import create_mesh, device_put, shard_batch
 from jaxseg.report.console import log
 from jaxseg.segmenter import Segmenter
-from jaxseg.training.losses import LOSSES
 from jaxseg.training.optimizer import SCHEDULES, create_optimizer
 from jaxseg.training.state import create_state
 from jaxseg.training.step import create_train_step

@@ -32,13 +32,14 @@ if TYPE_CHECKING:
     from jaxseg.evaluation.metrics import Confusion, register_metric
     from jaxseg.experiment import load_config
     from jaxseg.heads import register_head
+    from jaxseg.losses import register_loss
+    from jaxseg.losses.base import Loss
     from jaxseg.models import create_classifier, create_model, list_models
     from jaxseg.predictor import Predictor
     from jaxseg.report.image_files import save_mask
     from jaxseg.report.pictures import overlay
     from jaxseg.trainer.callbacks import Callback
     from jaxseg.trainer.trainer import Trainer
-    from jaxseg.training.losses import Loss, register_loss
     from jaxseg.weights.load import load_weights, save_weights
 
 _HOMES = {
@@ -49,7 +50,7 @@ _HOMES = {
     "DataConfig": "jaxseg.config",
     "EvaluationConfig": "jaxseg.config",
     "LabelSet": "jaxseg.data.labels",
-    "Loss": "jaxseg.training.losses",
+    "Loss": "jaxseg.losses.base",
     "MeshConfig": "jaxseg.config",
     "ModelConfig": "jaxseg.config",
     "OptimizerConfig": "jaxseg.config",
@@ -67,7 +68,7 @@ _HOMES = {
     "register_backbone": "jaxseg.backbones",
     "register_dataset": "jaxseg.data.catalog",
     "register_head": "jaxseg.heads",
-    "register_loss": "jaxseg.training.losses",
+    "register_loss": "jaxseg.losses",
     "register_metric": "jaxseg.evaluation.metrics",
     "register_transform": "jaxseg.data.named_transforms",
     "overlay": "jaxseg.report.pictures",

@@ -1,4 +1,4 @@
-"""Turns a Config into objects; no other module does so.
+"""Turns a Config into objects; only `build_loss` does so beside it.
 
 `check` builds all that needs no data, so that whatever could never be built is refused
 when an experiment is loaded.  `build` does the same for a data set's classes.
@@ -14,10 +14,12 @@ import optax
 
 from jaxseg.backbones import BACKBONES
 from jaxseg.backbones.names import find_backbone, resolve_name
+from jaxseg.build_loss import build_loss
 from jaxseg.config import Config, EvaluationConfig, ModelConfig
 from jaxseg.data import tasks
 from jaxseg.data.border_weights import BorderWeights
 from jaxseg.data.catalog import DATASETS
+from jaxseg.data.frequencies import ClassFrequencies
 from jaxseg.data.labels import num_logits
 from jaxseg.data.named_transforms import TRANSFORMS, Checked
 from jaxseg.data.transforms import Compose, training_transforms
@@ -26,13 +28,13 @@ from jaxseg.evaluation.inference import Scores, check_crf, create_scores
 from jaxseg.evaluation.metrics import check_metrics
 from jaxseg.evaluation.windows import WindowedScores
 from jaxseg.heads import HEADS
+from jaxseg.losses.base import Loss
 from jaxseg.models import DEFAULT_BACKBONE, create_model
 from jaxseg.nn.crf import DenseCRF
-from jaxseg.output_checks import check_backbone, check_head, check_loss
+from jaxseg.output_checks import check_backbone, check_head
 from jaxseg.parallel.mesh import check_batch_size
 from jaxseg.registry import check_class_options, create, fields_of, parse
 from jaxseg.segmenter import SMALLEST, Segmenter
-from jaxseg.training.losses import LOSSES, Loss
 from jaxseg.training.optimizer import OPTIMIZERS, SCHEDULES, create_optimizer
 from jaxseg.weights.families.heads_smp import SMP_ARGUMENTS
 
@@ -62,12 +64,16 @@ class Parts:
     std: Triple
 
 
-def build(config: Config, num_classes: int) -> Parts:
+def build(
+    config: Config, num_classes: int, frequencies: ClassFrequencies | None = None
+) -> Parts:
     """Build the objects of a run.
 
     Args:
       config: what the run is.
       num_classes: of its data set; of a binary one 2.
+      frequencies: of the classes in its training split, which `train.class_balance`
+        needs.
 
     Raises:
       UserError: an unknown name, or values that do not go together.
@@ -78,7 +84,7 @@ def build(config: Config, num_classes: int) -> Parts:
     mean, std = normalization(config)
     return Parts(
         model=build_model(config, num_classes),
-        loss=build_loss(config, num_classes),
+        loss=build_loss(config, num_classes, frequencies),
         schedule=schedule,
         optimizer=build_optimizer(config, schedule),
         transform=build_transform(config),
@@ -200,64 +206,6 @@ def normalization(config: Config) -> tuple[Triple, Triple]:
     model = config.model
     entry = find_backbone(model.backbone or DEFAULT_BACKBONE, model.arithmetic)
     return model.mean or entry.mean, model.std or entry.std
-
-
-def build_loss(config: Config, num_classes: int | None) -> Loss:
-    """Build the loss of a config.
-
-    Args:
-      config: of the run.
-      num_classes: of the data set; None where that is not known yet.
-
-    Raises:
-      UserError: an unknown name, an option that it does not have, class weights that
-        are not one a class, or micro-batches for a loss that cannot be split.
-    """
-    train, named = config.train, parse("loss", config.train.loss)
-    kind = LOSSES.find(named.name)
-    owner = f"loss {named.name!r}"
-    shared = {
-        "class_weights": train.class_weights,
-        "label_smoothing": train.label_smoothing,
-    }
-    shared = {name: value for name, value in shared.items() if value}
-    for name in shared:
-        if name in named.options:
-            raise UserError(f"{owner}: {name} is given there and as train.{name}")
-    task = config.data.task
-    options = check_class_options(owner, kind, {**shared, **named.options})
-    if "task" in named.options:
-        raise UserError(f"{owner}: its task is that of the data, data.task {task!r}")
-    given = "train.class_weights" if train.class_weights else f"{owner}: class_weights"
-    _check_class_weights(given, options.get("class_weights", ()), num_classes)
-    if config.mesh.spatial > 1 and "bands" in fields_of(kind):
-        options["bands"] = 1
-    if "task" in fields_of(kind):
-        options["task"] = task
-    elif task != "multiclass":
-        raise UserError(
-            f"{owner} is a loss of multiclass labels: it has no field 'task', and"
-            f" data.task is {task!r}; --train.loss cross_entropy has one"
-        )
-    if train.accumulate > 1 and not kind.additive:
-        raise UserError(
-            f"train.accumulate {train.accumulate}: {owner} of a batch is not the sum of"
-            " those of its parts; give --train.accumulate 1"
-        )
-    loss = create(owner, kind, options)
-    if LOSSES.own(named.name):
-        weights = options.get("class_weights", ())
-        check_loss(owner, loss, num_classes or len(weights) or 2, task)
-    return loss
-
-
-def _check_class_weights(
-    given: str, weights: tuple[float, ...], num_classes: int | None
-) -> None:
-    if weights and num_classes and len(weights) != num_classes:
-        raise UserError(f"{given} has {len(weights)} values for {num_classes} classes")
-    if weights and not any(weights):
-        raise UserError(f"{given} must not be all zero")
 
 
 def build_schedule(config: Config) -> optax.Schedule:

@@ -228,12 +228,15 @@ class TrainConfig(Section):
     accumulate: Small = 1
     """Micro-batches that a step's batch is split into."""
     loss: str = "cross_entropy"
-    """Name of a loss.  Options of its own are given in brackets, as in
-    "cross_entropy(label_smoothing=0.1)"."""
+    """Name of a loss, or a sum of several with a weight each, as in "cross_entropy +
+    0.5*dice".  Options of its own are given in brackets, as in "focal(gamma=2.0)"."""
     label_smoothing: Decay = 0.0
     """Share of a pixel's target that is spread over all classes."""
     class_weights: tuple[ClassWeight, ...] = ()
     """Weight of each class in the loss; empty weights all alike."""
+    class_balance: str = ""
+    """In place of class_weights, weights from how often the training split has each
+    class: inverse, median or effective(beta=0.999999)."""
     border_weight: Factor = 0.0
     """w0 of the U-Net paper's weights between touching cells of class 1, where it is
     10; 0 weights no borders."""

@@ -14,8 +14,8 @@ import jax.numpy as jnp
 
 from jaxseg.data.labels import Task, num_logits
 from jaxseg.errors import UserError
+from jaxseg.losses.base import Loss
 from jaxseg.segmenter import Segmenter
-from jaxseg.training.losses import Loss
 
 IMAGE = (1, 64, 128, 3)
 """Of the traced batch: no side is the other, and both are multiples of all strides."""
@@ -37,9 +37,9 @@ def check_loss(
     """
     batch, height, width, _ = IMAGE
     stride = 16
-    small = (batch, height // stride, width // stride)
-    logits = _array((*small, num_logits(task, num_classes)))
+    channels = num_logits(task, num_classes)
     planes = (num_classes,) if task == "multilabel" else ()
+    logits = _array((batch, height // stride, width // stride, channels))
     label = jax.ShapeDtypeStruct((batch, height, width, *planes), jnp.int32)
     factor = _array((batch, height, width))
 

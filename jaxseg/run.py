@@ -19,6 +19,7 @@ import jax
 
 from jaxseg.build import build_model
 from jaxseg.config import Config, DataConfig, EvaluationConfig
+from jaxseg.data.frequencies import ClassFrequencies
 from jaxseg.data.identity import Identity
 from jaxseg.data.labels import PLAIN, LabelSet, MaskForm, known_task
 from jaxseg.data.tfds_datasets import TFDS_DATASETS
@@ -30,6 +31,7 @@ from jaxseg.segmenter import Segmenter, abstract_variables
 from jaxseg.training.checkpoint import Checkpoints
 
 CONFIG, LABELS, DATA = "config.json", "labels.json", "data.json"
+FREQUENCIES = "class_frequencies.json"
 """Files of a run folder."""
 
 
@@ -91,8 +93,25 @@ class Run:
         path = self.workdir / DATA
         return Identity.read(path) if os.path.exists(path) else None
 
-    def write(self, data: Identity) -> None:
+    def frequencies(self) -> ClassFrequencies | None:
+        """Read the class frequencies that the loss' weights come from.
+
+        It is None if they do not come from any.
+
+        Raises:
+          UserError: the file holds anything else.
+        """
+        path = self.workdir / FREQUENCIES
+        return ClassFrequencies.read(path) if os.path.exists(path) else None
+
+    def write(
+        self, data: Identity, frequencies: ClassFrequencies | None = None
+    ) -> None:
         """Write the description of the run: data, classes and config.
+
+        Args:
+          data: what it is trained on.
+          frequencies: of the classes, if the loss' weights come from them.
 
         Raises:
           OSError: the folder cannot be written.
@@ -105,6 +124,8 @@ class Run:
             "mask_bits": self.form.bits,
             "task": self.labels.task,
         }
+        if frequencies is not None:
+            replace_text(self.workdir / FREQUENCIES, frequencies.write())
         replace_text(self.workdir / DATA, data.write())
         replace_text(self.workdir / LABELS, json.dumps(labels) + "\n")
         replace_text(self.workdir / CONFIG, to_json(self.config))

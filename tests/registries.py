@@ -7,7 +7,7 @@ from jaxseg.data.catalog import DATASETS
 from jaxseg.data.named_transforms import TRANSFORMS
 from jaxseg.evaluation.metrics import METRICS
 from jaxseg.heads import HEADS
-from jaxseg.training.losses import LOSSES
+from jaxseg.losses import LOSSES
 
 REGISTRIES = (BACKBONES, DATASETS, HEADS, LOSSES, METRICS, TRANSFORMS)
 

@@ -23,8 +23,10 @@ from jaxseg.data.transforms import PhotometricDistortion
 from jaxseg.errors import UserError
 from jaxseg.experiment import load_config
 from jaxseg.heads import HEADS
+from jaxseg.losses import LOSSES
+from jaxseg.losses.base import Loss
+from jaxseg.losses.cross_entropy import CrossEntropy
 from jaxseg.schema import replaced
-from jaxseg.training.losses import LOSSES, CrossEntropy, Loss
 from jaxseg.training.optimizer import poly
 
 EXPERIMENTS = Path(__file__).parents[1] / "experiments"

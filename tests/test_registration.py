@@ -10,7 +10,7 @@ from registries import REGISTRIES, restored
 import jaxseg
 from jaxseg.errors import UserError
 from jaxseg.experiment import import_experiment, load_config
-from jaxseg.training.losses import LOSSES
+from jaxseg.losses import LOSSES
 
 START = """
 import dataclasses
@@ -166,8 +166,8 @@ def test_a_sound_one_is_taken(tmp_path, text):
             "write @dataclasses.dataclass(frozen=True) above class Mine, below",
         ),
         (
-            "from jaxseg.training.losses import CrossEntropy\n@register_loss('mine')\n"
-            "class Mine(CrossEntropy):\n gamma: float = 2.0",
+            "from jaxseg.losses.cross_entropy import CrossEntropy\n"
+            "@register_loss('mine')\nclass Mine(CrossEntropy):\n gamma: float = 2.0",
             "write @dataclasses.dataclass(frozen=True) above class Mine",
         ),
         (

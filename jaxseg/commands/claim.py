@@ -15,6 +15,7 @@ from jaxseg.backbones.names import resolve_name
 from jaxseg.build import warmup_steps
 from jaxseg.config import Config
 from jaxseg.data.dataset import Dataset
+from jaxseg.data.frequencies import ClassFrequencies
 from jaxseg.data.identity import Identity
 from jaxseg.errors import UserError
 from jaxseg.locks import locked
@@ -59,12 +60,15 @@ def require_writable(workdir: Path) -> None:
 
 
 @contextmanager
-def claimed(run: Run, dataset: Dataset) -> Iterator[None]:
+def claimed(
+    run: Run, dataset: Dataset, frequencies: ClassFrequencies | None = None
+) -> Iterator[None]:
     """Lock the folder of a run, made if it is missing, and check what it holds.
 
     Args:
       run: to begin or to resume.
       dataset: that it is to be trained on.
+      frequencies: of its classes, if the loss' weights come from them.
 
     Raises:
       UserError: the folder cannot be written, is claimed, or holds a run of other
@@ -86,23 +90,29 @@ def claimed(run: Run, dataset: Dataset) -> Iterator[None]:
                 " choose another --workdir"
             )
         if os.path.isfile(run.workdir / CONFIG):
-            _require_same(run, dataset)
+            _require_same(run, dataset, frequencies)
         yield
 
 
-def describe(run: Run, dataset: Dataset) -> None:
+def describe(
+    run: Run, dataset: Dataset, frequencies: ClassFrequencies | None = None
+) -> None:
     """Write the description of the run into its claimed folder.
+
+    The arguments are those of `claimed`.
 
     Raises:
       UserError: the folder cannot be written.
     """
     try:
-        run.write(Identity.of(dataset, _splits(run)))
+        run.write(Identity.of(dataset, _splits(run)), frequencies)
     except OSError as error:
         raise _unwritable(run.workdir, error.strerror) from error
 
 
-def _require_same(run: Run, dataset: Dataset) -> None:
+def _require_same(
+    run: Run, dataset: Dataset, frequencies: ClassFrequencies | None
+) -> None:
     """Refuse settings or data that do not continue the run in the folder."""
     difference = _changed_settings(from_file(run.workdir / CONFIG), run.config)
     before = run.data()
@@ -110,6 +120,10 @@ def _require_same(run: Run, dataset: Dataset) -> None:
         difference = _changed_classes(run)
     if not difference and before:
         difference = before.difference(dataset, _splits(run))
+        difference = difference and f"other data ({difference})"
+    counted = run.frequencies()
+    if not difference and counted and frequencies:
+        difference = counted.difference(frequencies, run.labels.names)
         difference = difference and f"other data ({difference})"
     if difference:
         raise UserError(

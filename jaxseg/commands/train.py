@@ -172,13 +172,15 @@ def _train(
     if new:  # errors of weights and memory come before the folder is created
         trainer.initialize()
         trainer.compile()
-    dataset = trainer.data.dataset
+    dataset, counted = trainer.data.dataset, trainer.data.frequencies
     run = Run(workdir, config, dataset.labels, dataset.form)
     with ExitStack() as held:
-        broadcast_from_primary(lambda: held.enter_context(claimed(run, dataset)))
+        broadcast_from_primary(
+            lambda: held.enter_context(claimed(run, dataset, counted))
+        )
         checkpoints = held.enter_context(Checkpoints(run.checkpoints, warn))
         _resume(trainer, checkpoints, workdir)
-        broadcast_from_primary(lambda: describe(run, dataset))  # all checks passed
+        broadcast_from_primary(lambda: describe(run, dataset, counted))  # all passed
         checkpoints.begin()
         if trainer.step:
             log(f"{workdir}: going on at step {trainer.step} of {config.train.steps}")

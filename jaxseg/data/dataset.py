@@ -11,6 +11,7 @@ from typing import Any
 
 from jaxseg.config import DataConfig
 from jaxseg.data.contents import Content, check_contents
+from jaxseg.data.frequencies import ClassFrequencies, count_classes
 from jaxseg.data.labels import LabelSet, MaskForm
 from jaxseg.errors import UserError, choose
 
@@ -138,6 +139,14 @@ class Dataset(ABC):
         where = config.root or self.name
         labels = self.labels
         return check_contents(self.contents, labels.names, *splits, where, labels.task)
+
+    def frequencies(self, split: str) -> ClassFrequencies:
+        """Count how often a split has each class; reads all of it.
+
+        Raises:
+          UserError: as `samples`.
+        """
+        return count_classes(self.samples(split), self.labels)
 
     def sizes(self, split: str) -> list[tuple[int, int]]:
         """Return (height, width) of every image of a split.

@@ -6,6 +6,8 @@ masks, names.  Writing one is the builders' business; which one to open, the cat
 
 from __future__ import annotations
 
+import contextlib
+import hashlib
 import io
 import json
 from collections.abc import Callable, Mapping
@@ -21,9 +23,11 @@ from jaxseg.data import planes
 from jaxseg.data.contents import Content
 from jaxseg.data.dataset import Dataset, Samples
 from jaxseg.data.fingerprints import fingerprint, record_digest, sampled
+from jaxseg.data.frequencies import ClassFrequencies
 from jaxseg.data.images import decode_image, decode_stored, open_image
 from jaxseg.data.labels import PLAIN, LabelSet, MaskForm, known_task
 from jaxseg.errors import UserError
+from jaxseg.paths import replace_text
 
 Decoded = TypeVar("Decoded")
 
@@ -83,6 +87,28 @@ class RecordDataset(Dataset):
     def knows_fingerprint(self, split: str) -> bool:
         """Whether the builder stored the fingerprint of a split."""
         return split in self._fingerprints
+
+    def frequencies(self, split: str) -> ClassFrequencies:
+        """Count how often a split has each class.
+
+        They are kept with records that a builder of ours wrote, and counted once.
+
+        Raises:
+          UserError: as `samples`.
+        """
+        if not self.knows_fingerprint(split):  # the folder is another program's
+            return super().frequencies(split)
+        asked = repr((self._sources.get(split, split), self.labels)).encode()
+        key = hashlib.sha256(asked).hexdigest()[:16]
+        path = self.directory / f"class_frequencies-{key}.json"
+        with contextlib.suppress(UserError):  # not counted yet, or damaged
+            known = ClassFrequencies.read(path)
+            if len(known.pixels) == self.labels.num_classes:
+                return known
+        found = super().frequencies(split)
+        with contextlib.suppress(OSError):  # it is counted again then
+            replace_text(path, found.write())
+        return found
 
     def earlier(self, split: str, fingerprint: str) -> Records | None:
         """Find the records of an earlier state of this data set, if they are kept.

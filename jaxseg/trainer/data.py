@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 
 from jaxseg import memory
 from jaxseg.config import DataConfig
 from jaxseg.data.catalog import Dataset, open_dataset
+from jaxseg.data.frequencies import ClassFrequencies
 from jaxseg.data.pipeline import Samples
 from jaxseg.data.tasks import held
 from jaxseg.parallel.distributed import broadcast_from_primary, is_primary
@@ -23,12 +24,14 @@ class TrainingData:
       training: samples of the training split.
       evaluation: samples of the evaluation split.
       evaluation_sizes: height and width of each image of the evaluation split.
+      frequencies: how often the training split has each class; None if not asked for.
     """
 
     dataset: Dataset
     training: Samples
     evaluation: Samples
     evaluation_sizes: Sequence[tuple[int, int]]
+    frequencies: ClassFrequencies | None = None
 
     @property
     def num_classes(self) -> int:
@@ -36,8 +39,12 @@ class TrainingData:
         return self.dataset.labels.num_classes
 
 
-def open_training_data(config: DataConfig) -> TrainingData:
+def open_training_data(config: DataConfig, count: bool = False) -> TrainingData:
     """Open the data of a training; the primary process prepares it if it must.
+
+    Args:
+      config: names the data.
+      count: whether the frequencies of the classes are wanted.
 
     Raises:
       UserError: the data is missing, wrong or unreadable; nothing was written but
@@ -57,6 +64,7 @@ def open_training_data(config: DataConfig) -> TrainingData:
         training=dataset.samples(config.train_split),
         evaluation=evaluation,
         evaluation_sizes=evaluation.sizes(),
+        frequencies=_frequencies(dataset, config.train_split) if count else None,
     )
 
 
@@ -65,6 +73,13 @@ def _open(config: DataConfig) -> Dataset:
     opened: list[Dataset] = []
     broadcast_from_primary(lambda: opened.append(_prepare(config)))
     return opened[0] if opened else _prepare(config)
+
+
+def _frequencies(dataset: Dataset, split: str) -> ClassFrequencies:
+    """Count the classes in the primary process, for all of them."""
+    log(f"counting the pixels of each class in split {split!r}")
+    found = broadcast_from_primary(lambda: asdict(dataset.frequencies(split)))
+    return ClassFrequencies(tuple(found["pixels"]), tuple(found["around"]))
 
 
 def _prepare(config: DataConfig) -> Dataset:

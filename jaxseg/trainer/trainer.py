@@ -86,10 +86,11 @@ class Trainer:
         shape = config.train.batch_size, config.augment.crop, weighted
         _check_batch(config, self.mesh)
         require_batch(batch_leaves(*shape))
-        self.data: TrainingData = open_training_data(config.data)
+        balanced = bool(config.train.class_balance)
+        self.data: TrainingData = open_training_data(config.data, balanced)
         self._leaves = batch_leaves(*shape, self.data.dataset.labels.planes)
         require_batch(self._leaves)
-        self.parts: Parts = build(config, self.data.num_classes)
+        self.parts: Parts = build(config, self.data.num_classes, self.data.frequencies)
         self.state: TrainState | None = None
         self.step = 0
         self.evaluation: tuple[int, Evaluation] | None = None

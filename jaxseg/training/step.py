@@ -11,16 +11,18 @@ import jax.numpy as jnp
 import optax
 
 from jaxseg.data.labels import IGNORE
-from jaxseg.nn.lowering import compiling_for, on_cpu
+from jaxseg.losses.base import Loss
+from jaxseg.nn.lowering import compiling_for
 from jaxseg.nn.normalization import normalize_image
 from jaxseg.nn.remat import recompute_blocks
 from jaxseg.parallel.mesh import AnyMesh, constrain, replicated, shardings, split_rows
-from jaxseg.training.losses import Loss
+from jaxseg.training.micro_batches import Gradient, accumulated, accumulated_twice
 from jaxseg.training.state import TrainState
 
 Batch = Mapping[str, jax.Array]
-"""image uint8 `[B, H, W, 3]`, label uint8 `[B, H, W]`, valid bool `[B]`; optionally
-weight float32 `[B, H, W]`, a factor of each pixel's loss."""
+"""image uint8 `[B, H, W, 3]`, label uint8 `[B, H, W]` (of classes that may overlap
+`[B, H, W, classes]`), valid bool `[B]`; optionally weight float32 `[B, H, W]`, a factor
+of each pixel's loss."""
 
 TrainStep = Callable[[TrainState, Batch], tuple[TrainState, dict[str, jax.Array]]]
 
@@ -58,15 +60,14 @@ def create_train_step(
       std: divides the difference.
       auxiliary_weight: factor of the auxiliary head's loss.
       ema: decay of the moving average, 0 for none.
-      accumulate: number of micro-batches.
+      accumulate: number of micro-batches; above 1 the loss is `additive` or `summed`.
       remat: keep only the backbone's block outputs for the backward pass.
       seed: of the random numbers of dropout.
       split: split the state's large arrays over the devices (`mesh.device_put`).
       deterministic: add in a fixed order on GPUs too.
     """
-    gradient = _create_gradient(model, loss, mesh, mean, std, auxiliary_weight, remat)
-    if accumulate > 1:
-        gradient = _accumulated(gradient, accumulate)
+    heads = _create_heads(model, mesh, mean, std)
+    gradient = _create_gradient(heads, loss, auxiliary_weight, remat, accumulate)
 
     @compiling_for(mesh)
     def train_step(
@@ -87,24 +88,19 @@ def create_train_step(
     return jax.jit(train_step, donate_argnums=0, compiler_options=flags)
 
 
-Gradient = Callable[..., tuple[tuple[jax.Array, Any], Any]]
-"""`(params, statistics, batch, key, prepared) -> (loss, new statistics), gradient`."""
+Heads = Callable[..., tuple[Batch, list[tuple[jax.Array, bool]], Any]]
+"""`(params, statistics, batch, key) -> batch, [(logits, align_corners), ...], new
+statistics`: the logits of the head, then those of an auxiliary one."""
 
 
-def _create_gradient(
-    model: nn.Module,
-    loss: Loss,
-    mesh: AnyMesh,
-    mean: Sequence[float],
-    std: Sequence[float],
-    auxiliary_weight: float,
-    remat: bool,
-) -> Gradient:
+def _create_heads(
+    model: nn.Module, mesh: AnyMesh, mean: Sequence[float], std: Sequence[float]
+) -> Heads:
     align_corners = getattr(model, "align_corners", False)
 
-    def value(
-        params: Any, stats: Any, batch: Batch, key: jax.Array, prepared: Any
-    ) -> tuple[jax.Array, Any]:
+    def heads(
+        params: Any, stats: Any, batch: Batch, key: jax.Array
+    ) -> tuple[Batch, list[tuple[jax.Array, bool]], Any]:
         batch = constrain(batch, mesh)
         image = normalize_image(batch["image"], mean, std)
         with split_rows(mesh):
@@ -116,43 +112,59 @@ def _create_gradient(
                 rngs={"dropout": key},
                 mutable=["batch_stats"],
             )
-        label, factor = batch["label"], batch.get("weight")
-        total = loss(logits, label, factor, prepared, align_corners)
-        for extra in auxiliary:
-            total += auxiliary_weight * loss(extra, label, factor, prepared)
-        return total, changed.get("batch_stats", {})
+        found = [(logits, align_corners), *((extra, False) for extra in auxiliary)]
+        return batch, found, changed.get("batch_stats", {})
 
-    return jax.value_and_grad(recompute_blocks(value) if remat else value, has_aux=True)
+    return heads
 
 
-def _accumulated(gradient: Gradient, count: int) -> Gradient:
-    """Sum loss and gradient over micro-batches, passing the statistics along."""
-
-    def accumulated(
-        params: Any, stats: Any, batch: Batch, key: jax.Array, prepared: Any
-    ) -> tuple[tuple[jax.Array, Any], Any]:
-        def micro(carry: Any, part: Any) -> tuple[Any, None]:
-            stats, total, grads = carry
-            piece, index = part
-            (value, stats), new = gradient(
-                params, stats, piece, jax.random.fold_in(key, index), prepared
-            )
-            return (stats, total + value, jax.tree.map(jnp.add, grads, new)), None
-
-        # Rows i, i + n, ... form micro-batch i: a device's rows stay on it.
-        pieces = {
-            name: leaf.reshape(-1, count, *leaf.shape[1:]).swapaxes(0, 1)
-            for name, leaf in batch.items()
-        }
-        start = (stats, jnp.zeros(()), jax.tree.map(jnp.zeros_like, params))
-        # XLA runs the body of a CPU loop on one core, three times slower.
-        unroll = on_cpu()
-        (stats, total, grads), _ = jax.lax.scan(
-            micro, start, (pieces, jnp.arange(count)), unroll=unroll
+def _create_gradient(
+    heads: Heads, loss: Loss, auxiliary_weight: float, remat: bool, accumulate: int
+) -> Gradient:
+    if accumulate > 1 and not loss.additive:
+        return _create_gradient_of_sums(
+            heads, loss, auxiliary_weight, remat, accumulate
         )
-        return (total, stats), grads
 
-    return accumulated
+    def value(
+        params: Any, stats: Any, batch: Batch, key: jax.Array, prepared: Any
+    ) -> tuple[jax.Array, Any]:
+        batch, (first, *auxiliary), stats = heads(params, stats, batch, key)
+        label, factor = batch["label"], batch.get("weight")
+        total = loss(first[0], label, factor, prepared, first[1])
+        for extra, _ in auxiliary:
+            total += auxiliary_weight * loss(extra, label, factor, prepared)
+        return total, stats
+
+    gradient = _differentiate(value, remat)
+    return accumulated(gradient, accumulate) if accumulate > 1 else gradient
+
+
+def _create_gradient_of_sums(
+    heads: Heads, loss: Loss, auxiliary_weight: float, remat: bool, accumulate: int
+) -> Gradient:
+    """Return the gradient of a loss that is `summed`, by micro-batches."""
+
+    def parts(
+        params: Any, stats: Any, batch: Batch, key: jax.Array, prepared: Any
+    ) -> tuple[list[Any], Any]:
+        batch, found, stats = heads(params, stats, batch, key)
+        label, factor = batch["label"], batch.get("weight")
+        added = [loss.part(x, label, factor, prepared, corners) for x, corners in found]
+        return added, stats
+
+    def whole(totals: list[Any]) -> jax.Array:
+        first, *auxiliary = (loss.whole(total) for total in totals)
+        return first + auxiliary_weight * sum(auxiliary)
+
+    def differentiate(value: Callable[..., Any]) -> Gradient:
+        return _differentiate(value, remat)
+
+    return accumulated_twice(parts, whole, differentiate, accumulate)
+
+
+def _differentiate(value: Callable[..., Any], remat: bool) -> Gradient:
+    return jax.value_and_grad(recompute_blocks(value) if remat else value, has_aux=True)
 
 
 def _metrics(value: jax.Array, grads: Any, rate: Any) -> dict[str, jax.Array]:
@@ -165,7 +177,9 @@ def _metrics(value: jax.Array, grads: Any, rate: Any) -> dict[str, jax.Array]:
 
 def _with_ignored(batch: Batch) -> dict[str, jax.Array]:
     """Return the arrays that a step needs; pixels of invalid images are ignored."""
-    label = batch["label"].astype(jnp.int32)
+    label = batch["label"]
+    if label.ndim < batch["image"].ndim:  # one of a pixel: small beside one a class
+        label = label.astype(jnp.int32)
     valid = batch["valid"].reshape(-1, *(1 for _ in label.shape[1:]))
     kept = {name: batch[name] for name in ("image", "weight") if name in batch}
     return {**kept, "label": jnp.where(valid, label, IGNORE)}

@@ -8,8 +8,8 @@ import pytest
 
 from jaxseg.evaluation.metrics import Confusion, confusion_matrix
 from jaxseg.heads import HEADS
+from jaxseg.losses.cross_entropy import CrossEntropy
 from jaxseg.models import create_model
-from jaxseg.training.losses import CrossEntropy
 
 SIDE, STEPS = 64, 150
 

@@ -9,6 +9,9 @@ from jax.sharding import AbstractDevice, AbstractMesh, AxisType
 
 from jaxseg.data.labels import IGNORE
 from jaxseg.evaluation.metrics import Confusion, confusion_matrix
+from jaxseg.losses.cross_entropy import CrossEntropy
+from jaxseg.losses.regions import Dice
+from jaxseg.losses.weighted_sum import WeightedSum
 from jaxseg.models import create_model
 from jaxseg.nn.cpu import library
 from jaxseg.nn.normalization import normalize_image
@@ -22,7 +25,6 @@ from jaxseg.parallel.mesh import (
     shardings,
 )
 from jaxseg.segmenter import abstract_variables
-from jaxseg.training.losses import CrossEntropy
 from jaxseg.training.optimizer import create_optimizer
 from jaxseg.training.state import create_state, fresh_state
 from jaxseg.training.step import create_train_step
@@ -44,13 +46,25 @@ def make_batch(count=8, size=40, classes=3, seed=0):
 class Harness:
     """A small model, its state and its step."""
 
-    def __init__(self, mesh, head="fcn8s", rate=0.05, ema=0.0, model=None, **options):
+    def __init__(
+        self,
+        mesh,
+        head="fcn8s",
+        rate=0.05,
+        ema=0.0,
+        model=None,
+        loss=CrossEntropy(),  # noqa: B008
+        **options,
+    ):
         arguments = {"width": 0.125, "max_channels": 16}
         if head not in ("unet", "upernet"):
             arguments["dropout"] = 0.0
         arguments |= model or {}
         backbone = "mit_b0" if head == "segformer" else "resnet18"
         self.model = create_model(head, backbone, 3, **arguments)
+        if self.model.auxiliary is not None:
+            still = self.model.auxiliary.clone(dropout=0.0)
+            self.model = self.model.clone(auxiliary=still)
         schedule = optax.constant_schedule(rate)
         optimizer = create_optimizer("sgd", schedule)
         state = create_state(self.model, optimizer, 0, (40, 40), ema=ema > 0)
@@ -60,7 +74,7 @@ class Harness:
             self.model,
             optimizer,
             schedule,
-            CrossEntropy(),
+            loss,
             mesh,
             mean=MEAN,
             std=STD,
@@ -201,6 +215,24 @@ def test_micro_batches_of_equal_images_equal_one_batch(one_device):
     whole, parts = Harness(one_device), Harness(one_device, accumulate=2)
     losses = whole.run(batch)["loss"], parts.run(batch)["loss"]
     assert losses[0] == pytest.approx(losses[1], rel=1e-5)
+    assert difference(whole.state.params, parts.state.params) < 1e-5
+
+
+@pytest.mark.parametrize("remat", [False, pytest.param(True, marks=pytest.mark.slow)])
+def test_micro_batches_have_the_regions_of_the_whole_batch(one_device, remat):
+    """The images are equal and their labels are not, nor are those of the parts."""
+    batch = make_batch(1)
+    batch = {name: np.repeat(leaf, 4, 0) for name, leaf in batch.items()}
+    batch["label"] = make_batch(4, seed=1)["label"]
+    batch["label"][::2, :30] = IGNORE
+    loss = WeightedSum((CrossEntropy(), Dice(smooth=1.0)), (1.0, 0.5))
+    given = {"model": {"auxiliary": True}, "loss": loss}
+    whole = Harness(one_device, **given)
+    parts = Harness(one_device, accumulate=2, remat=remat, **given)
+    found = whole.run(batch), parts.run(batch)
+    assert found[0]["loss"] == pytest.approx(found[1]["loss"], rel=1e-5)
+    norms = [metrics["gradient_norm"] for metrics in found]
+    assert norms[0] == pytest.approx(norms[1], rel=1e-4)
     assert difference(whole.state.params, parts.state.params) < 1e-5
 
 

@@ -8,8 +8,8 @@ from closeness import assert_close
 from jax.test_util import check_grads
 
 from jaxseg.data.labels import IGNORE
+from jaxseg.losses.cross_entropy import CrossEntropy
 from jaxseg.nn.upsampling import resize_bilinear
-from jaxseg.training.losses import CrossEntropy
 
 KEY = jax.random.key(0)
 LOGITS = jax.random.normal(KEY, (2, 4, 5, 3))

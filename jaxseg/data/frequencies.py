@@ -1,0 +1,213 @@
+"""How often a split has each class, and the weights of classes that follow from it."""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any, Protocol, runtime_checkable
+
+import numpy as np
+
+from jaxseg.data.labels import IGNORE, LabelSet
+from jaxseg.errors import UserError, choose
+from jaxseg.ranges import Decay
+from jaxseg.registry import check_class_options, create, parse
+
+
+@dataclass(frozen=True)
+class ClassFrequencies:
+    """How often a split has each class, exact.
+
+    Attributes:
+      pixels: of each class.
+      around: pixels that are not ignored, in the images that have the class.
+    """
+
+    pixels: tuple[int, ...]
+    around: tuple[int, ...]
+
+    def write(self) -> str:
+        """Return it as JSON text; `read` reads it back equal."""
+        return json.dumps(asdict(self)) + "\n"
+
+    @classmethod
+    def read(cls, path: Path) -> ClassFrequencies:
+        """Read a file of what `write` returned.
+
+        Raises:
+          UserError: it is anything else.
+        """
+        try:
+            content = json.loads(path.read_text(encoding="utf-8"))
+            pixels, around = (
+                tuple(map(_count, content[name])) for name in ("pixels", "around")
+            )
+            if len(pixels) != len(around):
+                raise ValueError("two lists of different lengths")
+            return cls(pixels, around)
+        except (OSError, ValueError, TypeError, KeyError, RecursionError) as error:
+            raise UserError(f"{path}: no class frequencies: {error}") from error
+
+    def difference(self, now: ClassFrequencies, names: Sequence[str]) -> str | None:
+        """Say of the first class that occurs more or less than here, or return None.
+
+        Args:
+          now: what was counted now.
+          names: of the classes.
+        """
+        for name, old, new in zip(names, self.pixels, now.pixels, strict=False):
+            if old != new:
+                return f"{new} pixels of class {name!r}, not {old}"
+        return None if self == now else "its classes lie in other images"
+
+
+def _count(value: Any) -> int:
+    if type(value) is not int or value < 0:
+        raise ValueError(f"{value!r} is no number of pixels")
+    return value
+
+
+@runtime_checkable
+class Samples(Protocol):
+    """Random access to samples, safe to read from several threads."""
+
+    def __len__(self) -> int:
+        """Return the number of samples."""
+        ...
+
+    def __getitem__(self, index: int) -> Any:
+        """Return a sample, a mapping with its `label`."""
+        ...
+
+
+def count_classes(samples: Samples, labels: LabelSet) -> ClassFrequencies:
+    """Read every sample once and count the pixels of its label.
+
+    Args:
+      samples: of a split.
+      labels: its classes.
+
+    Raises:
+      UserError: a sample cannot be read.
+    """
+
+    def count(index: int) -> np.ndarray:
+        label = samples[index]["label"]
+        pixels = _pixels(label, labels.num_classes)
+        # Of classes that overlap each pixel is asked about each class.
+        overlapping = label.ndim == 3
+        asked = (label != IGNORE).sum((0, 1)) if overlapping else pixels.sum()
+        return np.stack([pixels, np.where(pixels > 0, asked, 0)])
+
+    total = np.zeros((2, labels.num_classes), np.int64)
+    with ThreadPoolExecutor(min(os.cpu_count() or 1, 8)) as pool:
+        for found in pool.map(count, range(len(samples))):
+            total += found
+    pixels, around = total.tolist()
+    return ClassFrequencies(tuple(pixels), tuple(around))
+
+
+def _pixels(label: np.ndarray, classes: int) -> np.ndarray:
+    """Return the pixels of each class in a label, int64 `[classes]`."""
+    if label.ndim == 3:
+        return (label == 1).sum((0, 1))
+    return np.bincount(label.ravel(), minlength=IGNORE + 1)[:classes]
+
+
+@dataclass(frozen=True)
+class Inverse:
+    """Weights in inverse proportion to the number of pixels.
+
+    They are `n / (k n_c)`, n being all pixels and k the number of classes that occur,
+    as scikit-learn's "balanced": their mean over the pixels is 1.
+    """
+
+    def weights(self, frequencies: ClassFrequencies) -> tuple[float, ...]:
+        """Return the weight of each class; 0 of one that does not occur."""
+        pixels = np.array(frequencies.pixels, float)
+        there = pixels > 0
+        return _where(there, lambda: pixels.sum() / (there.sum() * pixels[there]))
+
+
+@dataclass(frozen=True)
+class Median:
+    """Weights by median frequency balancing (Eigen and Fergus 2015, arXiv:1411.4734).
+
+    The frequency of a class is its share of the pixels of the images that have it; its
+    weight is the median of all frequencies over its own.
+    """
+
+    def weights(self, frequencies: ClassFrequencies) -> tuple[float, ...]:
+        """Return the weight of each class; 0 of one that does not occur."""
+        pixels, around = (
+            np.array(counts, float)
+            for counts in (frequencies.pixels, frequencies.around)
+        )
+        there = pixels > 0
+
+        def found() -> np.ndarray:
+            shares = pixels[there] / around[there]
+            return np.median(shares) / shares
+
+        return _where(there, found)
+
+
+@dataclass(frozen=True)
+class Effective:
+    """Weights in inverse proportion to the effective number of pixels.
+
+    Cui et al. 2019, arXiv:1901.05555: `(1 - beta) / (1 - beta^n_c)`, scaled to a sum of
+    the number of classes that occur.
+
+    Attributes:
+      beta: in [0, 1); from about 1 / (1 - beta) pixels on more of them add nothing.
+    """
+
+    beta: Decay = 0.999999
+
+    def weights(self, frequencies: ClassFrequencies) -> tuple[float, ...]:
+        """Return the weight of each class; 0 of one that does not occur."""
+        pixels = np.array(frequencies.pixels, float)
+        there = pixels > 0
+
+        def found() -> np.ndarray:
+            if self.beta == 0:
+                return np.ones(there.sum())
+            seen = -np.expm1(pixels[there] * np.log(self.beta))
+            return there.sum() / seen / (1 / seen).sum()
+
+        return _where(there, found)
+
+
+def _where(there: np.ndarray, found: Callable[[], np.ndarray]) -> tuple[float, ...]:
+    """Return a value of each class that occurs, and 0 of the others."""
+    weights = np.zeros(len(there))
+    if there.any():
+        weights[there] = found()
+    return tuple(weights.tolist())
+
+
+BALANCES: dict[str, type[Inverse | Median | Effective]] = {
+    "inverse": Inverse,
+    "median": Median,
+    "effective": Effective,
+}
+"""Name -> what `train.class_balance` does by it."""
+
+
+def parse_balance(text: str) -> Inverse | Median | Effective:
+    """Read `NAME` or `NAME(OPTION=VALUE)` of `BALANCES`.
+
+    Raises:
+      UserError: it is anything else.
+    """
+    named = parse("class balance", text)
+    kind, owner = (
+        choose("class balance", named.name, BALANCES),
+        f"class balance {text!r}",
+    )
+    return create(owner, kind, check_class_options(owner, kind, named.options))
