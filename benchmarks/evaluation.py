@@ -60,7 +60,6 @@ def evaluation(root: str, cores: int, **settings: Any) -> Prepared:
             variables,
             samples,
             samples.sizes(),
-            case.classes,
             mesh,
             batch_size=case.batch,
             multiple=MULTIPLE,

@@ -16,13 +16,15 @@ from jaxseg.backbones import BACKBONES
 from jaxseg.backbones.names import find_backbone, resolve_name
 from jaxseg.build_loss import build_loss
 from jaxseg.config import Config, EvaluationConfig, ModelConfig
+from jaxseg.data import tasks
 from jaxseg.data.border_weights import BorderWeights
 from jaxseg.data.catalog import DATASETS
 from jaxseg.data.frequencies import ClassFrequencies
+from jaxseg.data.labels import num_logits
 from jaxseg.data.named_transforms import TRANSFORMS, Checked
 from jaxseg.data.transforms import Compose, training_transforms
 from jaxseg.errors import UserError, choose
-from jaxseg.evaluation.inference import Scores, create_scores
+from jaxseg.evaluation.inference import Scores, check_crf, create_scores
 from jaxseg.evaluation.metrics import check_metrics
 from jaxseg.evaluation.windows import WindowedScores
 from jaxseg.heads import HEADS
@@ -69,14 +71,15 @@ def build(
 
     Args:
       config: what the run is.
-      num_classes: of its data set.
+      num_classes: of its data set; of a binary one 2.
       frequencies: of the classes in its training split, which `train.class_balance`
         needs.
 
     Raises:
       UserError: an unknown name, or values that do not go together.
     """
-    check_metrics(num_classes)
+    tasks.check_count(config.data, num_classes)
+    check_metrics(num_classes, config.data.task)
     schedule = build_schedule(config)
     mean, std = normalization(config)
     return Parts(
@@ -99,6 +102,10 @@ def check(config: Config) -> None:
     DATASETS.find(config.data.name)
     check_batch_size(config.train.batch_size, config.train.accumulate)
     classes = config.data.num_classes or len(config.data.class_names)
+    if config.data.task == "binary":
+        classes = 2
+    tasks.check_options(config)
+    check_crf(config.data.task, config.evaluation)
     build_model(config, classes or 2)
     build_loss(config, classes or None)
     build_optimizer(config, build_schedule(config))
@@ -126,10 +133,15 @@ def _volumes_refused(head: str) -> UserError:
 def build_model(config: Config, num_classes: int) -> Segmenter:
     """Build the model of a config, without its variables.
 
+    Args:
+      config: of the run.
+      num_classes: of its data set; of a binary one 2, for which the model has one
+        logit.
+
     Raises:
       UserError: an unknown name or an option that does not fit.
     """
-    model = config.model
+    model, outputs = config.model, num_logits(config.data.task, num_classes)
     options = {
         "output_stride": model.output_stride,
         "channels": model.channels,
@@ -150,7 +162,7 @@ def build_model(config: Config, num_classes: int) -> Segmenter:
     built = create_model(
         model.head,
         model.backbone,
-        num_classes,
+        outputs,
         arithmetic=model.arithmetic,
         width=model.width,
         max_channels=model.max_channels,
@@ -165,7 +177,7 @@ def build_model(config: Config, num_classes: int) -> Segmenter:
         stride = usual if model.output_stride is None else model.output_stride
         check_backbone(f"backbone {model.backbone!r}", built, stride)
     if HEADS.own(head.name):
-        check_head(f"head {head.name!r}", built, num_classes)
+        check_head(f"head {head.name!r}", built, outputs)
     return built
 
 
@@ -304,6 +316,7 @@ def build_scores(
       evaluation: other options than the run's.
     """
     options = evaluation or config.evaluation
+    check_crf(config.data.task, options)
     mean, std = normalization(config)
     crf = DenseCRF(iterations=options.crf, stride=options.crf_stride)
     given: dict[str, Any] = dict(
@@ -313,6 +326,7 @@ def build_scores(
         flip=options.flip,
         crf=crf if options.crf else None,
         multiple=size_multiple(model, options),
+        task=config.data.task,
     )
     if not options.window:
         return create_scores(model, **given)

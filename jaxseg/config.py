@@ -57,7 +57,8 @@ class DataConfig(Section):
     """For `folder`: pattern of the images below `root`, such as "img/{split}/*.tif"."""
     masks: str = ""
     """For `folder`: pattern of the masks.  An image and its mask agree in what the
-    wildcards stand for, and {split} is the name of a split."""
+    wildcards stand for, and {split} is the name of a split; of "multilabel" {class} is
+    that of a class, as in "masks/{class}/*.png"."""
     allow_leakage: bool = False
     """For `folder`: train although an image lies in two splits."""
     cache: str = ""

@@ -7,7 +7,6 @@ from pathlib import Path
 from typing import Any, overload
 
 import jax
-import jax.numpy as jnp
 import numpy as np
 
 from jaxseg.build import build_scores, size_multiple
@@ -15,11 +14,20 @@ from jaxseg.config import EvaluationConfig
 from jaxseg.data.labels import LabelSet
 from jaxseg.data.padding import Size, group_by_size, pad_image, padded_size
 from jaxseg.errors import UserError
+from jaxseg.evaluation.histograms import rounded_threshold
 from jaxseg.evaluation.inference import Scores, create_scores
+from jaxseg.evaluation.probabilities import Probabilities
 from jaxseg.evaluation.windows import WindowedScores
 from jaxseg.nn.lowering import compiling_for, devices_of
 from jaxseg.run import Run
 from jaxseg.segmenter import SIZE_MULTIPLE, SMALLEST, Segmenter
+
+Answer = Callable[[Any, np.ndarray, Callable[[int], None]], np.ndarray]
+"""`(variables, uint8 [B, H, W, 3], called as windows are done) -> [B, H, W, ...]`."""
+
+
+def _nothing(count: int) -> None:
+    """Do nothing with how much more is done."""
 
 
 class Predictor:
@@ -31,6 +39,8 @@ class Predictor:
 
     Attributes:
       labels: names and colours of the classes.
+      thresholds: of each class that has a logit, in a binary or multilabel task: a
+        pixel has the class from this probability on.
     """
 
     def __init__(
@@ -41,6 +51,8 @@ class Predictor:
         *,
         batch_size: int = 8,
         multiple: int = SIZE_MULTIPLE,
+        logits: bool = True,
+        thresholds: Sequence[float] | None = None,
     ):
         """Wrap a scoring function and its weights.
 
@@ -51,16 +63,19 @@ class Predictor:
           labels: the classes.
           batch_size: images of equal size that are predicted together.
           multiple: sides are padded to multiples of this; 1 pads none.
+          logits: whether the scores are logits, not probabilities.
+          thresholds: one, or of a multilabel set one a class; None is one half.
         """
         self.labels = labels
+        self.thresholds = _thresholds(labels, thresholds)
         self._variables = variables
         self._batch_size, self._multiple = batch_size, multiple
         self._windows: WindowedScores | None = None
         if isinstance(scores, WindowedScores):
             self._windows, self._batch_size = scores, 1
-            self._masks = _by_window(scores)
-        else:
-            self._masks = _whole(scores)
+        said = Probabilities(labels.task, logits)
+        self._masks = _answer(scores, lambda x: said.predict(x, self.thresholds))
+        self._probabilities = _answer(scores, said)
 
     @classmethod
     def from_run(
@@ -70,14 +85,14 @@ class Predictor:
 
         Args:
           workdir: the run folder.
-          evaluation: scales, flip, window, ...; None takes the run's.
+          evaluation: scales, flip, window, threshold, ...; None takes the run's.
 
         Raises:
           UserError: it is no run folder, or has no checkpoint.
         """
         run = Run.open(workdir)
-        model, variables, _ = run.best_variables()
-        return cls.of_run(run, model, variables, evaluation)
+        best = run.best()
+        return cls.of_run(run, best.model, best.variables, evaluation, best.thresholds)
 
     @classmethod
     def of_run(
@@ -86,6 +101,7 @@ class Predictor:
         model: Segmenter,
         variables: Any,
         evaluation: EvaluationConfig | None = None,
+        best_thresholds: Sequence[float] = (),
     ) -> Predictor:
         """Wrap the model of an open run.
 
@@ -93,7 +109,11 @@ class Predictor:
           run: which says how an image is normalised and scored.
           model: its model.
           variables: parameters and statistics.
-          evaluation: scales, flip, window, ...; None takes the run's.
+          evaluation: scales, flip, window, threshold, ...; None takes the run's.
+          best_thresholds: those for the threshold "best".
+
+        Raises:
+          UserError: the best thresholds are asked for and not known.
         """
         options = evaluation or run.config.evaluation
         return cls(
@@ -102,6 +122,8 @@ class Predictor:
             run.labels,
             batch_size=options.batch_size,
             multiple=size_multiple(model, options),
+            logits=Probabilities.of(run.labels.task, options).logits,
+            thresholds=run.thresholds(options, best_thresholds),
         )
 
     @classmethod
@@ -113,6 +135,7 @@ class Predictor:
         *,
         mean: Sequence[float] | None = None,
         std: Sequence[float] | None = None,
+        thresholds: Sequence[float] | None = None,
     ) -> Predictor:
         """Wrap a model that you built and trained yourself.
 
@@ -122,9 +145,15 @@ class Predictor:
           labels: the classes.
           mean: normalisation of RGB on the scale 0..1; None is the backbone's.
           std: likewise.
+          thresholds: one, or of a multilabel set one a class; None is one half.
         """
-        scores_of = create_scores(model, mean=mean or model.mean, std=std or model.std)
-        return cls(scores_of, variables, labels, multiple=model.size_multiple)
+        scores_of = create_scores(
+            model, mean=mean or model.mean, std=std or model.std, task=labels.task
+        )
+        multiple = model.size_multiple
+        return cls(
+            scores_of, variables, labels, multiple=multiple, thresholds=thresholds
+        )
 
     @overload
     def __call__(self, images: np.ndarray) -> np.ndarray: ...
@@ -141,23 +170,56 @@ class Predictor:
           images: uint8 `[H, W, 3]` RGB, or a list of such of any sizes.
 
         Returns:
-          int32 `[H, W]`, or a list of such in the same order.
+          int32 `[H, W]`, of a binary task 1 where the foreground is; of a multilabel
+          task uint8 `[H, W, classes]` of 0 and 1.  Of a list, a list in the same order.
 
         Raises:
           UserError: an image of another shape or type.
         """
-        if isinstance(images, np.ndarray) and images.ndim == 3:
-            return self._predict_list([images])[0]
-        return self._predict_list(list(images))
+        return self._predict(images, self._masks)
 
-    def _predict_list(self, images: list[np.ndarray]) -> list[np.ndarray]:
+    @overload
+    def probabilities(self, images: np.ndarray) -> np.ndarray: ...
+
+    @overload
+    def probabilities(self, images: Sequence[np.ndarray]) -> list[np.ndarray]: ...
+
+    def probabilities(
+        self, images: np.ndarray | Sequence[np.ndarray]
+    ) -> np.ndarray | list[np.ndarray]:
+        """Predict how probable the classes of every pixel are.
+
+        Args:
+          images: uint8 `[H, W, 3]` RGB, or a list of such of any sizes.
+
+        Returns:
+          float32 `[H, W, classes]`; they add up to 1 unless the task is multilabel.  Of
+          a binary task `[H, W]`, the probability of the foreground.  Of a list, a list
+          in the same order.
+
+        Raises:
+          UserError: an image of another shape or type.
+        """
+        return self._predict(images, self._probabilities)
+
+    def _predict(
+        self, images: np.ndarray | Sequence[np.ndarray], answer: Answer
+    ) -> np.ndarray | list[np.ndarray]:
+        if isinstance(images, np.ndarray) and images.ndim == 3:
+            return self._predict_list([images], answer)[0]
+        return self._predict_list(list(images), answer)
+
+    def _predict_list(
+        self, images: list[np.ndarray], answer: Answer
+    ) -> list[np.ndarray]:
         for image in images:
             _check(image)
         sizes = [(image.shape[0], image.shape[1]) for image in images]
-        masks: list[np.ndarray] = [np.empty(0, np.int32)] * len(images)
-        for index, _, mask in self.predict_lazily(sizes, images.__getitem__):
-            masks[index] = mask
-        return masks
+        found: list[np.ndarray] = [np.empty(0, np.int32)] * len(images)
+        lazily = self._answer_lazily(sizes, images.__getitem__, _nothing, answer)
+        for index, _, mask in lazily:
+            found[index] = mask
+        return found
 
     def work(self, sizes: Sequence[Size]) -> tuple[str, int]:
         """Return what `predict_lazily` counts, and how many of it images of sizes are.
@@ -175,7 +237,7 @@ class Predictor:
         self,
         sizes: Sequence[Size],
         load: Callable[[int], np.ndarray],
-        done: Callable[[int], None] = lambda count: None,
+        done: Callable[[int], None] = _nothing,
     ) -> Iterator[tuple[int, np.ndarray, np.ndarray]]:
         """Predict images that are read when their turn comes, equal sizes together.
 
@@ -185,11 +247,20 @@ class Predictor:
           done: called with how many more are done of what `work` counts.
 
         Yields:
-          Index, image and int32 mask, in an order of their own.
+          Index, image and mask (see `__call__`), in an order of their own.
 
         Raises:
           UserError: an image of another size than was said.
         """
+        yield from self._answer_lazily(sizes, load, done, self._masks)
+
+    def _answer_lazily(
+        self,
+        sizes: Sequence[Size],
+        load: Callable[[int], np.ndarray],
+        done: Callable[[int], None],
+        answer: Answer,
+    ) -> Iterator[tuple[int, np.ndarray, np.ndarray]]:
         groups = group_by_size(sizes, self._multiple, SMALLEST)
         for padded, indices in groups.items():
             for start in range(0, len(indices), self._batch_size):
@@ -203,7 +274,7 @@ class Predictor:
                     # The last chunk borrows the full chunks' compiled program.
                     extra = self._batch_size - len(chunk)
                     batch = np.concatenate([batch, np.repeat(batch[-1:], extra, 0)])
-                predicted = self._masks(self._variables, batch, done)
+                predicted = answer(self._variables, batch, done)
                 for row, (index, image) in enumerate(zip(chunk, images, strict=True)):
                     height, width = sizes[index]
                     yield index, image, predicted[row, :height, :width]
@@ -211,38 +282,59 @@ class Predictor:
                         done(1)
 
 
-Masks = Callable[[Any, np.ndarray, Callable[[int], None]], np.ndarray]
-"""`(variables, uint8 [B, H, W, 3], called as windows are done) -> int32 [B, H, W]`."""
+def _thresholds(
+    labels: LabelSet, thresholds: Sequence[float] | None
+) -> tuple[float, ...]:
+    """Return a threshold of each class that has a logit, a bound of a bin.
+
+    Raises:
+      UserError: another number of them.
+    """
+    if labels.task == "multiclass":
+        return ()
+    given = list(thresholds or [0.5])
+    given = given * labels.num_logits if len(given) == 1 else given
+    if len(given) != labels.num_logits:
+        raise UserError(
+            f"{len(given)} thresholds for {labels.num_logits} classes; give one, or one"
+            " a class"
+        )
+    return tuple(rounded_threshold(each) for each in given)
 
 
-def _classes(scores: jax.Array) -> jax.Array:
-    return jnp.argmax(scores, axis=-1).astype(jnp.int32)
+def _answer(
+    scores: Scores | WindowedScores, finish: Callable[[jax.Array], jax.Array]
+) -> Answer:
+    """Return what turns images into an array of theirs, such as masks."""
+    if isinstance(scores, WindowedScores):
+        return _by_window(scores, jax.jit(finish))
+    predict = jax.jit(lambda variables, images: finish(scores(variables, images)))
 
-
-def _whole(scores: Scores) -> Masks:
-    predict = jax.jit(lambda variables, images: _classes(scores(variables, images)))
-
-    def masks(
+    def answer(
         variables: Any, images: np.ndarray, done: Callable[[int], None]
     ) -> np.ndarray:
         with compiling_for(devices_of(variables)):
             return np.asarray(predict(variables, images))
 
-    return masks
+    return answer
 
 
-def _by_window(scores: WindowedScores) -> Masks:
-    classes = jax.jit(_classes)
-
-    def masks(
+def _by_window(
+    scores: WindowedScores, finish: Callable[[jax.Array], jax.Array]
+) -> Answer:
+    def answer(
         variables: Any, images: np.ndarray, done: Callable[[int], None]
     ) -> np.ndarray:
-        found = np.empty(images.shape[:3], np.int32)
+        found = np.empty(0, np.int32)
         for top, block in scores.blocks(variables, images, done=done):
-            found[:, top : top + block.shape[1]] = classes(block)
+            rows = np.asarray(finish(block))
+            if top == 0:
+                size = images.shape[:3] + rows.shape[3:]
+                found = np.empty(size, rows.dtype)
+            found[:, top : top + rows.shape[1]] = rows
         return found
 
-    return masks
+    return answer
 
 
 def _check(image: np.ndarray) -> None:

@@ -9,19 +9,19 @@ from __future__ import annotations
 
 import json
 import os
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import jax
 
 from jaxseg.build import build_model
-from jaxseg.config import Config, DataConfig
+from jaxseg.config import Config, DataConfig, EvaluationConfig
 from jaxseg.data.frequencies import ClassFrequencies
 from jaxseg.data.identity import Identity
-from jaxseg.data.labels import PLAIN, LabelSet, MaskForm
+from jaxseg.data.labels import PLAIN, LabelSet, MaskForm, known_task
 from jaxseg.data.tfds_datasets import TFDS_DATASETS
 from jaxseg.errors import UnknownName, UserError
 from jaxseg.paths import replace_text, require_run
@@ -33,6 +33,22 @@ from jaxseg.training.checkpoint import Checkpoints
 CONFIG, LABELS, DATA = "config.json", "labels.json", "data.json"
 FREQUENCIES = "class_frequencies.json"
 """Files of a run folder."""
+
+
+class Best(NamedTuple):
+    """The best checkpoint of a run.
+
+    Attributes:
+      model: of the run.
+      variables: what its `apply` takes.
+      step: of the checkpoint.
+      thresholds: the best of each class that has a logit; none in a multiclass task.
+    """
+
+    model: Segmenter
+    variables: dict[str, Any]
+    step: int
+    thresholds: tuple[float, ...]
 
 
 @dataclass(frozen=True)
@@ -61,6 +77,11 @@ class Run:
         workdir = require_run(workdir)
         config = from_file(workdir / CONFIG)
         labels, form = read_labels(workdir / LABELS)
+        if labels.task != config.data.task:
+            raise UserError(
+                f"{workdir / LABELS}: classes of the task {labels.task!r}, and"
+                f" {CONFIG} is of {config.data.task!r}; restore both from a copy"
+            )
         return cls(workdir, config, labels, form or _form_of(config.data))
 
     def data(self) -> Identity | None:
@@ -100,6 +121,8 @@ class Run:
             "palette": self.labels.palette,
             "mask_values": self.form.values,
             "mask_colours": self.form.colours,
+            "mask_bits": self.form.bits,
+            "task": self.labels.task,
         }
         if frequencies is not None:
             replace_text(self.workdir / FREQUENCIES, frequencies.write())
@@ -128,16 +151,44 @@ class Run:
                 " jaxseg.load_config(FILE) before"
             ) from error
 
+    def thresholds(
+        self, options: EvaluationConfig, best: Sequence[float]
+    ) -> tuple[float, ...]:
+        """Return the threshold of each class that has a logit; none if multiclass.
+
+        Args:
+          options: of the inference.
+          best: those of the best checkpoint, for the threshold "best".
+
+        Raises:
+          UserError: the best are asked for, and were not recorded.
+        """
+        count = 0 if self.labels.task == "multiclass" else self.labels.num_logits
+        if options.threshold != "best":
+            return (options.threshold,) * count
+        if len(best) != count:
+            raise UserError(
+                f"{self.workdir}: its best checkpoint was not evaluated yet, so that no"
+                " best threshold is known; give --threshold 0.5, or train on"
+            )
+        return tuple(best)
+
     def best_variables(
         self, sharding: jax.sharding.Sharding | None = None
     ) -> tuple[Segmenter, dict[str, Any], int]:
+        """Return the model of `best`, what its `apply` takes, and the step.
+
+        Raises:
+          UserError: there is no checkpoint yet.
+        """
+        best = self.best(sharding)
+        return best.model, best.variables, best.step
+
+    def best(self, sharding: jax.sharding.Sharding | None = None) -> Best:
         """Build the model and read the weights of the best checkpoint.
 
         Args:
           sharding: where they go; None is the first device.
-
-        Returns:
-          The model, what its `apply` takes, and the step.
 
         Raises:
           UserError: there is no checkpoint yet.
@@ -154,7 +205,7 @@ class Run:
             variables = checkpoints.restore_variables(
                 abstract_variables(model, sharding), step, self.config.train.ema > 0
             )
-        return model, variables, step
+            return Best(model, variables, step, checkpoints.thresholds(step))
 
 
 def read_labels(path: Path) -> tuple[LabelSet, MaskForm | None]:
@@ -170,13 +221,16 @@ def read_labels(path: Path) -> tuple[LabelSet, MaskForm | None]:
     try:
         content = json.loads(path.read_text(encoding="utf-8"))
         palette = tuple((r, g, b) for r, g, b in content["palette"])
-        labels = LabelSet(tuple(content["names"]), palette)
+        task = known_task(content.get("task", "multiclass"))  # older runs have none
+        labels = LabelSet(tuple(content["names"]), palette, task=task)
         if "mask_values" not in content:
             return labels, None
         values = tuple(map(int, content["mask_values"]))
-        if len(values) not in (0, labels.num_classes):
+        count = 2 if task == "multilabel" else labels.num_classes
+        if len(values) not in (0, count):
             raise ValueError(f"{len(values)} values of masks")
-        return labels, MaskForm(values, bool(content["mask_colours"]))
+        bits = bool(content.get("mask_bits", False))
+        return labels, MaskForm(values, bool(content["mask_colours"]), bits)
     except (UserError, OSError, ValueError, TypeError, KeyError, RecursionError) as e:
         raise UserError(f"{path}: not a label set: {e}") from e
 

@@ -120,7 +120,7 @@ def test_any_list_names_files_of_the_folder_or_is_refused(folder, content):
     (folder / "train.txt").write_bytes(content)
     found = read_or_refuse(layout.find, folder)
     for pair in found.splits["train"] if found else ():
-        assert {path.parent.parent for path in pair[1:]} == {folder}
+        assert {path.parent.parent for path in pair[1:3]} == {folder}
 
 
 RECORDS = st.fixed_dictionaries(

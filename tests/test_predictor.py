@@ -130,7 +130,7 @@ def test_evaluation_and_prediction_pad_alike(multiple):
     mesh = create_mesh(jax.devices()[:1])
     step = create_evaluation_step(above_the_mean, 3, mesh)
     weights = jnp.array([1.0, 1.5, 0.7])
-    found = evaluate(step, weights, samples, sizes, 3, mesh, multiple=multiple)
+    found = evaluate(step, weights, samples, sizes, mesh, multiple=multiple)
     predictor = Predictor(above_the_mean, weights, LABELS, multiple=multiple)
     counts = np.zeros((3, 3), int)
     for label, mask in zip(labels, predictor(images), strict=True):

@@ -28,6 +28,7 @@ from jaxseg.data.class_tables import says_classes
 from jaxseg.data.labels import LabelSet, numbered_names
 from jaxseg.errors import UserError
 from jaxseg.evaluation.evaluate import create_evaluation_step, evaluate
+from jaxseg.evaluation.probabilities import Probabilities
 from jaxseg.parallel.devices import left, require_devices
 from jaxseg.parallel.mesh import create_mesh, replicated
 from jaxseg.paths import no_folder, require_run, unwritable_file, user_path, write_file
@@ -77,8 +78,8 @@ def evaluate_run(
       workdir: the run folder.
       split: of its data set; None is the one it was evaluated on.
       root: where the raw data lies now, if it has moved.
-      **inference: scales, flip, window or crf of `EvaluationConfig`, in place of the
-        run's; None is the run's.
+      **inference: scales, flip, window, crf or threshold of `EvaluationConfig`, in
+        place of the run's; None is the run's.
 
     Returns:
       Metrics, as in `results.json`.
@@ -96,27 +97,29 @@ def evaluate_run(
         log(f"these metrics are of other data than those of {workdir}: {difference}")
     # The run's mesh, as far as the number of devices here allows.
     mesh = create_mesh(spatial=math.gcd(run.config.mesh.spatial, jax.device_count()))
-    model, variables, step = run.best_variables(replicated(mesh))
+    best = run.best(replicated(mesh))
     classes = run.labels.num_classes
-    scores = build_scores(run.config, model, options)
+    scores = build_scores(run.config, best.model, options)
+    said = Probabilities.of(run.labels.task, options)
+    thresholds = run.thresholds(options, best.thresholds)
     with Progress(len(samples), name="image") as progress:
         evaluation = evaluate(
-            create_evaluation_step(scores, classes, mesh),
-            variables,
+            create_evaluation_step(scores, classes, mesh, said),
+            best.variables,
             samples,
             samples.sizes(),
-            classes,
             mesh,
             batch_size=options.batch_size,
-            multiple=size_multiple(model, options),
+            multiple=size_multiple(best.model, options),
             threads=run.config.data.threads,
+            thresholds=thresholds,
             done=progress.update,
         )
     return {
         "name": run.config.name,
-        "step": step,
+        "step": best.step,
         "split": split,
-        **evaluation.summary(run.labels.names),
+        **evaluation.summary(run.labels.names, options.calibration_bins),
         "evaluation": dataclasses.asdict(options),
     }
 
@@ -145,6 +148,8 @@ def _open(data: DataConfig, labels: LabelSet) -> Dataset:
     from the masks, those of the run are taken, since some may not occur in this data.
     """
     data = dataclasses.replace(data, allow_leakage=True)
+    if data.name == "folder" and data.task == "multilabel" and not data.mask_bits:
+        data = dataclasses.replace(data, class_names=labels.names)
     count = labels.num_classes
     unnamed = labels.names == numbered_names(count)  # no table of classes named them
     inferred = data.name == "folder" and unnamed and not says_classes(data)

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from jaxseg.config import Config, EvaluationConfig
+from jaxseg.errors import UserError
 from jaxseg.evaluation.window_plan import smaller_window
 from jaxseg.experiment import import_experiment
 from jaxseg.schema import replaced
@@ -17,6 +18,7 @@ NAMES = (
     "evaluation.flip",
     "evaluation.window",
     "evaluation.crf",
+    "evaluation.threshold",
 )
 """Options that `predict` and `evaluate` take in place of the run's."""
 
@@ -48,16 +50,22 @@ def changed_options(config: Config, given: Mapping[str, Any]) -> EvaluationConfi
 
     Args:
       config: of the run.
-      given: scales, flip, window or crf; None is the run's.
+      given: scales, flip, window, crf or threshold; None is the run's.
 
     Raises:
-      UserError: a value of another type or out of its range.
+      UserError: a value of another type or out of its range, or a threshold for a
+        multiclass run.
     """
     kept = {
         f"evaluation.{name}": tuple(value) if isinstance(value, list) else value
         for name, value in given.items()
         if value is not None
     }
+    if "evaluation.threshold" in kept and config.data.task == "multiclass":
+        raise UserError(
+            f"threshold {kept['evaluation.threshold']}: this run is multiclass, where a"
+            " pixel has the most probable class; leave it out"
+        )
     return replaced(config, kept).evaluation
 
 

@@ -22,6 +22,7 @@ from jaxseg.commands.inference_options import (
 )
 from jaxseg.data.image_search import Found, find_images, is_result
 from jaxseg.data.images import image_size, load_image
+from jaxseg.data.labels import LabelSet
 from jaxseg.errors import UserError, choose
 from jaxseg.parallel.devices import left, require_devices
 from jaxseg.paths import require_run
@@ -33,7 +34,8 @@ from jaxseg.run import CONFIG, Run
 from jaxseg.schema import from_file
 
 VALUES = {
-    "classes": "the number of the class, 0, 1, ..., which shows in its colour",
+    "classes": "the number of the class, 0, 1, ..., which shows in its colour; of a"
+    " multilabel run 0 and 1 in a folder a class",
     "masks": "what the data set's own masks hold: grey values, or RGB colours",
 }
 """Value of `--values` -> the content of the masks that are written."""
@@ -83,6 +85,9 @@ def predict_files(
 ) -> int:
     """Segment image files; write `out/masks/*.png` and `out/overlays/*.png`.
 
+    Of a multilabel run the masks are `out/masks/CLASS/*.png`, of 0 and 1, or with
+    `values` "masks" what the data has.
+
     Files of equal name in different folders keep the part of their path that tells them
     apart.  What a folder holds beside images to predict, such as hidden files and
     earlier results, is left out and said in a line.
@@ -95,8 +100,8 @@ def predict_files(
       values: "classes" writes palette PNGs of the class numbers; "masks" writes what
         the masks of the run's data hold: grey values, or RGB where they are in colours;
         of several values of a class, the first.
-      **inference: scales, flip, window or crf of `EvaluationConfig`, in place of the
-        run's; None is the run's.
+      **inference: scales, flip, window, crf or threshold of `EvaluationConfig`, in
+        place of the run's; None is the run's.
 
     Returns:
       The number of images.
@@ -110,37 +115,49 @@ def predict_files(
     found = images if isinstance(images, Found) else find_images(images, out)
     paths = list(found.images)
     names = _names(paths)
-    _check_free(out, names)
+    folders = _folders(out, run, values)
+    _check_free(folders, names)
     if found.left_out():
         log(found.left_out())
     options = changed_options(run.config, inference)
     sizes = [image_size(path) for path in paths]
-    model, variables, _ = run.best_variables()
-    predictor = Predictor.of_run(run, model, variables, options)
-    _make_folders(out)
+    best = run.best()
+    predictor = Predictor.of_run(
+        run, best.model, best.variables, options, best.thresholds
+    )
+    _make_folders(folders)
     counted, total = predictor.work(sizes)
     with Progress(total, name=counted) as progress:
         predictions = predictor.predict_lazily(
             sizes, lambda i: load_image(paths[i]), progress.advance
         )
         for index, picture, mask in predictions:
-            _save(out / "masks" / f"{names[index]}.png", mask, run, values)
+            _save(folders, f"{names[index]}.png", mask, run, values)
             painted = overlay(picture, mask, run.labels, legend=True)
             save_picture(out / "overlays" / f"{names[index]}.png", painted)
     return len(paths)
 
 
-def _make_folders(out: Path) -> None:
-    for folder in (out / "masks", out / "overlays"):
+def _folders(out: Path, run: Run, values: str) -> list[Path]:
+    """Return the folders of the results: of the overlays, then of the masks."""
+    folders = [out / "overlays", out / "masks"]
+    planes = run.labels.planes and not (values == "masks" and run.form.bits)
+    if not planes:
+        return folders
+    return [folders[0], *(folders[1] / name for name in file_names(run.labels.names))]
+
+
+def _make_folders(folders: Sequence[Path]) -> None:
+    for folder in folders:
         try:
             folder.mkdir(parents=True, exist_ok=True)
         except OSError as error:
             raise UserError(f"{folder}: cannot make it ({error.strerror})") from error
 
 
-def _check_free(out: Path, names: Sequence[str]) -> None:
+def _check_free(folders: Sequence[Path], names: Sequence[str]) -> None:
     """Refuse to replace files that are not results, such as masks drawn by hand."""
-    for folder in (out / "masks", out / "overlays"):
+    for folder in folders:
         for name in names:
             path = folder / f"{name}.png"
             if os.path.exists(path) and not is_result(path):
@@ -150,14 +167,36 @@ def _check_free(out: Path, names: Sequence[str]) -> None:
                 )
 
 
-def _save(path: Path, mask: np.ndarray, run: Run, values: str) -> None:
-    """Write a mask of classes in the values of `--values`."""
-    if values == "classes":
-        save_mask(path, mask, run.labels)
-    elif run.form.colours:
-        save_picture(path, run.labels.colours(mask))
+def _save(
+    folders: Sequence[Path], name: str, mask: np.ndarray, run: Run, values: str
+) -> None:
+    """Write a mask in the values of `--values`."""
+    _, *places = folders
+    labels, form = run.labels, run.form
+    if labels.planes and len(places) == 1:
+        bits = mask.astype(np.int32) << np.arange(labels.num_classes)
+        save_values(places[0] / name, bits.sum(2), range(1 << labels.num_classes))
+    elif labels.planes:
+        for index, place in enumerate(places):
+            _save_plane(place / name, mask[..., index], run, values, index)
+    elif values == "classes":
+        save_mask(places[0] / name, mask, labels)
+    elif form.colours:
+        save_picture(places[0] / name, labels.colours(mask))
     else:
-        save_values(path, mask, run.form.values or range(run.labels.num_classes))
+        save_values(places[0] / name, mask, form.values or range(labels.num_classes))
+
+
+def _save_plane(
+    path: Path, plane: np.ndarray, run: Run, values: str, index: int
+) -> None:
+    """Write the mask of one of the classes that may overlap."""
+    if values == "masks":
+        save_values(path, plane, run.form.values or range(2))
+        return
+    labels = run.labels
+    painted = LabelSet(("none", "class"), ((0, 0, 0), labels.palette[index]))
+    save_mask(path, plane, painted)
 
 
 def _names(paths: Sequence[Path]) -> list[str]:

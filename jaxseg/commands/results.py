@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 import platform
 from importlib.metadata import version
 from pathlib import Path
@@ -53,7 +54,9 @@ def finish(trainer: Trainer, run: Run, checkpoints: Checkpoints) -> dict[str, An
         **describe_run(config),
         "step": step,
         "split": config.data.eval_split,
-        **evaluation.summary(trainer.data.dataset.labels.names),
+        **evaluation.summary(
+            trainer.data.dataset.labels.names, config.evaluation.calibration_bins
+        ),
         "trained_steps": trainer.step,
         "parameters": sum(leaf.size for leaf in jax.tree.leaves(state.params)),
         "parameters_sha256": fingerprint(gather(state.params, trainer.mesh)),
@@ -63,12 +66,15 @@ def finish(trainer: Trainer, run: Run, checkpoints: Checkpoints) -> dict[str, An
     variables = gather(variables, trainer.mesh)
 
     def write() -> str:
-        predictor = Predictor.of_run(run, trainer.model, variables)
+        best = evaluation.best_thresholds
+        predictor = Predictor.of_run(
+            run, trainer.model, variables, best_thresholds=best
+        )
         return str(write_results(run, results, predictor, trainer.data.evaluation))
 
     page = broadcast_from_primary(write)
-    miou = "-" if results["miou"] is None else f"{results['miou']:.4f}"
-    log(f"best: step {step}, mean IoU {miou}; report in {page}")
+    score = "-" if math.isnan(evaluation.score) else f"{evaluation.score:.4f}"
+    log(f"best: step {step}, {evaluation.score_name} {score}; report in {page}")
     return results
 
 

@@ -20,6 +20,7 @@ from jaxseg.commands.claim import claimed, describe, require_writable
 from jaxseg.commands.metrics_table import print_metrics
 from jaxseg.commands.results import describe_devices, finish
 from jaxseg.config import Config
+from jaxseg.data.tasks import described
 from jaxseg.errors import UserError, nearest
 from jaxseg.experiment import load_config
 from jaxseg.initial_weights import require_weights
@@ -192,7 +193,7 @@ def _describe(trainer: Trainer) -> None:
     config, data = trainer.config, trainer.data
     log(
         f"{len(data.training)} training and {len(data.evaluation)}"
-        f" {config.data.eval_split} images, {data.num_classes} classes;"
+        f" {config.data.eval_split} images, {described(data.dataset.labels)};"
         f" {model_title({'model': describe_model(config)})},"
         f" {count_parameters(trainer.model) / 1e6:.2f} M parameters;"
         f" {describe_devices(trainer.mesh, config.model.dtype)}"

@@ -7,7 +7,7 @@ place of masks is a candidate; `layout` decides which one is taken.
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from jaxseg.data import hints
@@ -95,6 +95,18 @@ class Candidate:
                     " apart from words such as image and mask before or behind it"
                 )
         return found.pairs
+
+    def with_all_images(self) -> Candidate:
+        """Return it with every image, those without a mask paired with themselves."""
+        matches = {}
+        for split, found in self.matches.items():
+            names = {path: key for key, path in self.tables[split][0].items()}
+            alone = [
+                Pair(names[path], path, path) for path in found.images_without_mask
+            ]
+            pairs = [*found.pairs, *alone]
+            matches[split] = replace(found, pairs=pairs, images_without_mask=[])
+        return replace(self, matches=matches)
 
     def check_unique(self, split: str) -> None:
         """Refuse two files of one name, and two masks of one image.

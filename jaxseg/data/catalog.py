@@ -16,6 +16,7 @@ from jaxseg.config import DataConfig
 from jaxseg.data.dataset import Dataset
 from jaxseg.data.records import RecordDataset, open_records
 from jaxseg.data.sequences import SequenceDataset
+from jaxseg.data.tasks import with_task
 from jaxseg.data.tfds_datasets import TFDS_DATASETS, open_tfds_dataset
 from jaxseg.errors import UserError
 from jaxseg.paths import cache_folder, no_folder, user_path
@@ -45,16 +46,18 @@ def open_dataset(config: DataConfig) -> Dataset:
     """Open a data set by name; prepare it first if that was not done.
 
     Args:
-      config: `name`, and what that set reads of the rest.
+      config: `name`, `task`, and what that set reads of the rest.
 
     Raises:
-      UserError: an unknown name, or data that is missing, wrong or unreadable.
+      UserError: an unknown name, labels of another task, or data that is missing,
+        wrong or unreadable.
     """
     entry = DATASETS.find(config.name)
     try:
-        return entry.open(config)
+        dataset = entry.open(config)
     except OSError as error:
         raise UserError(f"{error.filename}: {error.strerror}") from error
+    return with_task(dataset, config.task)
 
 
 def _open_digit_scenes(config: DataConfig) -> RecordDataset:

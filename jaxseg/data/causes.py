@@ -41,8 +41,9 @@ def likely_cause(survey: Survey) -> Cause | None:
     files, values = survey.of_kind("grey", "indexed"), survey.numbers.values
     if values.tolist() == [0, 255]:
         return Cause(
-            "these look black and white, and 255 is ignored unless it is named: to make"
-            " it a class pass",
+            "these look black and white, and 255 is ignored unless it is named: for one"
+            " foreground class pass --data.task binary; to make it a class of several"
+            " pass",
             "--data.mask_values 0 255",
         )
     if len(values) < 6:

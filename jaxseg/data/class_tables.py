@@ -30,6 +30,8 @@ def with_class_table(
 ) -> tuple[DataConfig, tuple[str, ...]]:
     """Fill in the classes from a table, if there is one and no option gives them.
 
+    A table says the values of a mask of one file, so not of a multilabel one.
+
     Args:
       config: the options.
       root: where `labelmap.txt` or `_classes.csv` is looked for.
@@ -41,7 +43,7 @@ def with_class_table(
     Raises:
       UserError: a table that cannot be read, or two that differ.
     """
-    if says_classes(config):
+    if says_classes(config) or config.task == "multilabel":
         return config, ()
     table = root / "labelmap.txt"
     if table.is_file():

@@ -7,6 +7,7 @@ from collections.abc import Sequence
 import numpy as np
 
 from jaxseg.config import DataConfig
+from jaxseg.data import binary
 from jaxseg.data.causes import OBJECTS, likely_cause
 from jaxseg.data.coding import Coding
 from jaxseg.data.labels import (
@@ -34,6 +35,8 @@ def find_classes(config: DataConfig, survey: Survey) -> Coding:
         or colour of no class.
     """
     check_palette(config.palette)
+    if config.task == "binary":
+        config = binary.filled_in(config, survey)
     mapped = parse_mask_map(config.mask_map)
     count = _given_count(config, len(mapped.values))
     numbered = bool(config.mask_values or config.mask_map)
@@ -56,6 +59,7 @@ def find_classes(config: DataConfig, survey: Survey) -> Coding:
         raw_ranges=mapped.ranges,
         raw_ignore=(*_ignored(config, mapped.ranges, mapped.values), *mapped.ignored),
         nearest_colour=config.nearest_colour,
+        task=config.task,
     )
     coding = Coding(labels, by_colour)
     coding.check(survey, lambda tally, colour: _remedy(config, survey, tally, colour))
@@ -129,7 +133,8 @@ def _one_class(config: DataConfig, survey: Survey) -> UserError:
         remedy = _two_classes(config, survey)
     return UserError(
         f"{survey.folder}: one class is asked for, which leaves nothing to tell apart;"
-        f" the background is a class too: in its place pass {remedy}"
+        " to tell it from the background, which needs no name, pass --data.task binary"
+        f" as well; or the background is a class too: in its place pass {remedy}"
     )
 
 
@@ -208,6 +213,8 @@ def _remedy(config: DataConfig, survey: Survey, tally: Tally, colours: bool) -> 
     """Say what to do about values, or codes of colours, of no class."""
     if colours:
         return _colour_remedy(config, survey, tally)
+    if config.task == "binary":
+        return binary.remedy(config, survey, tally)
     if cause := likely_cause(survey):
         return str(cause) + _in_place(
             config, ("mask_map", "mask_values", "num_classes")

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import NamedTuple
 
+from jaxseg.data.labels import Task
 from jaxseg.errors import UserError, listed
 
 
@@ -28,6 +29,7 @@ def check_contents(
     train_split: str,
     eval_split: str,
     where: str,
+    task: Task = "multiclass",
 ) -> list[str]:
     """Check that there is something to learn and something to measure.
 
@@ -37,6 +39,8 @@ def check_contents(
       train_split: the split to train on.
       eval_split: the split to evaluate on.
       where: the folder or name of the data set, for what is said.
+      task: of the data set; where classes may overlap, one of them is enough, since
+        pixels that lack it tell it apart.
 
     Returns:
       Warnings: classes that the training split lacks, an evaluation of one class.
@@ -44,36 +48,61 @@ def check_contents(
     Raises:
       UserError: fewer than two classes to train on, or no pixel to evaluate.
     """
+    least = 1 if task == "multilabel" else 2
     warnings = []
-    split = f"{where}: split {train_split!r}"
     if train := contents.get(train_split):
-        there, missing = _divided(train, names)
-        if len(there) < 2:
-            held = f"pixels of class {there[0]!r} only" if there else "no counted pixel"
-            raise UserError(
-                f"{split} holds {held}, and to train takes two classes: its masks hold"
-                f" {train.found}; to make a class of a value or colour name it in"
-                " --data.mask_values, --data.mask_map or --data.palette"
-            )
-        if missing:
-            warnings.append(
-                f"{split} has no pixel of class {listed(missing, 8)}: a model cannot"
-                f" learn what it never sees; the masks hold {train.found}"
-            )
-    split = f"{where}: split {eval_split!r}"
+        said = f"{where}: split {train_split!r}"
+        warnings += _check_training(train, names, said, least)
     if measured := contents.get(eval_split):
-        there, _ = _divided(measured, names)
-        if not there:
-            raise UserError(
-                f"{split} holds ignored pixels only, so nothing can be measured; its"
-                f" masks hold {measured.found}; --data.eval_split chooses another"
-            )
-        if len(there) == 1:
-            warnings.append(
-                f"{split} has pixels of class {there[0]} only: a mean IoU over one"
-                " class says little"
-            )
+        said = f"{where}: split {eval_split!r}"
+        warnings += _check_evaluation(measured, names, said, least)
     return warnings
+
+
+def _check_training(
+    train: Content, names: Sequence[str], split: str, least: int
+) -> list[str]:
+    """Return warnings of a training split; `least` classes must occur."""
+    there, missing = _divided(train, names)
+    if least == 1 and not there:
+        raise UserError(
+            f"{split} holds no pixel of any class, so there is nothing to learn: its"
+            f" masks hold {train.found}"
+        )
+    if len(there) < least:
+        held = f"pixels of class {there[0]!r} only" if there else "no counted pixel"
+        raise UserError(
+            f"{split} holds {held}, and to train takes two classes: its masks hold"
+            f" {train.found}; to make a class of a value or colour name it in"
+            " --data.mask_values, --data.mask_map or --data.palette"
+        )
+    if not missing:
+        return []
+    return [
+        f"{split} has no pixel of class {listed(missing, 8)}: a model cannot"
+        f" learn what it never sees; the masks hold {train.found}"
+    ]
+
+
+def _check_evaluation(
+    measured: Content, names: Sequence[str], split: str, least: int
+) -> list[str]:
+    """Return warnings of a split to evaluate on; `least` classes say something."""
+    there, _ = _divided(measured, names)
+    if least == 1:
+        none = f"{split} has no pixel of any class, so that it measures little"
+        return [] if there else [none]
+    if not there:
+        raise UserError(
+            f"{split} holds ignored pixels only, so nothing can be measured; its"
+            f" masks hold {measured.found}; --data.eval_split chooses another"
+        )
+    if len(there) > 1:
+        return []
+    return [
+        f"{split} has pixels of class {there[0]} only: a mean IoU over one"
+        " class says little"
+    ]
 
 
 def _divided(content: Content, names: Sequence[str]) -> tuple[list[str], list[str]]:

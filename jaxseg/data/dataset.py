@@ -20,7 +20,8 @@ class Samples(ABC):
     """The samples of one split, read on demand; safe to share between threads.
 
     `samples[i]` is `{"image": uint8 [H, W, 3] RGB, "label": uint8 [H, W], "name": str}`
-    with labels 0..classes - 1, or `labels.IGNORE`.
+    with labels 0..classes - 1, or `labels.IGNORE`; of a multilabel set the label is
+    uint8 `[H, W, classes]` of 0, 1 or `IGNORE`.
     """
 
     @abstractmethod
@@ -136,7 +137,8 @@ class Dataset(ABC):
         """
         splits = config.train_split, config.eval_split
         where = config.root or self.name
-        return check_contents(self.contents, self.labels.names, *splits, where)
+        labels = self.labels
+        return check_contents(self.contents, labels.names, *splits, where, labels.task)
 
     def frequencies(self, split: str) -> ClassFrequencies:
         """Count how often a split has each class; reads all of it.

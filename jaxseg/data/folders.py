@@ -58,6 +58,7 @@ class File(NamedTuple):
       split: our name of the split, or empty.
       place: the folders that name kind and split, as a pattern: `images/{split}`.
       rest: the folders below those.
+      stem: what counts in the place of the file's stem, if that is more.
     """
 
     path: Path
@@ -65,11 +66,12 @@ class File(NamedTuple):
     split: str
     place: str
     rest: tuple[str, ...] = ()
+    stem: str = ""
 
     @property
     def key(self) -> str:
         """What its mask must share: folders below `place`, and the stem."""
-        return "/".join((*self.rest, self.path.stem))
+        return "/".join((*self.rest, self.stem or self.path.stem))
 
 
 @dataclass(frozen=True)

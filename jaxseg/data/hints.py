@@ -112,7 +112,12 @@ def rivals(
     listing: Listing, images: str, masks: str, found: dict[str, list[Pair]]
 ) -> list[str]:
     """Note other folders that hold masks for at least half of the images."""
-    used = {path for pairs in found.values() for pair in pairs for path in pair[1:]}
+    used = {
+        path
+        for chosen in found.values()
+        for pair in chosen
+        for path in (pair.image, pair.mask)
+    }
     count = sum(map(len, found.values()))
     others = []
     for group in _groups(listing):

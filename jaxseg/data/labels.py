@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Literal
+from typing import Any, Literal, get_args
 
 import numpy as np
 
@@ -42,6 +42,18 @@ def voc_palette(count: int) -> tuple[Colour, ...]:
                 channels[channel] |= (index >> (3 * bit + channel) & 1) << (7 - bit)
         colours.append((channels[0], channels[1], channels[2]))
     return tuple(colours)
+
+
+def known_task(value: Any) -> Task:
+    """Return a task that was read from a file.
+
+    Raises:
+      UserError: it is none.
+    """
+    for task in get_args(Task):
+        if value == task:
+            return task
+    raise UserError(f"task {value!r}: one of {', '.join(get_args(Task))}")
 
 
 def num_logits(task: Task, num_classes: int) -> int:
@@ -89,12 +101,15 @@ class MaskForm:
     """How the mask files of a data set encode classes.
 
     Attributes:
-      values: grey value or index of each class; empty if it is the class' number.
+      values: grey value or index of each class; empty if it is the class' number.  Of
+        a multilabel set of a file a class: those of 0 and 1.
       colours: whether it is said by the colours of the label set's palette.
+      bits: whether the bits of a value are classes that may overlap.
     """
 
     values: tuple[int, ...] = ()
     colours: bool = False
+    bits: bool = False
 
 
 PLAIN = MaskForm()

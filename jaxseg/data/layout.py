@@ -7,10 +7,11 @@ whose layout is unknown.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import NamedTuple
 
-from jaxseg.data import hints, patterns, splits
+from jaxseg.data import class_files, hints, patterns, splits
 from jaxseg.data.candidates import Candidate, find_candidates, from_tables
 from jaxseg.data.folders import MOST, ORDER, Listing, inside, list_files
 from jaxseg.errors import UserError
@@ -29,15 +30,22 @@ class Layout(NamedTuple):
       splits: the pairs of train, val and test, as far as they exist.
       notes: lines for the user on the choices that were made.
       options: the options that read train alone and split it by a hash, or empty.
+      groups: of masks of a file a class, the files of each.
     """
 
     splits: splits.Splits
     notes: tuple[str, ...] = ()
     options: str = ""
+    groups: class_files.Groups = {}  # noqa: RUF012
 
 
 def find(
-    root: Path, images: str = "", masks: str = "", layouts: str = LAYOUTS
+    root: Path,
+    images: str = "",
+    masks: str = "",
+    layouts: str = LAYOUTS,
+    classes: Sequence[str] | None = None,
+    absent: bool = False,
 ) -> Layout:
     """Find the splits of a folder by patterns, or in whichever layout it has.
 
@@ -47,6 +55,9 @@ def find(
       images: pattern of the images, see `patterns`; empty goes by the layout.
       masks: pattern of the masks; given if `images` is.
       layouts: the layouts that the caller accepts, for the message.
+      classes: of masks of a file a class, the names of the classes, which may be none;
+        None takes a mask an image.
+      absent: whether an image without any mask is taken, paired with itself.
 
     Raises:
       UserError: no such folder or layout, several folders that could hold the masks,
@@ -60,11 +71,14 @@ def find(
             "data.images and data.masks go together; pass both patterns, such as"
             " --data.images 'img/*.tif' --data.masks 'truth/*.png'"
         )
-    listing = list_files(root)
+    listing, groups = list_files(root), {}
     if images:
-        found = _by_patterns(listing, images, masks)
-    else:
+        found, groups = _by_patterns(listing, images, masks, classes, absent)
+    elif classes is None:
         found = _by_folders(listing, layouts)
+    else:
+        listing, groups = class_files.joined(listing, classes)
+        found = _by_folders(listing, layouts, absent)
     for split, pairs in found.splits.items():
         if not pairs:
             raise UserError(f"{root}: split {split!r} holds no images")
@@ -73,10 +87,11 @@ def find(
                 raise UserError(
                     f"{pair.image}: a name that is not UTF-8; rename it and its mask"
                 )
-            for path in (pair.image, pair.mask):
+            masks_of = groups.get(pair.mask, {"": pair.mask}).values()
+            for path in (pair.image, *masks_of):
                 if path.is_symlink():
                     inside(path, root)
-    return found
+    return found._replace(groups=groups)
 
 
 def _is_text(name: str) -> bool:
@@ -88,13 +103,23 @@ def _is_text(name: str) -> bool:
     return True
 
 
-def _by_patterns(listing: Listing, images: str, masks: str) -> Layout:
+def _by_patterns(
+    listing: Listing,
+    images: str,
+    masks: str,
+    classes: Sequence[str] | None,
+    absent: bool,
+) -> tuple[Layout, class_files.Groups]:
     if listing.truncated:
         raise UserError(
             f"{listing.root}: more than {MOST:,} files and folders; pass a --data.root"
             " that holds only the data"
         )
-    of_masks = patterns.find_files(listing, masks, "data.masks")
+    groups: class_files.Groups = {}
+    if classes is None:
+        of_masks = patterns.find_files(listing, masks, "data.masks")
+    else:
+        of_masks, groups = patterns.find_class_files(listing, masks, classes)
     of_images = patterns.find_files(listing, images, "data.images", of_masks)
     if ("" in of_images) != ("" in of_masks):
         raise UserError(
@@ -107,10 +132,11 @@ def _by_patterns(listing: Listing, images: str, masks: str) -> Layout:
         if split in of_images or split in of_masks
     }
     folders = dict.fromkeys(tables, (repr(images), repr(masks)))
-    return _split(listing, from_tables((images, masks), tables, folders))
+    chosen = from_tables((images, masks), tables, folders)
+    return _split(listing, chosen, absent), groups
 
 
-def _by_folders(listing: Listing, layouts: str) -> Layout:
+def _by_folders(listing: Listing, layouts: str, absent: bool = False) -> Layout:
     root = listing.root
     candidates = find_candidates(listing)
     paired = [found for found in candidates if found.count]
@@ -124,13 +150,14 @@ def _by_folders(listing: Listing, layouts: str) -> Layout:
     chosen = paired or [found for found in candidates if found.is_filled]
     if not chosen:
         raise hints.not_understood(listing, layouts, find)
-    found = _split(listing, chosen[0])
+    found = _split(listing, chosen[0], absent)
     notes = hints.rivals(listing, chosen[0].images, chosen[0].masks, found.splits)
     return found._replace(notes=(*found.notes, *notes))
 
 
-def _split(listing: Listing, chosen: Candidate) -> Layout:
+def _split(listing: Listing, chosen: Candidate, absent: bool) -> Layout:
     """Return the pairs of each split of the place that was chosen."""
+    chosen = chosen.with_all_images() if absent else chosen
     matches = chosen.matches.values()
     notes = dict.fromkeys(note for found in matches for note in found.notes)
     if "" in chosen.tables:

@@ -50,10 +50,11 @@ class Checked:
             name = type(error).__name__
             raise UserError(f"{self.owner}: {name}: {error}") from error
         found = _described(sample)
-        if not _is_sample(sample):
+        if not _is_sample(sample, before[2:]):
+            planes = "".join(f", {count}" for count in before[2:])
             raise UserError(
                 f"{self.owner} returned {found}; it must return a sample with image"
-                " uint8 [H, W, 3] and label uint8 [H, W]"
+                f" uint8 [H, W, 3] and label uint8 [H, W{planes}]"
             )
         now = sample["label"].shape
         if now[0] > before[0] or now[1] > before[1]:
@@ -64,13 +65,14 @@ class Checked:
         return sample
 
 
-def _is_sample(found: Any) -> bool:
+def _is_sample(found: Any, planes: tuple[int, ...]) -> bool:
     if not isinstance(found, dict):
         return False
     image, label = (found.get(name) for name in ("image", "label"))
     if not isinstance(image, np.ndarray) or not isinstance(label, np.ndarray):
         return False
-    sizes = label.ndim == 2 and image.shape == (*label.shape, 3)
+    sizes = label.ndim >= 2 and label.shape[2:] == planes
+    sizes = sizes and image.shape == (*label.shape[:2], 3)
     return sizes and image.dtype == label.dtype == np.uint8
 
 
@@ -97,7 +99,8 @@ def register_transform(name: str) -> Decorator[type[Any]]:
     """Return a decorator that adds a transform, a frozen dataclass.
 
     It is called as `(sample, rng)` and returns a new sample with `image` uint8
-    `[H, W, 3]` and `label` uint8 `[H, W]`, no larger than it was.  It must
+    `[H, W, 3]` and `label` uint8 `[H, W]`, no larger than it was; of classes that may
+    overlap, `label` has the shape `[H, W, classes]` before and after.  It must
     not write into the arrays that it is given.  All that is random comes from `rng`, a
     `numpy.random.Generator`; several threads call it at the same time.  Its fields are
     options, each with its type and range.

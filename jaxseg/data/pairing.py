@@ -29,11 +29,27 @@ _ENDING = "|".join(re.escape(suffix[1:]) for suffix in sorted(SUFFIXES))
 
 
 class Pair(NamedTuple):
-    """An image file and its mask file; no two of a split share a name."""
+    """An image file and its mask file; no two of a split share a name.
+
+    Attributes:
+      name: of the sample.
+      image: file.
+      mask: file; of masks of a file a class, one of them, or the image itself where no
+        class has one.
+      planes: those of each class; None where a class has none.
+    """
 
     name: str
     image: Path
     mask: Path
+    planes: tuple[Path | None, ...] = ()
+
+    @property
+    def masks(self) -> list[Path]:
+        """All mask files."""
+        if self.planes:
+            return [path for path in self.planes if path]
+        return [self.mask]
 
 
 @dataclass(frozen=True)

@@ -1,21 +1,26 @@
 """The patterns of `data.images` and `data.masks`, and the files that they match.
 
 A pattern is a path below the root: `*` and `?` stand for any letters of a name or for
-one, `[abc]` for one of these, `**` for any folders, `{split}` for the name of a split.
+one, `[abc]` for one of these, `**` for any folders, `{split}` for the name of a split,
+`{class}` for that of a class where each has a mask of its own.
 What the wildcards stand for is the name of the file: an image and its mask share it.
 """
 
 from __future__ import annotations
 
 import re
+from collections.abc import Iterator, Sequence
 from pathlib import Path, PurePosixPath
 
+from jaxseg.data.class_files import Groups, add
 from jaxseg.data.folders import SPLIT_WORDS, SUFFIXES, Listing
 from jaxseg.errors import UserError
 
 _WORDS = "|".join(sorted(SPLIT_WORDS, key=len, reverse=True))
-_TOKENS = re.compile(r"\*\*/|\*\*|\*|\?|\[!?.[^]]*\]|\{split\}|.", re.DOTALL)
+_TOKENS = re.compile(r"\*\*/|\*\*|\*|\?|\[!?.[^]]*\]|\{split\}|\{class\}|.", re.DOTALL)
 _WILDCARDS = {"**/": "((?:[^/]+/)*)", "**": "(.*)", "*": "([^/]*)", "?": "([^/])"}
+
+CLASS = "{class}"
 
 Table = dict[str, dict[str, Path]]
 """Files by split (empty without one) and name."""
@@ -33,25 +38,22 @@ def find_files(
       but: files to leave out, which are taken already.
 
     Raises:
-      UserError: the pattern leads out of the root, no image file matches it, or two
-        files of a split have one name.
+      UserError: the pattern leads out of the root, no image file matches it, two files
+        of a split have one name, or it holds {class}.
     """
     where = f"{option} {pattern!r}"
-    if PurePosixPath(pattern).is_absolute() or ".." in PurePosixPath(pattern).parts:
-        raise UserError(f"{where}: it leads out of data.root; write it relative to it")
-    rule = _compile(pattern)
+    if CLASS in pattern:
+        raise UserError(
+            f"{where}: {CLASS} stands for the class in data.masks where each class has"
+            " a file of its own: pass --data.task multilabel"
+        )
     taken = {path for files in (but or {}).values() for path in files.values()}
     table: Table = {}
-    for path in listing.paths:
-        place = path.relative_to(listing.root).as_posix()
-        found = rule.fullmatch(place)
-        if not found or path in taken:
+    for found, path in _matches(listing, pattern, where, _compile(pattern)):
+        if path in taken:
             continue
-        split = (
-            SPLIT_WORDS[found["split"].lower()] if "split" in rule.groupindex else ""
-        )
         name = _name(found, path)
-        files = table.setdefault(split, {})
+        files = table.setdefault(_split_of(found), {})
         if name in files:
             raise UserError(
                 f"{where}: {files[name]} and {path} share the name {name!r}; only what"
@@ -59,23 +61,80 @@ def find_files(
             )
         files[name] = path
     if not table:
-        other = "no other" if but else "no"
-        raise UserError(
-            f"{where}: {other} image file below {listing.root} matches it (such end in"
-            f" {' '.join(sorted(SUFFIXES))}; {{split}} stands for train, val, test and"
-            " the like, ** for any folders)"
-        )
+        raise _none(listing, where, "no other" if but else "no")
     return table
 
 
-def _compile(pattern: str) -> re.Pattern[str]:
+def find_class_files(
+    listing: Listing, pattern: str, classes: Sequence[str]
+) -> tuple[Table, Groups]:
+    """Find the masks of a pattern in which {class} stands for the class.
+
+    Args:
+      listing: what lies below the root.
+      pattern: of `data.masks`.
+      classes: the names that {class} may stand for; empty is any.
+
+    Returns:
+      Of each image the file that stands for its masks, and the files of each class.
+
+    Raises:
+      UserError: as `find_files`, or it does not hold {class}.
+    """
+    where = f"data.masks {pattern!r}"
+    if pattern.count(CLASS) != 1:
+        raise UserError(
+            f"{where}: where each class has a mask file of its own {CLASS} stands for"
+            " it, once, as in 'masks/{class}/*.png'; or pass --data.mask_bits True if"
+            " the bits of one file are the classes"
+        )
+    table: Table = {}
+    groups: Groups = {}
+    for found, path in _matches(listing, pattern, where, _compile(pattern, classes)):
+        files = table.setdefault(_split_of(found), {})
+        kept = files.setdefault(_name(found, path), path)
+        add(groups, kept, found["class"], path)
+    if not table:
+        raise _none(listing, where, "no")
+    return table, groups
+
+
+def _matches(
+    listing: Listing, pattern: str, where: str, rule: re.Pattern[str]
+) -> Iterator[tuple[re.Match[str], Path]]:
+    if PurePosixPath(pattern).is_absolute() or ".." in PurePosixPath(pattern).parts:
+        raise UserError(f"{where}: it leads out of data.root; write it relative to it")
+    for path in listing.paths:
+        found = rule.fullmatch(path.relative_to(listing.root).as_posix())
+        if found:
+            yield found, path
+
+
+def _split_of(found: re.Match[str]) -> str:
+    if "split" not in found.re.groupindex:
+        return ""
+    return SPLIT_WORDS[found["split"].lower()]
+
+
+def _none(listing: Listing, where: str, no: str) -> UserError:
+    return UserError(
+        f"{where}: {no} image file below {listing.root} matches it (such end in"
+        f" {' '.join(sorted(SUFFIXES))}; {{split}} stands for train, val, test and"
+        " the like, ** for any folders)"
+    )
+
+
+def _compile(pattern: str, classes: Sequence[str] = ()) -> re.Pattern[str]:
     parts, split = [], False
+    names = "|".join(map(re.escape, sorted(classes, key=len, reverse=True)))
     for token in _TOKENS.findall(pattern):
         if token in _WILDCARDS:
             parts.append(_WILDCARDS[token])
         elif token == "{split}":
             parts.append("(?P=split)" if split else rf"(?P<split>(?i:{_WORDS}))\d*")
             split = True
+        elif token == CLASS:
+            parts.append(f"(?P<class>{names or '[^/]+'})")
         elif len(token) > 1:  # [abc] or [!abc]
             inverted = token[1] == "!"
             letters = [
@@ -92,10 +151,10 @@ def _compile(pattern: str) -> re.Pattern[str]:
 
 def _name(found: re.Match[str], path: Path) -> str:
     """Join what the wildcards stand for, without the file's ending."""
-    named = found.re.groupindex.get("split")
+    named = [found.re.groupindex.get(word) for word in ("split", "class")]
     pieces = []
     for index in range(1, found.re.groups + 1):
-        if index != named:
+        if index not in named:
             piece = found[index]
             if found.end(index) == len(found.string):
                 piece = piece.removesuffix(path.suffix)

@@ -1,9 +1,9 @@
 """Samples into batches, by grain: shuffle, shard by process, augment, batch, pad.
 
-A batch is a dict of `image` uint8 `[B, H, W, 3]`, `label` uint8 `[B, H, W]` and `valid`
-bool `[B]`.  A training sample is a function of (seed, epoch, index) alone, so the
-number of processes and threads changes no global batch, and the state of the stream is
-one integer.
+A batch is a dict of `image` uint8 `[B, H, W, 3]`, `label` uint8 `[B, H, W]` (of classes
+that may overlap `[B, H, W, classes]`) and `valid` bool `[B]`.  A training sample is a
+function of (seed, epoch, index) alone, so the number of processes and threads changes
+no global batch, and the state of the stream is one integer.
 """
 
 from __future__ import annotations
@@ -167,7 +167,7 @@ class TrainingStream:
         batch = next(self._iterator)
         if self._filling is not None and self._filling.is_full():
             self._filling = None
-            if batch["label"][0].size <= SMALL_CROP:
+            if batch["image"][0, ..., 0].size <= SMALL_CROP:
                 self._continue_with_one_thread()
         return batch
 
@@ -241,6 +241,7 @@ def evaluation_batches(
     process_index: int = 0,
     process_count: int = 1,
     unit: int = 1,
+    planes: tuple[int, ...] = (),
 ) -> Iterator[EvaluationBatch]:
     """Yield every image exactly once, in batches of equal padded size.
 
@@ -257,6 +258,7 @@ def evaluation_batches(
       process_index: of this process.
       process_count: number of processes.
       unit: every global batch is a multiple of this (the number of devices).
+      planes: what the shape of a label has behind `[H, W]`, see `LabelSet.planes`.
     """
     plan = []
     for size, indices in group_by_size(sizes, multiple, smallest).items():
@@ -273,13 +275,13 @@ def evaluation_batches(
         size, count, indices = entry
         arrays = {
             "image": np.zeros((count, *size, 3), np.uint8),
-            "label": np.full((count, *size), IGNORE, np.uint8),
+            "label": np.full((count, *size, *planes), IGNORE, np.uint8),
             "valid": np.arange(count) < len(indices),
         }
         shapes = []
         for row, index in enumerate(indices):
             sample = samples[index]
-            height, width = sample["label"].shape
+            height, width = sample["label"].shape[:2]
             arrays["image"][row] = pad_image(sample["image"], size)
             arrays["label"][row, :height, :width] = sample["label"]
             shapes.append((height, width))

@@ -19,12 +19,13 @@ import cv2
 import numpy as np
 from PIL import Image
 
+from jaxseg.data import planes
 from jaxseg.data.contents import Content
 from jaxseg.data.dataset import Dataset, Samples
 from jaxseg.data.fingerprints import fingerprint, record_digest, sampled
 from jaxseg.data.frequencies import ClassFrequencies
 from jaxseg.data.images import decode_image, decode_stored, open_image
-from jaxseg.data.labels import PLAIN, LabelSet, MaskForm
+from jaxseg.data.labels import PLAIN, LabelSet, MaskForm, known_task
 from jaxseg.errors import UserError
 from jaxseg.paths import replace_text
 
@@ -172,7 +173,9 @@ class Records(Samples):
         if labels.raw_values or labels.unknown_is_ignored:
             label = labels.encode(label, name)
         image = self._decode(decode_image, record[fields.image], name)
-        if image.shape[:2] != label.shape or label.dtype != np.uint8:
+        if labels.planes:
+            label = planes.unstacked(label, labels.num_classes)
+        if image.shape[:2] != label.shape[:2] or label.dtype != np.uint8:
             raise _damaged(self._arguments[0], name)
         return {"image": image, "label": label, "name": name}
 
@@ -251,14 +254,18 @@ def open_records(
         try:
             stored: Any = info.metadata
             palette = tuple((r, g, b) for r, g, b in stored["palette"])
-            labels = LabelSet(names=tuple(stored["names"]), palette=palette)
+            task = known_task(stored.get("task", "multiclass"))  # older ones have none
+            labels = LabelSet(tuple(stored["names"]), palette, task=task)
             for split, held in dict(stored.get("contents", {})).items():
                 pixels, ignored, found = held
                 if len(pixels) != labels.num_classes:
                     raise ValueError(split)
                 contents[split] = Content(tuple(map(int, pixels)), ignored, found)
             values = tuple(map(int, stored.get("mask_values", ())))
-            form = MaskForm(values, bool(stored.get("mask_colours", False)))
+            colours, bits = (
+                bool(stored.get(name, False)) for name in ("mask_colours", "mask_bits")
+            )
+            form = MaskForm(values, colours, bits)
         except Exception as error:  # whatever the file holds
             raise _damaged(directory, "metadata.json") from error
     sources = dict(sources or {split: split for split in info.splits})

@@ -28,7 +28,8 @@ class SequenceDataset(Dataset):
 
     - image: uint8 `[H, W, 3]` RGB; H and W may differ from sample to sample.
     - label: integers `[H, W]`: the class 0, 1, ..., or 255 where a pixel neither trains
-      nor counts; the raw values of `labels`, if it has any.
+      nor counts; the raw values of `labels`, if it has any.  Of `labels` of the task
+      "multilabel" `[H, W, classes]` of 0, 1 and 255.
     - name: text, for pictures and messages; the index if it is missing.
 
     Several threads read at the same time (`data.threads`).  Reading a sample again must
@@ -127,7 +128,7 @@ class SequenceSamples(Samples):
             raise UserError(f"{where}: {type(error).__name__}: {error}") from error
         image, label, name = _parts(element, where)
         image = _image(image, where)
-        label = _label(label, image.shape[:2], where)
+        label = _label(label, image.shape[:2] + self._labels.planes, where)
         return {
             "image": image,
             "label": self._labels.encode(label, where),
@@ -136,7 +137,7 @@ class SequenceSamples(Samples):
 
     def sizes(self) -> list[tuple[int, int]]:
         """Read (height, width) of every image."""
-        return [self[index]["label"].shape for index in range(len(self))]
+        return [self[index]["label"].shape[:2] for index in range(len(self))]
 
     def digest(self, index: int) -> bytes:
         """Read and hash a sample."""
@@ -205,10 +206,10 @@ def _label(label: Any, size: tuple[int, ...], where: str) -> np.ndarray:
             " label.astype(np.uint8) is"
         )
     if label.shape != size:
-        height, width = size
+        height, width = size[:2]
         raise UserError(
             f"{where}: the label is {said}, the image [{height}, {width}, 3]; the label"
-            f" must be [{height}, {width}]"
+            f" must be {list(size)}"
         )
     return label
 

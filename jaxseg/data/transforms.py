@@ -1,10 +1,11 @@
 """Random changes to an image and its mask together: (sample, rng) -> sample.
 
 A sample is a dict with `image` uint8 `[H, W, 3]` RGB and `label` uint8 `[H, W]`, class
-or `IGNORE`.  A transform draws only from the generator that it is given, so a sample is
-a function of (seed, epoch, index).  Images stay bytes: normalisation happens on the
-device.  Images are interpolated bilinearly, masks by their nearest pixel, both with
-pixel centres at one half, so that they stay aligned.
+or `IGNORE`; of classes that may overlap `[H, W, classes]`, 0, 1 or `IGNORE`, whose
+planes are changed alike.  A transform draws only from the generator that it is given,
+so a sample is a function of (seed, epoch, index).  Images stay bytes: normalisation
+happens on the device.  Images are interpolated bilinearly, masks by their nearest
+pixel, both with pixel centres at one half, so that they stay aligned.
 """
 
 from __future__ import annotations
@@ -18,6 +19,7 @@ import numpy as np
 from pydantic import Field
 
 from jaxseg.data.labels import IGNORE
+from jaxseg.data.planes import each_plane
 from jaxseg.errors import UserError
 from jaxseg.ranges import Byte, Factor, Share
 
@@ -31,8 +33,9 @@ class RandomScaleCrop:
     """Scale by a random factor and cut a crop, reading only the crop's own pixels.
 
     A crop in which one class has more than `max_class_share` of the counted pixels is
-    drawn again, ten times at most (mmsegmentation's `cat_max_ratio`).  Where the scaled
-    image is smaller than the crop, the result is smaller too: `Pad` follows.
+    drawn again, ten times at most (mmsegmentation's `cat_max_ratio`).  Where classes
+    may overlap, so is a crop of which more than that share has none of them.  Where the
+    scaled image is smaller than the crop, the result is smaller too: `Pad` follows.
 
     Attributes:
       crop: height and width of the result, pixels.
@@ -51,7 +54,7 @@ class RandomScaleCrop:
         # The crop's extent in source pixels, and what becomes of it.
         source = [
             max(1, min(size, round(side / factor)))
-            for size, side in zip(label.shape, self.crop, strict=True)
+            for size, side in zip(label.shape[:2], self.crop, strict=True)
         ]
         target = [
             max(1, min(side, round(extent * factor)))
@@ -68,14 +71,26 @@ class RandomScaleCrop:
         if target != source:
             size = (target[1], target[0])
             image = cv2.resize(image, size, interpolation=cv2.INTER_LINEAR)
-            label = cv2.resize(label, size, interpolation=cv2.INTER_NEAREST_EXACT)
+            nearest = cv2.INTER_NEAREST_EXACT
+            label = each_plane(
+                lambda plane: cv2.resize(plane, size, interpolation=nearest), label
+            )
         return {**sample, "image": image, "label": label}
 
     def _is_mixed(self, label: np.ndarray) -> bool:
         if self.max_class_share >= 1:
             return True
+        if label.ndim == 3:
+            return self._planes_are_mixed(label)
         counts = np.bincount(label.ravel(), minlength=IGNORE + 1)[:IGNORE]
         return bool(0 < counts.max() <= self.max_class_share * counts.sum())
+
+    def _planes_are_mixed(self, label: np.ndarray) -> bool:
+        counted = (label != IGNORE).any(axis=2).sum()
+        classes = (label == 1).sum(axis=(0, 1))
+        none = counted - (label == 1).any(axis=2).sum()
+        largest = max(none, classes.max())
+        return bool(0 < largest <= self.max_class_share * counted)
 
 
 @dataclass(frozen=True)
@@ -93,7 +108,7 @@ class RandomRotation:
     def __call__(self, sample: Sample, rng: np.random.Generator) -> Sample:
         """Return the rotated sample, of the same size."""
         angle = rng.uniform(-self.degrees, self.degrees)
-        height, width = sample["label"].shape
+        height, width = sample["label"].shape[:2]
         centre = ((width - 1) / 2, (height - 1) / 2)
         matrix = cv2.getRotationMatrix2D(centre, angle, 1.0)
 
@@ -103,7 +118,9 @@ class RandomRotation:
             )
 
         image = turn(sample["image"], cv2.INTER_LINEAR, self.fill)
-        label = turn(sample["label"], cv2.INTER_NEAREST, (IGNORE,))
+        label = each_plane(
+            lambda plane: turn(plane, cv2.INTER_NEAREST, (IGNORE,)), sample["label"]
+        )
         return {**sample, "image": image, "label": label}
 
 
@@ -124,7 +141,7 @@ class ElasticDeformation:
 
     def __call__(self, sample: Sample, rng: np.random.Generator) -> Sample:
         """Return the deformed sample, of the same size."""
-        height, width = sample["label"].shape
+        height, width = sample["label"].shape[:2]
         grid = rng.normal(0.0, self.std, (3, 3, 2)).astype(np.float32)
         shift = cv2.resize(grid, (width, height), interpolation=cv2.INTER_CUBIC)
         columns = shift[..., 0] + np.arange(width, dtype=np.float32)
@@ -134,7 +151,9 @@ class ElasticDeformation:
             return cv2.remap(array, columns, rows, flags, borderValue=fill)
 
         image = bend(sample["image"], cv2.INTER_LINEAR, self.fill)
-        label = bend(sample["label"], cv2.INTER_NEAREST, (IGNORE,))
+        label = each_plane(
+            lambda plane: bend(plane, cv2.INTER_NEAREST, (IGNORE,)), sample["label"]
+        )
         return {**sample, "image": image, "label": label}
 
 
@@ -155,7 +174,7 @@ class RandomFlip:
         return {
             **sample,
             "image": cv2.flip(sample["image"], 1),
-            "label": cv2.flip(sample["label"], 1),
+            "label": each_plane(lambda plane: cv2.flip(plane, 1), sample["label"]),
         }
 
 
@@ -219,7 +238,7 @@ class Pad:
     def __call__(self, sample: Sample, rng: np.random.Generator) -> Sample:
         """Return a sample of exactly `size`."""
         del rng
-        height, width = sample["label"].shape
+        height, width = sample["label"].shape[:2]
         if (height, width) == self.size:
             return sample
         if height > self.size[0] or width > self.size[1]:
@@ -228,7 +247,10 @@ class Pad:
         constant = cv2.BORDER_CONSTANT
         image, label = sample["image"], sample["label"]
         image = cv2.copyMakeBorder(image, *edges, constant, value=self.fill)
-        label = cv2.copyMakeBorder(label, *edges, constant, value=IGNORE)
+        label = each_plane(
+            lambda plane: cv2.copyMakeBorder(plane, *edges, constant, value=IGNORE),
+            label,
+        )
         sample = {**sample, "image": image, "label": label}
         if "weight" in sample:
             weight = sample["weight"]

@@ -16,14 +16,18 @@ import flax.linen as nn
 import jax
 import jax.numpy as jnp
 
+from jaxseg.config import EvaluationConfig
+from jaxseg.data.labels import Task
 from jaxseg.data.padding import Size, padded_size
+from jaxseg.errors import UserError
 from jaxseg.nn.crf import DenseCRF, dense_crf
 from jaxseg.nn.normalization import normalize_image
 from jaxseg.nn.upsampling import resize_bilinear
 from jaxseg.segmenter import SMALLEST
 
 Scores = Callable[[Any, jax.Array], jax.Array]
-"""`(variables, image uint8 [B, H, W, 3]) -> float32 [B, H, W, classes]`."""
+"""`(variables, image uint8 [B, H, W, 3]) -> float32 [B, H, W, classes]`; of a binary
+task `[B, H, W, 1]`."""
 
 
 @dataclass(frozen=True)
@@ -59,6 +63,7 @@ def create_scores(
     flip: bool = False,
     crf: DenseCRF | None = None,
     multiple: int = 0,
+    task: Task = "multiclass",
 ) -> Scores:
     """Return a pure function from images to class scores at the image's size.
 
@@ -73,6 +78,7 @@ def create_scores(
       flip: add the mirrored image at each scale.
       crf: a dense CRF over the scores, which then are its marginals (DeepLab v1, v2).
       multiple: sides are padded to multiples of this; 0 is the model's, 1 is none.
+      task: whether probabilities are those of a softmax or of sigmoids.
     """
     multiple = multiple or getattr(model, "size_multiple", 1)
 
@@ -88,10 +94,23 @@ def create_scores(
             part = part[:, : inner[0], : inner[1]]
             part = part[:, :, ::-1] if view.mirror else part
             found.append(resize_bilinear(part, size))
-        result = mean_of_views(found, logarithm=crf is not None)
-        return result if crf is None else dense_crf(result, image, crf)
+        result = mean_of_views(found, task, crf=crf is not None)
+        return result if crf is None else refined(result, image, crf, task)
 
     return scores
+
+
+def check_crf(task: Task, options: EvaluationConfig) -> None:
+    """Refuse a CRF over classes that may overlap.
+
+    Raises:
+      UserError: it would give each pixel one class.
+    """
+    if options.crf and task == "multilabel":
+        raise UserError(
+            f"evaluation.crf {options.crf}: a CRF gives each pixel one class, and those"
+            " of data.task 'multilabel' may overlap; give --evaluation.crf 0"
+        )
 
 
 def model_scores(model: nn.Module, variables: Any, image: jax.Array) -> jax.Array:
@@ -101,18 +120,41 @@ def model_scores(model: nn.Module, variables: Any, image: jax.Array) -> jax.Arra
     return resize_bilinear(logits, (image.shape[1], image.shape[2]), align)
 
 
-def mean_of_views(found: Sequence[jax.Array], logarithm: bool) -> jax.Array:
+def mean_of_views(
+    found: Sequence[jax.Array], task: Task, crf: bool = False
+) -> jax.Array:
     """Return one view's logits, or the mean of the probabilities of several.
 
     Args:
-      found: logits of each view.
-      logarithm: return the logarithm of the mean, as unary scores of a CRF.
+      found: logits of each view, `[B, H, W, classes]`.
+      task: whether the probabilities are those of a softmax or of sigmoids.
+      crf: return what a CRF begins with: logits, or the logarithm of the mean.  Of a
+        binary task they are those of two classes, background and foreground.
     """
+    if crf and task == "binary":
+        both = [jnp.concatenate([jnp.zeros_like(part), part], -1) for part in found]
+        return mean_of_views(both, "multiclass", crf=True)
     if len(found) == 1:
         return found[0]
-    total = functools.reduce(jnp.add, (jax.nn.softmax(part) for part in found))
+    shares = jax.nn.softmax if task == "multiclass" else jax.nn.sigmoid
+    total = functools.reduce(jnp.add, (shares(part) for part in found))
     mean = total / len(found)
-    return jnp.log(mean + 1e-20) if logarithm else mean
+    return jnp.log(mean + 1e-20) if crf else mean
+
+
+def refined(
+    logits: jax.Array, image: jax.Array, crf: DenseCRF, task: Task
+) -> jax.Array:
+    """Return the marginals of a dense CRF, of a binary task those of the foreground.
+
+    Args:
+      logits: from `mean_of_views`.
+      image: uint8 `[B, H, W, 3]`.
+      crf: its parameters.
+      task: not "multilabel", since a CRF gives each pixel one class.
+    """
+    marginals = dense_crf(logits, image, crf)
+    return marginals[..., 1:] if task == "binary" else marginals
 
 
 def _padded(image: jax.Array, multiple: int) -> jax.Array:

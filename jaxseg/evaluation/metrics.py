@@ -18,7 +18,7 @@ import jax.numpy as jnp
 import numpy as np
 from numpy.typing import ArrayLike
 
-from jaxseg.data.labels import IGNORE
+from jaxseg.data.labels import IGNORE, Task
 from jaxseg.errors import UserError
 from jaxseg.registration import require_function
 from jaxseg.registry import Decorator, Registry
@@ -77,13 +77,13 @@ class Confusion:
     @property
     def iou(self) -> np.ndarray:
         """float64 `[classes]`: intersection over union; NaN where there is no union."""
-        return _divide(self.intersection, self.union)
+        return divide(self.intersection, self.union)
 
     @property
     def dice(self) -> np.ndarray:
         """float64 `[classes]`: `2 I / (|label| + |prediction|)`, the F1 score."""
         total = self.counts.sum(0) + self.counts.sum(1)
-        return _divide(2 * self.intersection, total)
+        return divide(2 * self.intersection, total)
 
     @property
     def mean_iou(self) -> float:
@@ -98,22 +98,88 @@ class Confusion:
     @property
     def pixel_accuracy(self) -> float:
         """Share of counted pixels predicted right; NaN if none are counted."""
-        return float(_divide(self.intersection.sum(), self.counts.sum()))
+        return float(divide(self.intersection.sum(), self.counts.sum()))
 
     @property
     def mean_accuracy(self) -> float:
         """Mean over the classes in the label of the share predicted right."""
-        return _mean(_divide(self.intersection, self.counts.sum(1)))
+        return _mean(divide(self.intersection, self.counts.sum(1)))
 
     @property
     def frequency_weighted_iou(self) -> float:
         """IoU weighted by the share of the labels (Long et al. 2015, sec. 5)."""
         pixels = self.counts.sum(1)
         weighted = np.nansum(pixels * self.iou)
-        return float(_divide(weighted, pixels.sum()))
+        return float(divide(weighted, pixels.sum()))
 
 
-def _divide(numerator: ArrayLike, denominator: ArrayLike) -> np.ndarray:
+@dataclass(frozen=True)
+class MultilabelConfusion:
+    """The confusion matrices of classes that may overlap, over a data set.
+
+    It has what `Confusion` has, where a class counts with the pixels that have it: what
+    has none is no class of its own.
+
+    Attributes:
+      counts: int64 `[classes, 2, 2]`; row: whether the label has the class, column:
+        whether the prediction has it.
+    """
+
+    counts: np.ndarray
+
+    @property
+    def intersection(self) -> np.ndarray:
+        """int64 `[classes]`: pixels that have the class in both."""
+        return self.counts[:, 1, 1]
+
+    @property
+    def union(self) -> np.ndarray:
+        """int64 `[classes]`: pixels that have the class in label or prediction."""
+        return self.counts.sum((1, 2)) - self.counts[:, 0, 0]
+
+    @property
+    def iou(self) -> np.ndarray:
+        """float64 `[classes]`: intersection over union; NaN where there is no union."""
+        return divide(self.intersection, self.union)
+
+    @property
+    def dice(self) -> np.ndarray:
+        """float64 `[classes]`: `2 I / (|label| + |prediction|)`, the F1 score."""
+        return divide(2 * self.intersection, self.intersection + self.union)
+
+    @property
+    def mean_iou(self) -> float:
+        """Mean IoU over the classes that occur in label or prediction; NaN if none."""
+        return _mean(self.iou)
+
+    @property
+    def mean_dice(self) -> float:
+        """Mean Dice over the classes that occur; NaN if none."""
+        return _mean(self.dice)
+
+    @property
+    def pixel_accuracy(self) -> float:
+        """Share of all answers, one a pixel and class, that are right."""
+        right = self.counts[:, 0, 0].sum() + self.intersection.sum()
+        return float(divide(right, self.counts.sum()))
+
+    @property
+    def mean_accuracy(self) -> float:
+        """Mean over the classes in the label of the share of their pixels found."""
+        return _mean(divide(self.intersection, self.counts[:, 1].sum(1)))
+
+    @property
+    def frequency_weighted_iou(self) -> float:
+        """IoU weighted by the number of pixels that have the class."""
+        pixels = self.counts[:, 1].sum(1)
+        return float(divide(np.nansum(pixels * self.iou), pixels.sum()))
+
+
+AnyConfusion = Confusion | MultilabelConfusion
+
+
+def divide(numerator: ArrayLike, denominator: ArrayLike) -> np.ndarray:
+    """Return the quotients, float64, NaN where the denominator is 0."""
     above, below = (np.asarray(each, np.float64) for each in (numerator, denominator))
     return np.divide(above, below, out=np.full(below.shape, np.nan), where=below > 0)
 
@@ -123,8 +189,9 @@ def _mean(values: np.ndarray) -> float:
     return float(values.mean()) if values.size else float("nan")
 
 
-Metric = Callable[[Confusion], float]
-"""NaN where it is not defined."""
+Metric = Callable[[Any], float]
+"""Of a `Confusion`, or of a `MultilabelConfusion`, which has the same attributes; NaN
+where it is not defined."""
 
 METRICS: Registry[Metric] = Registry(
     "metric",
@@ -141,6 +208,9 @@ METRICS: Registry[Metric] = Registry(
 RESERVED = frozenset(
     "step split loss gradient_norm learning_rate name model data evaluation confusion"
     " per_class_iou per_class_dice images seconds images_per_second size_multiple"
+    " task iou dice roc_auc average_precision expected_calibration_error threshold"
+    " best_threshold best_iou reliability per_class_roc_auc"
+    " per_class_average_precision per_class_calibration_error"
     " trained_steps parameters parameters_sha256 device versions".split()
 )
 """Names of what else is written beside the metrics."""
@@ -149,7 +219,8 @@ RESERVED = frozenset(
 def register_metric(name: str) -> Decorator[Metric]:
     """Return a decorator that adds a metric, a function of a `Confusion`.
 
-    It returns one number, NaN where it is not defined.  It is written to
+    Of a multilabel run that is a `MultilabelConfusion`, whose `counts` are a matrix a
+    class.  It returns one number, NaN where it is not defined.  It is written to
     `metrics.jsonl`, TensorBoard and `results.json` under its name.
 
     Args:
@@ -173,7 +244,7 @@ def register_metric(name: str) -> Decorator[Metric]:
     return add
 
 
-def compute_metrics(confusion: Confusion) -> dict[str, float]:
+def compute_metrics(confusion: AnyConfusion) -> dict[str, float]:
     """Return every registered metric of a confusion matrix, by name.
 
     Raises:
@@ -185,7 +256,7 @@ def compute_metrics(confusion: Confusion) -> dict[str, float]:
     }
 
 
-def _own(name: str, metric: Metric, confusion: Confusion) -> float:
+def _own(name: str, metric: Metric, confusion: AnyConfusion) -> float:
     try:
         value = metric(confusion)
     except Exception as error:  # whatever the user's code does
@@ -202,10 +273,14 @@ def _own(name: str, metric: Metric, confusion: Confusion) -> float:
         ) from error
 
 
-def check_metrics(num_classes: int) -> None:
+def check_metrics(num_classes: int, task: Task = "multiclass") -> None:
     """Compute every metric once, so that a faulty one shows before a training.
 
     Raises:
       UserError: as `compute_metrics`.
     """
-    compute_metrics(Confusion(np.eye(num_classes, dtype=np.int64)))
+    if task == "multilabel":
+        counts = np.ones((num_classes, 2, 2), np.int64)
+        compute_metrics(MultilabelConfusion(counts))
+    else:
+        compute_metrics(Confusion(np.eye(num_classes, dtype=np.int64)))

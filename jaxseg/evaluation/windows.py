@@ -18,11 +18,12 @@ import jax.numpy as jnp
 import numpy as np
 from jax.sharding import Mesh, NamedSharding, PartitionSpec
 
+from jaxseg.data.labels import Task
 from jaxseg.data.padding import Size
-from jaxseg.evaluation.inference import mean_of_views, model_scores, views
+from jaxseg.evaluation.inference import mean_of_views, model_scores, refined, views
 from jaxseg.evaluation.window_plan import Plan, plan_view, positions
 from jaxseg.heads.unet_parts import mirrored
-from jaxseg.nn.crf import DenseCRF, dense_crf
+from jaxseg.nn.crf import DenseCRF
 from jaxseg.nn.lowering import compiling_for, devices_of
 from jaxseg.nn.normalization import normalize_image
 from jaxseg.nn.upsampling import resize_bilinear
@@ -51,6 +52,7 @@ class WindowedScores:
         crf: DenseCRF | None = None,
         multiple: int = 0,
         batch_size: int = 8,
+        task: Task = "multiclass",
     ):
         """Prepare the programs; each is compiled when it is first called.
 
@@ -66,12 +68,14 @@ class WindowedScores:
           multiple: sides are padded to multiples of this; 0 is the model's.
           batch_size: largest number of windows at a time; fewer if they would have
             more pixels than `window_plan.PIXELS_AT_ONCE`.
+          task: whether probabilities are those of a softmax or of sigmoids.
         """
         self._multiple = multiple or getattr(model, "size_multiple", 1)
         self._window = -(-window // self._multiple) * self._multiple
         self._views = views(scales, flip)
         self._type = np.uint8 if tuple(scales) == (1.0,) else np.float32
         self._crf, self._most = crf, batch_size
+        self._task: Task = task
 
         def score(variables: Any, windows: jax.Array) -> jax.Array:
             images = windows.reshape(-1, *windows.shape[2:])
@@ -119,7 +123,7 @@ class WindowedScores:
             yield from found
             return
         logits = jnp.concatenate([part for _, part in found], axis=1)
-        yield 0, dense_crf(logits, _put(images, mesh), self._crf)
+        yield 0, refined(logits, _put(images, mesh), self._crf, self._task)
 
     def _logit_blocks(
         self,
@@ -169,7 +173,7 @@ class WindowedScores:
             if weight is not None:
                 part = jnp.einsum("oi,bixc->boxc", weight, part)
             found.append(resize_bilinear(part, (rows, plan.image[1])))
-        return mean_of_views(found, logarithm=self._crf is not None)
+        return mean_of_views(found, self._task, crf=self._crf is not None)
 
 
 class _Band:

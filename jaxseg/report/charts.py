@@ -82,6 +82,52 @@ def line_chart(
     return Markup("".join(parts) + "</g></svg></svg>")
 
 
+def reliability_chart(
+    points: Sequence[tuple[float, float, float]], label: str
+) -> Markup:
+    """Draw how often something is true against how probable it was said to be.
+
+    The diagonal is what both would be if they agreed; bars show the shares of the
+    pixels.
+
+    Args:
+      points: probability and share that is true, 0..1, and number of pixels.
+      label: what a screen reader says.
+
+    Returns:
+      An `<svg>` element.
+    """
+    axes = _Axes(1, 0.0, 1.0)
+    parts = [f'<svg viewBox="0 0 {_WIDTH} {_HEIGHT}" role="img"']
+    parts.append(f' aria-label="{escape(label)}">')
+    for level in (0.0, 0.25, 0.5, 0.75, 1.0):
+        x, y = _LEFT + axes.x(level), _TOP + axes.y(level)
+        parts.append(f'<path class="grid" d="M{_LEFT} {y}h{_PLOT_WIDTH}"/>')
+        parts.append(f'<text class="y" x="{_LEFT - 6}" y="{y}">{100 * level:g}%</text>')
+        parts.append(
+            f'<text class="x" x="{x}" y="{_HEIGHT - 6}">{100 * level:g}%</text>'
+        )
+    parts.append(f'<g transform="translate({_LEFT} {_TOP})">')
+    total = sum(pixels for _, _, pixels in points) or 1.0
+    width = round(_PLOT_WIDTH / max(2 * len(points), 20), 1)
+    for confidence, _, pixels in points:
+        top = axes.y(pixels / total)
+        parts.append(
+            f'<rect class="share" x="{round(axes.x(confidence) - width / 2, 1)}"'
+            f' y="{top}" width="{width}" height="{round(_PLOT_HEIGHT - top, 1)}"/>'
+        )
+    parts.append(f'<path class="grid" d="M0 {_PLOT_HEIGHT}L{_PLOT_WIDTH} 0"/>')
+    line = "L".join(f"{axes.x(a)} {axes.y(b)}" for a, b, _ in points)
+    parts.append(f'<path class="line" d="M{line}"/>')
+    parts += [
+        f'<circle class="dot" cx="{axes.x(confidence)}" cy="{axes.y(frequency)}"'
+        f' r="2.5"><title>said {100 * confidence:.1f}%, true {100 * frequency:.1f}%,'
+        f" {100 * pixels / total:.2g}% of the pixels</title></circle>"
+        for confidence, frequency, pixels in points
+    ]
+    return Markup("".join(parts) + "</g></svg>")
+
+
 @dataclass(frozen=True)
 class _Axes:
     last: float

@@ -27,6 +27,7 @@ COLOURS = 8
 """Number of runs that can be told apart."""
 
 _COLUMNS = (
+    ("Foreground IoU, %", "iou", 100),
     ("Mean IoU, %", "miou", 100),
     ("Mean Dice, %", "mean_dice", 100),
     ("Pixel accuracy, %", "pixel_accuracy", 100),
@@ -60,12 +61,17 @@ def write_comparison(workdirs: Sequence[str | Path], path: str | Path) -> Path:
             raise UserError(f"{folder}: not a run folder, metrics.jsonl is missing")
         records[name] = read_metrics(folder)
     results = [_results(folder) for folder in folders]
+    binary = any("iou" in result for result in results)
+    columns = _COLUMNS if binary else _COLUMNS[1:]
     title = f"{len(records)} runs compared" if len(records) > 1 else "One run"
     page = render(
         "comparison.html.j2",
         title=title,
-        columns=[column for column, _, _ in _COLUMNS],
-        runs=[_row(*run) for run in zip(records, results, strict=True)],
+        columns=[column for column, _, _ in columns],
+        runs=[
+            _row(name, result, columns)
+            for name, result in zip(records, results, strict=True)
+        ],
         curves=_charts(records),
     )
     replace_text(Path(path), page)
@@ -95,9 +101,11 @@ def _results(folder: Path) -> Mapping[str, Any]:
     return results
 
 
-def _row(name: str, result: Mapping[str, Any]) -> Mapping[str, Any]:
+def _row(
+    name: str, result: Mapping[str, Any], columns: Sequence[tuple[str, str, float]]
+) -> Mapping[str, Any]:
     what = ", ".join(filter(None, (model_title(result), data_title(result))))
-    figures = [_figure(result, key, factor) for _, key, factor in _COLUMNS]
+    figures = [_figure(result, key, factor) for _, key, factor in columns]
     return {"name": name, "what": what, "figures": figures}
 
 
@@ -120,6 +128,7 @@ def _charts(records: Mapping[str, Sequence[Mapping[str, Any]]]) -> list[Figure]:
     wanted = [("Training loss", "train", "loss")]
     for split in splits:
         if split != "train":
+            wanted.append((f"Foreground IoU, {split}", split, "iou"))
             wanted.append((f"Mean IoU, {split}", split, "miou"))
             wanted.append((f"Pixel accuracy, {split}", split, "pixel_accuracy"))
     figures = []

@@ -44,9 +44,11 @@ def finite(value: Any) -> float | None:
 def learning_curves(records: Sequence[Mapping[str, Any]]) -> list[Figure]:
     """Draw training loss, mean IoU of each other split, and learning rate.
 
+    Of a binary run it is the foreground's IoU.
+
     Args:
       records: what `events.read_metrics` returns: `step`, `split`, and `loss`,
-        `learning_rate` (of split `train`) or `miou` (of the others).
+        `learning_rate` (of split `train`) or `miou`, perhaps `iou` (of the others).
 
     Returns:
       The figures, none where no metric was ever finite.
@@ -56,7 +58,12 @@ def learning_curves(records: Sequence[Mapping[str, Any]]) -> list[Figure]:
         figures.append(_loss_figure(*loss))
     splits = dict.fromkeys(record["split"] for record in records)
     for split in splits:
-        if split != "train" and (curve := curve_of(records, split, "miou")):
+        if split == "train":
+            continue
+        name, curve = "Foreground IoU", curve_of(records, split, "iou")
+        if curve is None:
+            name, curve = "Mean IoU", curve_of(records, split, "miou")
+        if curve is not None:
             best, at = max(
                 (value, step)
                 for step, value in zip(*curve, strict=True)
@@ -65,9 +72,9 @@ def learning_curves(records: Sequence[Mapping[str, Any]]) -> list[Figure]:
             line = charts.Line(*curve)
             figures.append(
                 Figure(
-                    f"Mean IoU, {split}",
+                    f"{name}, {split}",
                     f"best {100 * best:.1f}%, step {at:,}",
-                    charts.line_chart([line], f"Mean IoU, {split}", percent=True),
+                    charts.line_chart([line], f"{name}, {split}", percent=True),
                 )
             )
     if curve := curve_of(records, "train", "learning_rate"):

@@ -50,11 +50,14 @@ class Marks:
       wrong: of more than two classes, pixels predicted wrong. Of two, with the second
         as the positive one, false positives; a warm colour if the palette leaves one.
       missed: of two classes, false negatives; a cool colour likewise.
+      both: where classes may overlap, pixels that are a false positive of one class and
+        a false negative of another.
     """
 
     ignored: Colour
     wrong: Colour
     missed: Colour
+    both: Colour = (255, 255, 255)
 
 
 def distances(first: np.ndarray, second: np.ndarray) -> np.ndarray:
@@ -91,7 +94,11 @@ def marks_of(labels: LabelSet) -> Marks:
     taken = np.concatenate([taken, darkened, [ignored]])
     wrong = _farthest(taken, grid[warm], grid[bright])
     taken = np.concatenate([taken, [wrong]])
-    return Marks(ignored, wrong, _farthest(taken, grid[cool], grid[bright]))
+    missed = _farthest(taken, grid[cool], grid[bright])
+    if labels.task != "multilabel":
+        return Marks(ignored, wrong, missed)
+    taken = np.concatenate([taken, [missed]])
+    return Marks(ignored, wrong, missed, _farthest(taken, grid[bright]))
 
 
 def _farthest(taken: np.ndarray, *choices: np.ndarray) -> Colour:

@@ -18,6 +18,13 @@ _SHARES = (
     ("Frequency-weighted IoU", "frequency_weighted_iou", ""),
     ("Mean Dice", "mean_dice", ""),
 )
+_OF_FOREGROUND = (
+    ("Foreground IoU", "iou", "main"),
+    ("Foreground Dice", "dice", ""),
+    ("Mean IoU", "miou", ""),
+    ("Pixel accuracy", "pixel_accuracy", ""),
+)
+_AREAS = (("ROC-AUC", "roc_auc"), ("Average precision", "average_precision"))
 
 
 @dataclass(frozen=True)
@@ -33,8 +40,8 @@ class _Card:
 def numbers(summary: Mapping[str, Any]) -> Markup:
     """Show the headline metrics of `results.json`, dashes where there are none.
 
-    Mean IoU stands out, unless it is over one class only; then that stands beside each
-    share.
+    Mean IoU stands out, of a binary run the foreground's IoU, unless it is over one
+    class only; then that stands beside each share.
 
     Returns:
       A `<dl>` element.
@@ -42,7 +49,8 @@ def numbers(summary: Mapping[str, Any]) -> Markup:
     alone = one_class_remark(summary) is not None
     remarks = ("%", "one class only") if alone else ("%",)
     cards = []
-    for name, key, kind in _SHARES:
+    binary = summary.get("task") == "binary"
+    for name, key, kind in _OF_FOREGROUND if binary else _SHARES:
         share, kind = finite(summary.get(key)), "" if alone else kind
         if share is None:
             cards.append(_Card(name, DASH, kind=kind))
@@ -51,6 +59,7 @@ def numbers(summary: Mapping[str, Any]) -> Markup:
     parameters = finite(summary.get("parameters"))
     millions = DASH if parameters is None else f"{parameters / 1e6:,.2f} M"
     cards += [
+        *_of_probabilities(summary),
         *_own(summary),
         _steps(summary),
         _Card("Parameters", millions),
@@ -58,6 +67,30 @@ def numbers(summary: Mapping[str, Any]) -> Markup:
         _Card("Device", str(summary.get("device") or "") or DASH),
     ]
     return render("numbers.html.j2", cards=cards)
+
+
+def _of_probabilities(summary: Mapping[str, Any]) -> list[_Card]:
+    """Return what was measured of the probabilities of a sigmoid, and its threshold."""
+    if summary.get("task") not in ("binary", "multilabel"):
+        return []
+    cards = []
+    for name, key in _AREAS:
+        value = finite(summary.get(key))
+        cards.append(_Card(name, DASH if value is None else f"{value:.4f}"))
+    error = summary.get("expected_calibration_error")
+    cards.append(_Card("Threshold", _threshold(summary.get("threshold"))))
+    share = finite(error)
+    remarks = () if share is None else ("%",)
+    value = DASH if share is None else f"{100 * share:.2f}"
+    return [*cards, _Card("Calibration error", value, remarks)]
+
+
+def _threshold(found: Any) -> str:
+    """Write a threshold, or the smallest and the largest of several classes."""
+    bounds = found.values() if isinstance(found, Mapping) else [found]
+    known = sorted({value for each in bounds if (value := finite(each)) is not None})
+    ends = dict.fromkeys([*known[:1], *known[-1:]])
+    return " to ".join(f"{value:.3g}" for value in ends) or DASH
 
 
 def _own(summary: Mapping[str, Any]) -> list[_Card]:
@@ -76,7 +109,7 @@ def one_class_remark(summary: Mapping[str, Any]) -> str | None:
     Args:
       summary: the content of `results.json`, which any hand may have written.
     """
-    names = _labelled(summary)
+    names = None if summary.get("task") == "multilabel" else _labelled(summary)
     if names is None or len(names) != 1:
         return None
     return (

@@ -19,12 +19,20 @@ from jaxseg.report.curves import finite, learning_curves
 from jaxseg.report.events import read_metrics
 from jaxseg.report.markup import render
 from jaxseg.report.numbers import numbers, one_class_remark
+from jaxseg.report.reliability import reliability_figures
 from jaxseg.report.samples import sample_figures
 from jaxseg.report.sheets import Sheet
 from jaxseg.report.tables import class_table, heat_table
 from jaxseg.report.titles import run_title
 
 FILE_NAME = "report.html"
+
+_FURTHER = {
+    "ROC-AUC": "per_class_roc_auc",
+    "Average precision": "per_class_average_precision",
+    "Threshold": "threshold",
+}
+"""Further columns of a multilabel run's classes, and where they are."""
 
 _MOST_CONFUSED = 40  # classes; a larger matrix cannot be read
 
@@ -64,6 +72,7 @@ def write_report(
         numbers=numbers(summary),
         curves=learning_curves(read_metrics(workdir)),
         classes=_classes(summary, labels, confusion),
+        reliability=reliability_figures(summary),
         samples=sample_figures(samples or {}),
         confusion=None if confusion is None or large else heat_table(confusion, labels),
         too_many_classes=labels.num_classes if large else 0,
@@ -99,7 +108,12 @@ def _classes(
     if confusion is not None and confusion.sum():
         parts = confusion.sum(1) / confusion.sum()
         shares = dict(zip(labels.names, parts.tolist(), strict=True))
-    return class_table(iou, dice, labels, shares) if iou else ""
+    further = {
+        title: {name: finite(value) for name, value in found.items()}
+        for title, key in _FURTHER.items()
+        if isinstance(found := summary.get(key), Mapping)
+    }
+    return class_table(iou, dice, labels, shares, further) if iou else ""
 
 
 def _matrix(summary: Mapping[str, Any], labels: LabelSet) -> np.ndarray | None:

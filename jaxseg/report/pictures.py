@@ -10,8 +10,9 @@ import cv2
 import numpy as np
 
 from jaxseg.data.labels import IGNORE, Colour, LabelSet
+from jaxseg.data.planes import each_plane
 from jaxseg.errors import UserError
-from jaxseg.report import lettering
+from jaxseg.report import lettering, overlaps
 
 SMALLEST = 256
 """Longer side, pixels, to which a smaller picture with a legend is enlarged."""
@@ -29,10 +30,12 @@ def overlay(
     """Paint a mask over its image, with an outline along the borders of classes.
 
     Ignored pixels, and those of a class whose colour is black, show the image as it is.
+    Classes that overlap alternate in stripes.
 
     Args:
       image: RGB uint8 `[H, W, 3]`.
-      mask: int `[H, W]`, the class or `IGNORE`.
+      mask: int `[H, W]`, the class or `IGNORE`; of a multilabel set `[H, W, classes]`
+        of 0, 1 and `IGNORE`.
       labels: names and colours of the classes.
       alpha: how much of the colour there is, 0..1.
       legend: whether to add the names of the classes present below, with a hollow chip
@@ -47,16 +50,17 @@ def overlay(
     mask = checked(image, mask, labels)
     if not legend:
         return _paint(image, mask, labels, alpha)
-    factor = -(-SMALLEST // max(mask.shape))
+    factor = -(-SMALLEST // max(mask.shape[:2]))
     if factor > 1:
-        height, width = (factor * side for side in mask.shape)
+        height, width = (factor * side for side in mask.shape[:2])
         image, mask = resize(image, mask, height, width)
     picture = _paint(image, mask, labels, alpha)
     names: list[tuple[str, Colour | None]] = [
         (name, None if colour == _BLACK else colour)
         for name, colour in present(labels, mask)
     ]
-    names += [("ignored", None)] * bool((mask == IGNORE).any())
+    hidden = overlaps.ignored(mask) if mask.ndim == 3 else mask == IGNORE
+    names += [("ignored", None)] * bool(hidden.any())
     width = max(picture.shape[1], SMALLEST)
     return stack([picture, lettering.legend(names, width)])
 
@@ -66,7 +70,7 @@ def checked(image: np.ndarray, mask: np.ndarray, labels: LabelSet) -> np.ndarray
 
     Args:
       image: RGB uint8 `[H, W, 3]`.
-      mask: int `[H, W]`, the class or `IGNORE`.
+      mask: int `[H, W]`, the class or `IGNORE`; of a multilabel set `[H, W, classes]`.
       labels: the classes.
 
     Raises:
@@ -76,8 +80,10 @@ def checked(image: np.ndarray, mask: np.ndarray, labels: LabelSet) -> np.ndarray
         raise UserError(
             f"a picture is uint8 [H, W, 3], not {image.dtype} {image.shape}"
         )
-    if mask.shape != image.shape[:2] or not mask.size:
+    if mask.shape != image.shape[:2] + labels.planes or not mask.size:
         raise UserError(f"mask {mask.shape} does not fit image {image.shape[:2]}")
+    if labels.planes:
+        return labels.encode(mask)
     classes = mask[mask != IGNORE]
     if classes.size and not 0 <= classes.min() <= classes.max() < labels.num_classes:
         raise UserError(
@@ -90,18 +96,43 @@ def checked(image: np.ndarray, mask: np.ndarray, labels: LabelSet) -> np.ndarray
 def _paint(
     image: np.ndarray, mask: np.ndarray, labels: LabelSet, alpha: float
 ) -> np.ndarray:
+    if mask.ndim == 3:
+        return _paint_planes(image, mask, labels, alpha)
     colours = labels.colours(mask)
     painted = (mask != IGNORE) & colours.any(axis=2)
+    picture = _blended(image, colours, painted, alpha)
+    border = _border(mask) & painted
+    picture[border] = _outline(labels)[mask[border]]
+    return picture
+
+
+def _paint_planes(
+    image: np.ndarray, planes: np.ndarray, labels: LabelSet, alpha: float
+) -> np.ndarray:
+    width = overlaps.stripe(planes.shape)
+    colours, painted = overlaps.colours(planes, labels, image, width)
+    picture = _blended(image, colours, painted, alpha)
+    outline = _outline(labels)
+    for index in range(planes.shape[2]):
+        has = (planes[..., index] == 1).astype(np.uint8)
+        picture[_border(has) & (has == 1)] = outline[index]
+    return picture
+
+
+def _blended(
+    image: np.ndarray, colours: np.ndarray, painted: np.ndarray, alpha: float
+) -> np.ndarray:
     picture = image.copy()
     blend = (1 - alpha) * image[painted] + alpha * colours[painted]
     picture[painted] = np.rint(blend).astype(np.uint8)
-    # A border is where the neighbourhood holds two values; wider on large pictures.
+    return picture
+
+
+def _border(mask: np.ndarray) -> np.ndarray:
+    """Return where the neighbourhood holds two values; wider on large pictures."""
     reach = 2 * max(round(min(mask.shape) / 600), 1) + 1
     kernel = cv2.getStructuringElement(cv2.MORPH_CROSS, (reach, reach))
-    border = cv2.morphologyEx(mask, cv2.MORPH_GRADIENT, kernel) != 0
-    border &= painted
-    picture[border] = _outline(labels)[mask[border]]
-    return picture
+    return cv2.morphologyEx(mask, cv2.MORPH_GRADIENT, kernel) != 0
 
 
 def _outline(labels: LabelSet) -> np.ndarray:
@@ -114,6 +145,10 @@ def _outline(labels: LabelSet) -> np.ndarray:
 
 def present(labels: LabelSet, *masks: np.ndarray) -> list[tuple[str, Colour]]:
     """Return name and colour of the classes that occur in masks, in order."""
+    if labels.planes:
+        has = np.any([(mask == 1).any(axis=(0, 1)) for mask in masks], axis=0)
+        pairs = zip(labels.names, labels.palette, has, strict=True)
+        return [(name, colour) for name, colour, there in pairs if there]
     values = np.unique(np.concatenate([mask.ravel() for mask in masks]))
     return [
         (labels.names[value], labels.palette[value])
@@ -131,7 +166,10 @@ def resize(
     nearest = cv2.INTER_NEAREST_EXACT
     return (
         cv2.resize(image, (width, height), interpolation=smooth),
-        cv2.resize(mask, (width, height), interpolation=nearest),
+        each_plane(
+            lambda plane: cv2.resize(plane, (width, height), interpolation=nearest),
+            mask,
+        ),
     )
 
 

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from jaxseg.data.labels import IGNORE, Colour, LabelSet
-from jaxseg.report import lettering
+from jaxseg.report import lettering, overlaps
 from jaxseg.report.marks import DARKENED, marks_of
 from jaxseg.report.pictures import SMALLEST, checked, present, resize, stack
 
@@ -56,13 +56,15 @@ def comparison(
 
     The errors lie on the image, which is darkened and without colours. With two classes
     the second counts as the positive one, and false positives differ from false
-    negatives; with more, all that is wrong has one colour. The colours are those of
-    `marks_of(labels)`.
+    negatives; with more, all that is wrong has one colour. Where classes may overlap,
+    false positives of any class differ from false negatives of any. The colours are
+    those of `marks_of(labels)`.
 
     Args:
       image: RGB uint8 `[H, W, 3]`.
-      label: int `[H, W]`, the true class or `IGNORE`.
-      prediction: int `[H, W]`, the predicted class.
+      label: int `[H, W]`, the true class or `IGNORE`; of a multilabel set
+        `[H, W, classes]` of 0, 1 and `IGNORE`.
+      prediction: int `[H, W]`, the predicted class; `[H, W, classes]` likewise.
       labels: names and colours of the classes.
 
     Returns:
@@ -73,32 +75,46 @@ def comparison(
     """
     label = checked(image, label, labels)
     prediction = checked(image, prediction, labels)
-    longer = max(label.shape)
+    longer = max(label.shape[:2])
     factor = min(max(longer, SMALLEST), _LARGEST) / longer
-    height, width = (max(round(factor * side), 1) for side in label.shape)
+    height, width = (max(round(factor * side), 1) for side in label.shape[:2])
     prediction = resize(image, prediction, height, width)[1]
     image, label = resize(image, label, height, width)
 
     marks = marks_of(labels)
-    table = labels.colour_table()
-    table[IGNORE] = marks.ignored
     grey = DARKENED * (image @ (0.299, 0.587, 0.114))
     errors = np.repeat(grey[:, :, None], 3, axis=2).round().astype(np.uint8)
     legend = list(present(labels, label, prediction))
     for name, colour, pixels in [
         *_errors(label, prediction, labels),
-        ("ignored", marks.ignored, label == IGNORE),
+        ("ignored", marks.ignored, _ignored(label)),
     ]:
         errors[pixels] = colour
         if pixels.any():
             legend.append((name, colour))
     pictures = {
         "Image": image,
-        "Ground truth": table[label],
-        "Prediction": table[prediction],
+        "Ground truth": _coloured(label, labels),
+        "Prediction": _coloured(prediction, labels),
         "Errors": errors,
     }
     return Sheet(pictures, legend)
+
+
+def _ignored(label: np.ndarray) -> np.ndarray:
+    return overlaps.ignored(label) if label.ndim == 3 else label == IGNORE
+
+
+def _coloured(mask: np.ndarray, labels: LabelSet) -> np.ndarray:
+    """Paint a mask alone, ignored pixels in their own colour."""
+    marks = marks_of(labels)
+    if mask.ndim == 2:
+        table = labels.colour_table()
+        table[IGNORE] = marks.ignored
+        return table[mask]
+    black = np.zeros((*mask.shape[:2], 3), np.uint8)
+    black[overlaps.ignored(mask)] = marks.ignored
+    return overlaps.colours(mask, labels, black, overlaps.stripe(mask.shape))[0]
 
 
 def _errors(
@@ -106,6 +122,15 @@ def _errors(
 ) -> list[tuple[str, Colour, np.ndarray]]:
     """Return the kinds of errors: name, colour, and bool `[H, W]`."""
     marks = marks_of(labels)
+    if label.ndim == 3:
+        counted = label != IGNORE
+        more = (counted & (prediction > label)).any(axis=2)
+        less = (counted & (prediction < label)).any(axis=2)
+        return [
+            ("false positive", marks.wrong, more),
+            ("false negative", marks.missed, less & ~more),
+            ("both, of different classes", marks.both, less & more),
+        ]
     wrong = (label != IGNORE) & (label != prediction)
     if labels.num_classes != 2:
         return [("wrong", marks.wrong, wrong)]

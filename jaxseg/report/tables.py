@@ -8,7 +8,7 @@ import numpy as np
 from markupsafe import Markup
 
 from jaxseg.data.labels import LabelSet
-from jaxseg.report.markup import render
+from jaxseg.report.markup import DASH, render
 
 
 def class_table(
@@ -16,6 +16,7 @@ def class_table(
     dice: Mapping[str, float | None],
     labels: LabelSet,
     shares: Mapping[str, float] | None = None,
+    further: Mapping[str, Mapping[str, float | None]] | None = None,
 ) -> Markup:
     """Show IoU and Dice of each class, in numbers and as a bar, best IoU first.
 
@@ -24,6 +25,7 @@ def class_table(
       dice: likewise; a class that it lacks has a dash.
       labels: gives the colour chips.
       shares: of the labelled pixels, 0..1, by class name; None leaves the column out.
+      further: other figures by class name, under the titles of their columns.
 
     Returns:
       A `<table>` element. Of a bar, the full part is the IoU, with the pale part it is
@@ -40,10 +42,20 @@ def class_table(
             "iou": value,
             "dice": dice.get(name),
             "share": (shares or {}).get(name, 0),
+            "further": [_decimal(each.get(name)) for each in (further or {}).values()],
         }
         for name, value in order
     ]
-    return render("class_table.html.j2", rows=rows, with_shares=bool(shares))
+    return render(
+        "class_table.html.j2",
+        rows=rows,
+        with_shares=bool(shares),
+        titles=list(further or {}),
+    )
+
+
+def _decimal(value: float | None) -> str:
+    return DASH if value is None else f"{value:.4f}"
 
 
 def heat_table(confusion: np.ndarray, labels: LabelSet) -> Markup:

@@ -117,10 +117,10 @@ class ProgressBar(Callback):
         self, trainer: Trainer, step: int, evaluation: Evaluation
     ) -> None:
         """Print metrics of the evaluation above the bar."""
-        confusion = evaluation.confusion
+        accuracy = evaluation.confusion.pixel_accuracy
         self._progress.log(
-            f"step {step}: {trainer.config.data.eval_split} mean IoU"
-            f" {confusion.mean_iou:.4f}, pixel accuracy {confusion.pixel_accuracy:.4f}"
+            f"step {step}: {trainer.config.data.eval_split} {evaluation.score_name}"
+            f" {evaluation.score:.4f}, pixel accuracy {accuracy:.4f}"
             f" ({evaluation.images} images in {evaluation.seconds:.1f} s)"
         )
 

@@ -10,6 +10,7 @@ from jaxseg.config import DataConfig
 from jaxseg.data.catalog import Dataset, open_dataset
 from jaxseg.data.frequencies import ClassFrequencies
 from jaxseg.data.pipeline import Samples
+from jaxseg.data.tasks import held
 from jaxseg.parallel.distributed import broadcast_from_primary, is_primary
 from jaxseg.report.console import log, warn
 
@@ -51,7 +52,8 @@ def open_training_data(config: DataConfig, count: bool = False) -> TrainingData:
     """
     log(f"data set {config.name}: preparing or opening")
     dataset = _open(config)
-    for text in dataset.notes:
+    splits = dict.fromkeys((config.train_split, config.eval_split))
+    for text in (*dataset.notes, *held(dataset, splits)):
         log(text)
     remarks = dataset.check_classes(config)
     for remark in remarks if is_primary() else ():

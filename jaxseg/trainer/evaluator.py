@@ -16,6 +16,7 @@ from jaxseg.evaluation.evaluate import (
     create_evaluation_step,
     evaluate,
 )
+from jaxseg.evaluation.probabilities import Probabilities
 from jaxseg.evaluation.window_plan import smaller_window
 from jaxseg.parallel import devices
 from jaxseg.segmenter import Segmenter
@@ -63,11 +64,11 @@ class Evaluator:
                 variables,
                 data.evaluation,
                 data.evaluation_sizes,
-                data.num_classes,
                 self._mesh,
                 batch_size=options.batch_size,
                 multiple=size_multiple(self._model, options),
                 threads=self._config.data.threads,
+                thresholds=self._thresholds(),
                 on_batch=on_batch,
             )
 
@@ -76,5 +77,13 @@ class Evaluator:
         if self._step is None:
             scores = build_scores(self._config, self._model)
             classes = self._data.num_classes
-            self._step = create_evaluation_step(scores, classes, self._mesh)
+            said = Probabilities.of(self._config.data.task, self._config.evaluation)
+            self._step = create_evaluation_step(scores, classes, self._mesh, said)
         return self._step
+
+    def _thresholds(self) -> tuple[float, ...] | None:
+        """Return the thresholds that the config gives; None are the best."""
+        threshold = self._config.evaluation.threshold
+        if threshold == "best":
+            return None
+        return (threshold,) * self._data.dataset.labels.num_logits

@@ -82,13 +82,14 @@ class Trainer:
         """
         self.config, self.callbacks = config, tuple(callbacks)
         self.mesh = create_mesh(spatial=config.mesh.spatial) if mesh is None else mesh
-        self._leaves = batch_leaves(
-            config.train.batch_size, config.augment.crop, config.train.border_weight > 0
-        )
+        weighted = config.train.border_weight > 0
+        shape = config.train.batch_size, config.augment.crop, weighted
         _check_batch(config, self.mesh)
-        require_batch(self._leaves)
+        require_batch(batch_leaves(*shape))
         balanced = bool(config.train.class_balance)
         self.data: TrainingData = open_training_data(config.data, balanced)
+        self._leaves = batch_leaves(*shape, self.data.dataset.labels.planes)
+        require_batch(self._leaves)
         self.parts: Parts = build(config, self.data.num_classes, self.data.frequencies)
         self.state: TrainState | None = None
         self.step = 0
@@ -251,7 +252,10 @@ class Trainer:
             variables = checkpoints.restore_variables(target, step, average)
         if self.evaluation is not None and self.evaluation[0] == step:
             return step, variables, self.evaluation[1]
-        return step, variables, self.evaluate(variables)
+        evaluation = self.evaluate(variables)
+        if step is not None and evaluation.best_thresholds:  # of other options, perhaps
+            self._record(checkpoints, step, evaluation)
+        return step, variables, evaluation
 
     def _take_step(
         self, train_step: TrainStep, stream: TrainingStream, checkpoints: Checkpoints
@@ -299,7 +303,13 @@ class Trainer:
         self.evaluation = self.step, evaluation
         for callback in self.callbacks:
             callback.on_evaluation(self, self.step, evaluation)
-        checkpoints.record_score(self.step, evaluation.confusion.mean_iou)
+        self._record(checkpoints, self.step, evaluation)
+
+    def _record(
+        self, checkpoints: Checkpoints, step: int, evaluation: Evaluation
+    ) -> None:
+        """Record what the best checkpoint is chosen and used by."""
+        checkpoints.record_score(step, evaluation.score, evaluation.best_thresholds)
 
     def _leave_if_interrupted(self, request: Stop, checkpoints: Checkpoints) -> None:
         """Raise `Interrupted`, once the state is on disk, if that was requested."""

@@ -29,17 +29,23 @@ SMALLER = (
 """Options that reduce the memory of a training."""
 
 
-def batch_leaves(batch_size: int, crop: tuple[int, int], weighted: bool) -> Leaves:
+def batch_leaves(
+    batch_size: int,
+    crop: tuple[int, int],
+    weighted: bool,
+    planes: tuple[int, ...] = (),
+) -> Leaves:
     """Return the arrays of a training batch, of all hosts together.
 
     Args:
       batch_size: number of images.
       crop: height and width of each image, pixels.
       weighted: whether each pixel has a weight.
+      planes: what the shape of a label has behind `[H, W]`, see `LabelSet.planes`.
     """
     leaves: Leaves = {
         "image": ((batch_size, *crop, 3), np.uint8),
-        "label": ((batch_size, *crop), np.uint8),
+        "label": ((batch_size, *crop, *planes), np.uint8),
         "valid": ((batch_size,), np.bool_),
     }
     if weighted:

@@ -61,7 +61,7 @@ class Checkpoints:
         self._thread = ThreadPoolExecutor(1, "seal")
         self._writes = is_primary() and not read_only
         found = broadcast_from_primary(lambda: [asdict(each) for each in self._open()])
-        self._manifests = {each["step"]: Manifest(**each) for each in found}
+        self._manifests = {each["step"]: Manifest.of_values(each) for each in found}
         self._orbax = ocp.AsyncCheckpointer(
             ocp.CompositeCheckpointHandler(
                 state=ocp.PyTreeCheckpointHandler(), stream=ocp.JsonCheckpointHandler()
@@ -105,12 +105,16 @@ class Checkpoints:
         return max(self._manifests, default=None)
 
     def best_step(self) -> int | None:
-        """Return the intact step with the highest mean IoU, the newest of equals."""
+        """Return the intact step with the highest figure, the newest of equals."""
         return broadcast_from_primary(self._best_step)
 
     def miou(self, step: int) -> float | None:
-        """Return the mean IoU that was recorded for an intact step, or None."""
+        """Return the figure that was recorded for an intact step, or None."""
         return self._manifests[step].miou
+
+    def thresholds(self, step: int) -> tuple[float, ...]:
+        """Return the best thresholds that were recorded for an intact step."""
+        return self._manifests[step].thresholds
 
     def save(self, state: TrainState, stream: dict[str, Any]) -> None:
         """Start to save asynchronously; `wait` raises if saving failed.
@@ -132,8 +136,10 @@ class Checkpoints:
             self._orbax.save(self._path(step), args=args)
         self._sealing = self._thread.submit(self._seal, step)
 
-    def record_score(self, step: int, miou: float) -> None:
-        """Record the mean IoU of a step that was saved.
+    def record_score(
+        self, step: int, miou: float, thresholds: tuple[float, ...] = ()
+    ) -> None:
+        """Record the figure that ranks a step that was saved, and its best thresholds.
 
         Raises:
           UserError: the save failed.
@@ -141,7 +147,7 @@ class Checkpoints:
         self.wait()
         if not self._writes:
             return
-        rated = Manifest(step, miou, self._manifests[step].files)
+        rated = Manifest(step, miou, self._manifests[step].files, thresholds)
         with _disk_errors(self.directory):
             rated.write(self._manifest(step))
             self._manifests[step] = rated

@@ -10,6 +10,7 @@ from __future__ import annotations
 import hashlib
 import json
 import math
+from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
@@ -25,22 +26,34 @@ class Manifest:
 
     Attributes:
       step: of the checkpoint.
-      miou: mean IoU of this state, None if it was not evaluated.
+      miou: mean IoU of this state, of a binary run the foreground's IoU; None if it
+        was not evaluated.
       files: path inside the checkpoint -> sha256, hexadecimal.
+      thresholds: of a binary or multilabel run, those of the best IoU of each class
+        that has a logit.
     """
 
     step: int
     miou: float | None
     files: dict[str, str]
+    thresholds: tuple[float, ...] = ()
 
     @classmethod
     def of(cls, directory: Path, step: int, miou: float | None = None) -> Manifest:
         """Create the manifest of a checkpoint by hashing each of its files."""
         return cls(step, miou, _sums(directory))
 
+    @classmethod
+    def of_values(cls, values: Mapping[str, Any]) -> Manifest:
+        """Return the manifest of its values, which may come from JSON."""
+        thresholds = tuple(map(float, values.get("thresholds", ())))
+        return cls(**{**values, "thresholds": thresholds})
+
     def write(self, path: Path) -> None:
         """Replace the file at `path` in one step, and flush it to the disk."""
         content = asdict(self)
+        if not self.thresholds:  # as earlier versions wrote and read it
+            del content["thresholds"]
         content = {**content, "sha256": _sum_of(content)}
         replace_text(path, json.dumps(content, indent=1))
 
@@ -51,7 +64,7 @@ class Manifest:
             content = json.loads(path.read_text(encoding="utf-8"))
             if content.pop("sha256") != _sum_of(content):
                 return None
-            return cls(**content)
+            return cls.of_values(content)
         except _UNREADABLE:
             return None
 

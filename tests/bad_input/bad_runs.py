@@ -180,6 +180,8 @@ KINDS = [
     ("labels of numbers", _labels(names=[1, 2, 3]), LABELS),
     ("labels of a number", _labels(names=3), LABELS),
     ("no labels", _labels(names=[], palette=[]), LABELS),
+    ("labels of no task", _labels(task="bianry"), f"{LABELS}: .*task 'bianry'"),
+    ("labels of another task", _labels(task="multilabel"), "of the task 'multilabel'"),
     ("a label twice", _labels(names=["a", "a", "b"]), LABELS),
     ("256 labels", _names(256), LABELS),
     ("a label too many", _names(4), "does not fit this model"),

@@ -19,6 +19,7 @@ from bad_masks import MASKS
 from bad_records import RECORDS
 from bad_runs import RUNS
 from bad_settings import OVERRIDES, SETTINGS
+from bad_tasks import TASKS
 from bad_weights import WEIGHTS
 from PIL import Image
 
@@ -35,6 +36,7 @@ KINDS = {
     "run": RUNS,
     "weights": WEIGHTS,
     "argument": ARGUMENTS,
+    "task": TASKS,
 }
 CASES = [
     pytest.param(case, id=f"{kind}: {case.name}")

@@ -16,7 +16,7 @@ def touch(root, *names):
 def found(root, images, masks):
     splits = layout.find(root, images, masks).splits
     return {
-        split: [(pair.name, *(p.relative_to(root).as_posix() for p in pair[1:]))]
+        split: [(pair.name, *(p.relative_to(root).as_posix() for p in pair[1:3]))]
         for split, (pair, *_) in splits.items()
     }
 

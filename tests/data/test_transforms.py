@@ -226,3 +226,38 @@ def test_a_chain_hands_one_generator_on():
 def test_scales_that_are_out_of_order_are_refused():
     with pytest.raises(UserError, match=r"augment.scale 2 1: the smaller factor is"):
         training_transforms((32, 32), scale=(2.0, 1.0))
+
+
+def several_planes(label):
+    """A plane for each class, whose pixels may belong to two of them."""
+    planes = [label == 0, label == 1, label == 2, label > 0, label < 2]
+    planes = np.stack(planes, axis=-1).astype(np.uint8)
+    planes[label == IGNORE] = IGNORE
+    return planes
+
+
+@pytest.mark.parametrize("name", TRANSFORMS)
+def test_planes_are_changed_as_one_mask_is(name):
+    for seed in range(3):
+        sample = scene(seed=seed)
+        sample["label"][:4, :9] = IGNORE
+        changed = TRANSFORMS[name](sample, np.random.default_rng(seed))
+        sample["label"] = several_planes(sample["label"])
+        found = TRANSFORMS[name](sample, np.random.default_rng(seed))
+        if name == "all":  # it draws a crop anew by the classes' shares
+            assert found["label"].shape == (48, 48, 5)
+            continue
+        np.testing.assert_array_equal(found["image"], changed["image"])
+        expected = several_planes(changed["label"])
+        np.testing.assert_array_equal(found["label"], expected)
+
+
+def test_a_crop_without_any_of_overlapping_classes_is_drawn_again():
+    label = np.zeros((40, 40, 2), np.uint8)
+    label[20:24, 20:24] = 1
+    sample = {"image": np.zeros((40, 40, 3), np.uint8), "label": label, "name": "a"}
+    crop = RandomScaleCrop((8, 8), max_class_share=0.95)
+    found = [crop(sample, np.random.default_rng(seed))["label"] for seed in range(40)]
+    anyhow = RandomScaleCrop((8, 8))
+    other = [anyhow(sample, np.random.default_rng(seed))["label"] for seed in range(40)]
+    assert sum(each.any() for each in found) > 2 * sum(each.any() for each in other)

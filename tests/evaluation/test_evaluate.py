@@ -8,7 +8,9 @@ import pytest
 
 from jaxseg.data.labels import IGNORE
 from jaxseg.evaluation.evaluate import create_evaluation_step, evaluate
+from jaxseg.evaluation.histograms import rounded_threshold
 from jaxseg.evaluation.metrics import Confusion
+from jaxseg.evaluation.probabilities import Probabilities
 from jaxseg.evaluation.windows import WindowedScores
 from jaxseg.parallel.mesh import create_mesh
 
@@ -63,7 +65,6 @@ def test_counts_are_exact(batch_size, devices, multiple):
         jnp.ones(3),
         samples,
         SIZES,
-        CLASSES,
         mesh,
         batch_size=batch_size,
         multiple=multiple,
@@ -91,9 +92,7 @@ def test_counts_by_window_are_exact(devices, spatial, flip):
     )
     step = create_evaluation_step(scores, CLASSES, mesh)
     finished = []
-    result = evaluate(
-        step, {}, samples, sizes, CLASSES, mesh, threads=2, done=finished.append
-    )
+    result = evaluate(step, {}, samples, sizes, mesh, threads=2, done=finished.append)
     np.testing.assert_array_equal(result.confusion.counts, expected(samples))
     assert finished == sorted(finished)
     assert finished[-1] == 4
@@ -107,7 +106,6 @@ def test_images_that_are_done_are_told_after_each_batch():
         jnp.ones(3),
         samples,
         SIZES,
-        CLASSES,
         mesh,
         batch_size=2,
         multiple=1,
@@ -119,7 +117,7 @@ def test_images_that_are_done_are_told_after_each_batch():
 def test_images_smaller_than_the_network_takes_are_padded():
     samples, mesh = Memory([(7, 9)]), create_mesh(jax.devices()[:1])
     step = create_evaluation_step(brightest_channel, CLASSES, mesh)
-    result = evaluate(step, jnp.ones(3), samples, [(7, 9)], CLASSES, mesh)
+    result = evaluate(step, jnp.ones(3), samples, [(7, 9)], mesh)
     np.testing.assert_array_equal(result.confusion.counts, expected(samples))
 
 
@@ -132,3 +130,74 @@ def test_figures_are_json_and_undefined_ones_are_none():
     assert figures["miou"] == 1.0
     assert figures["images_per_second"] == 4.0
     assert figures["confusion"] == [[4, 0], [0, 0]]
+
+
+class Planes(Memory):
+    """Samples whose labels have a plane a class, or are those of one foreground."""
+
+    def __init__(self, sizes, task):
+        super().__init__(sizes)
+        rng = np.random.default_rng(1)
+        planes = (CLASSES,) if task == "multilabel" else ()
+        for sample, size in zip(self.all, sizes, strict=True):
+            label = rng.choice([0, 1, IGNORE], (*size, *planes))
+            sample["label"] = label.astype(np.uint8)
+
+
+def shares(variables, image):
+    """Probabilities that are exact in float32: a channel's value, of 256."""
+    return image.astype(jnp.float32)[..., : len(variables)] / 256
+
+
+@pytest.mark.parametrize("task, planes", [("binary", 1), ("multilabel", CLASSES)])
+@pytest.mark.parametrize("devices, batch_size", [(1, 1), (1, 8), (8, 3), (8, 64)])
+def test_probabilities_are_counted_alike_on_any_devices(
+    task, planes, devices, batch_size
+):
+    samples, mesh = Planes(SIZES, task), create_mesh(jax.devices()[:devices])
+    said = Probabilities(task, logits=False)
+    classes = max(2, planes)
+    step = create_evaluation_step(shares, classes, mesh, said)
+    result = evaluate(
+        step,
+        jnp.ones(planes),
+        samples,
+        SIZES,
+        mesh,
+        batch_size=batch_size,
+        thresholds=(0.3,) * planes,
+    )
+    expected = np.zeros((planes, 2, 256), np.int64)
+    for sample in samples.all:
+        label = sample["label"].reshape(-1, planes)
+        value = sample["image"][..., :planes].reshape(-1, planes)
+        for plane in range(planes):
+            kept = label[:, plane] != IGNORE
+            places = (label[kept, plane], value[kept, plane])
+            np.add.at(expected[plane], places, 1)
+    found = result.histogram.counts.reshape(planes, 2, 256, 256)
+    np.testing.assert_array_equal(found[..., 0], expected)
+    assert not found[..., 1:].any()
+    assert result.thresholds == (rounded_threshold(0.3),) * planes
+    at = expected[:, :, int(np.ceil(0.3 * 256)) :].sum(2)
+    confusion = result.confusion.counts.reshape(planes, 2, 2)
+    np.testing.assert_array_equal(confusion[..., 1], at)
+
+
+def test_without_thresholds_those_of_the_best_iou_are_taken():
+    samples, mesh = Planes(SIZES, "binary"), create_mesh(jax.devices()[:1])
+    step = create_evaluation_step(shares, 2, mesh, Probabilities("binary", False))
+    result = evaluate(step, jnp.ones(1), samples, SIZES, mesh)
+    assert result.thresholds == result.best_thresholds
+    (best,) = result.histogram.iou_at(result.thresholds)
+    assert result.score == best == result.summary(("a", "b"))["best_iou"]
+
+
+def test_a_multiclass_pass_counts_how_often_the_predicted_class_is_right():
+    samples, mesh = Memory(SIZES), create_mesh(jax.devices()[:1])
+    step = create_evaluation_step(brightest_channel, CLASSES, mesh)
+    result = evaluate(step, jnp.ones(3), samples, SIZES, mesh)
+    wrong, right = result.histogram.counts[0].sum(axis=1)
+    assert right == np.trace(expected(samples))
+    assert wrong + right == expected(samples).sum()
+    assert 0 < result.summary("abc")["expected_calibration_error"] < 1

@@ -89,3 +89,29 @@ def test_a_crf_sharpens_the_scores_of_all_views(flip):
     assert_close(
         colour_scores(flip=flip, crf=crf)({}, image), dense_crf(logits, image, crf)
     )
+
+
+def test_a_flip_averages_sigmoids_where_classes_may_overlap():
+    image = jax.random.randint(jax.random.key(0), (1, 40, 40, 3), 0, 255, jnp.uint8)
+    expected = jax.nn.sigmoid(colour_scores()({}, image))
+    found = colour_scores(flip=True, task="multilabel")({}, image)
+    assert_close(found, expected, epsilons=8)
+
+
+class Brightness(nn.Module):
+    """A model whose one logit is the image's first channel."""
+
+    def low_resolution(self, image, train=False):
+        return image[..., :1], None
+
+
+@pytest.mark.parametrize("flip", [False, True])
+def test_a_crf_of_one_logit_is_one_over_background_and_foreground(flip):
+    image = jax.random.randint(jax.random.key(0), (1, 40, 40, 3), 0, 255, jnp.uint8)
+    options = {"mean": MEAN, "std": STD, "flip": flip}
+    crf = DenseCRF(iterations=2)
+    found = create_scores(Brightness(), **options, crf=crf, task="binary")({}, image)
+    logit = (image[..., :1] / 255.0 - 0.5) / 0.25
+    both = jnp.concatenate([jnp.zeros_like(logit), logit], axis=-1)
+    expected = dense_crf(both, image, crf)[..., 1:]
+    assert_close(found, expected)

@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 from sklearn import metrics as sklearn_metrics
 
 from jaxseg.data.labels import IGNORE
-from jaxseg.evaluation.metrics import Confusion, confusion_matrix
+from jaxseg.evaluation.metrics import Confusion, MultilabelConfusion, confusion_matrix
 
 # Label 0: two right, one taken for 1; label 1: one right; class 2 never occurs.
 HAND = Confusion(np.array([[2, 1, 0], [0, 1, 0], [0, 0, 0]]))
@@ -85,3 +85,24 @@ def test_the_matrix_of_a_whole_is_the_sum_of_its_parts(cut, seed):
     first = confusion_matrix(label[:cut], prediction[:cut], 4)
     second = confusion_matrix(label[cut:], prediction[cut:], 4)
     np.testing.assert_array_equal(whole, first + second)
+
+
+def test_figures_of_overlapping_classes_by_hand():
+    # Class 0: 3 right, 1 too many, 2 missed; class 1: never there; 10 pixels.
+    counts = np.array([[[4, 1], [2, 3]], [[10, 0], [0, 0]]])
+    found = MultilabelConfusion(counts)
+    np.testing.assert_allclose(found.iou, [3 / 6, np.nan])
+    np.testing.assert_allclose(found.dice, [6 / 9, np.nan])
+    assert found.mean_iou == pytest.approx(3 / 6)
+    assert found.mean_dice == pytest.approx(6 / 9)
+    assert found.pixel_accuracy == pytest.approx(17 / 20)
+    assert found.mean_accuracy == pytest.approx(3 / 5)
+    assert found.frequency_weighted_iou == pytest.approx(3 / 6)
+
+
+def test_a_class_that_overlaps_is_measured_as_the_second_of_two():
+    counts = np.array([[[4, 1], [2, 3]], [[1, 5], [3, 7]]])
+    found = MultilabelConfusion(counts)
+    for plane, alone in enumerate(map(Confusion, counts)):
+        assert found.iou[plane] == alone.iou[1]
+        assert found.dice[plane] == alone.dice[1]

@@ -58,3 +58,46 @@ def test_the_best_step_stands_beside_the_last():
     shown = " ".join(text({"step": 20, "trained_steps": 60, "parameters": 1_680_000}))
     assert "Best step 20 of 60 Parameters 1.68 M" in shown
     assert "Best step 20 Parameters" in " ".join(text({"step": 20}))
+
+
+BINARY = {
+    "task": "binary",
+    "miou": 0.8,
+    "iou": 0.7,
+    "dice": 0.82,
+    "roc_auc": 0.9876,
+    "average_precision": None,
+    "threshold": 0.37,
+    "expected_calibration_error": 0.0123,
+    "per_class_iou": {"background": 0.9, "nucleus": 0.7},
+    "confusion": [[9, 1], [1, 3]],
+}
+
+
+def test_a_binary_run_is_headed_by_its_foreground():
+    page = numbers(BINARY)
+    assert '<div class="main"><dt>Foreground IoU</dt><dd>70.0' in page
+    assert page.count('class="main"') == 1
+    said = " ".join(text(BINARY))
+    assert "ROC-AUC 0.9876 Average precision – Threshold 0.37" in said
+    assert "Calibration error 1.23 %" in said
+
+
+def test_a_foreground_that_never_occurs_is_no_headline():
+    confusion = {"confusion": [[9, 0], [0, 0]], "iou": None}
+    page = numbers(BINARY | confusion)
+    assert 'class="main"' not in page
+    assert one_class_remark(BINARY | confusion).startswith("Only one class, background")
+
+
+def test_thresholds_of_several_classes_are_shown_as_a_range():
+    given = {"a": 0.25, "b": 0.5, "c": 0.3}
+    said = " ".join(text(BINARY | {"task": "multilabel", "threshold": given}))
+    assert "Threshold 0.25 to 0.5" in said
+
+
+def test_a_multilabel_run_has_no_remark_on_one_class():
+    counts = [[[9, 0], [1, 2]], [[12, 0], [0, 0]]]
+    assert (
+        one_class_remark(BINARY | {"task": "multilabel", "confusion": counts}) is None
+    )

@@ -67,6 +67,18 @@ def test_a_checkpoint_between_evaluations_is_only_the_latest(tmp_path):
     assert kept(tmp_path) == [1, 2, 3]
 
 
+def test_the_thresholds_of_a_step_are_kept_with_it(tmp_path):
+    with Checkpoints(tmp_path) as checkpoints:
+        checkpoints.save(make_state(1), {})
+        checkpoints.record_score(1, 0.5, (0.25, 0.75))
+        checkpoints.save(make_state(2), {})
+        checkpoints.record_score(2, 0.4)
+    with Checkpoints(tmp_path) as checkpoints:
+        assert checkpoints.thresholds(1) == (0.25, 0.75)
+        assert checkpoints.thresholds(2) == ()
+    assert "thresholds" not in (tmp_path / "2.json").read_text()
+
+
 def test_without_any_figure_the_latest_is_the_best(tmp_path):
     assert save_all(tmp_path, [(1, None), (2, None)]) == (2, 2)
 

@@ -301,3 +301,15 @@ def test_a_rule_counts_from_zero_or_one():
     assert rule.match("stage3_block12/conv1") == "layer3.11.conv2"
     assert rule.match("stage3_block12/norm1") is None
     assert Rule("a/*/b", "x.{0}").match("a/word/b") == "x.word"
+
+
+def test_a_checkpoint_of_one_logit_loads_into_a_model_of_one(tmp_path):
+    options = SMP_ARGUMENTS["unet"]
+    one, several = (
+        create_model("unet", "resnet18", count, **SMALL, **options) for count in (1, 2)
+    )
+    variables = drawn(one)
+    file = save_weights(one, variables, tmp_path / "x.safetensors", names="smp")
+    assert_equal(load_weights(one, file), variables)
+    with pytest.raises(UserError, match=r"classifier/bias is \(1,\) there and \(2,\)"):
+        load_weights(several, file)

@@ -18,7 +18,7 @@ import numpy as np
 import tensorflow_datasets as tfds
 from absl import logging
 
-from jaxseg.data import records
+from jaxseg.data import planes, records
 from jaxseg.data.contents import Content
 from jaxseg.data.fingerprints import fingerprint, record_digest
 from jaxseg.data.labels import PLAIN, LabelSet, MaskForm
@@ -78,6 +78,8 @@ class RecordBuilder(tfds.core.GeneratorBasedBuilder, skip_registration=True):
             "palette": self._labels.palette,
             "mask_values": self._form.values,
             "mask_colours": self._form.colours,
+            "mask_bits": self._form.bits,
+            "task": self._labels.task,
             "contents": {split: list(held) for split, held in self._contents.items()},
         }
         return _LocalInfo(
@@ -153,7 +155,19 @@ def quiet() -> Iterator[None]:
 
 
 def record(image: bytes, label: np.ndarray, name: str) -> dict[str, Any]:
-    """Return the record of an encoded image and its labels, uint8 `[H, W]`."""
+    """Return the record of an encoded image and its labels.
+
+    Args:
+      image: content of a file.
+      label: uint8 `[H, W]`, or `[H, W, classes]`, whose planes are stored one below the
+        other.
+      name: of the sample, for the message too.
+
+    Raises:
+      UserError: the planes together are too large.
+    """
+    if label.ndim == 3:
+        label = planes.stacked(label, name)
     return {"image": image, "label": encode_png(label), "name": name}
 
 

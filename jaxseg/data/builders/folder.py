@@ -9,6 +9,7 @@ again.  Which files belong together is `jaxseg.data.layout`'s business.
 from __future__ import annotations
 
 import contextlib
+import dataclasses
 import hashlib
 import json
 from collections.abc import Callable, Iterator
@@ -16,21 +17,29 @@ from functools import partial
 from pathlib import Path
 from typing import Any, NamedTuple
 
+import numpy as np
 import tensorflow_datasets as tfds
 
 from jaxseg.config import DataConfig
-from jaxseg.data import images, layout, leakage, records
+from jaxseg.data import class_files, images, layout, leakage, records
 from jaxseg.data.builders import base
 from jaxseg.data.class_tables import with_class_table
 from jaxseg.data.classes import find_classes
 from jaxseg.data.coding import Coding
 from jaxseg.data.masks import read_mask
+from jaxseg.data.multilabel import (
+    BitCoding,
+    FileCoding,
+    find_bit_coding,
+    find_file_coding,
+)
 from jaxseg.data.splits import Splits
 from jaxseg.data.survey import Survey, survey_masks
 from jaxseg.errors import UserError
 from jaxseg.paths import cache_folder, replace_text, user_path
 
 MASK_OPTIONS = (
+    "task",
     "num_classes",
     "class_names",
     "palette",
@@ -38,8 +47,15 @@ MASK_OPTIONS = (
     "mask_values",
     "mask_map",
     "ignore_values",
+    "mask_bits",
+    "absent_masks",
 )
 """Options that say what masks mean; they are part of the records' fingerprint."""
+
+
+AnyCoding = Coding | FileCoding | BitCoding
+FindCoding = Callable[[Survey], AnyCoding]
+"""Decides what masks mean by what they hold."""
 
 
 class Prepared(NamedTuple):
@@ -66,7 +82,7 @@ class Folder(base.RecordBuilder, skip_registration=True):
         cache: Path,
         fingerprint: str,
         splits: Splits,
-        coding: Coding,
+        coding: AnyCoding,
         survey: Survey,
     ) -> None:
         self._splits, self._coding = splits, coding
@@ -76,16 +92,24 @@ class Folder(base.RecordBuilder, skip_registration=True):
     def _generate_examples(self, split: str) -> Iterator[tuple[str, dict[str, Any]]]:
         for pair in self._splits[split]:
             image, size = images.read_image(pair.image)
-            mask = read_mask(pair.mask, lossy=True)  # refused before where it matters
-            height, width = mask.pixels.shape[:2]
-            if (height, width) != size:
-                raise UserError(
-                    f"{pair.mask}: {width}x{height} pixels, but"
-                    f" {pair.image} has {size[1]}x{size[0]} (upright);"
-                    " a mask has the size of its image"
-                )
-            label = self._coding.encode(mask, str(pair.mask))
+            absent = np.zeros(size, np.uint8)
+            planes = [
+                absent if path is None else self._label(path, pair.image, size)
+                for path in pair.planes or (pair.mask,)
+            ]
+            label = np.stack(planes, axis=-1) if pair.planes else planes[0]
             yield pair.name, base.record(image, label, pair.name)
+
+    def _label(self, path: Path, image: Path, size: tuple[int, int]) -> np.ndarray:
+        mask = read_mask(path, lossy=True)  # refused before where it matters
+        height, width = mask.pixels.shape[:2]
+        if (height, width) != size:
+            raise UserError(
+                f"{path}: {width}x{height} pixels, but"
+                f" {image} has {size[1]}x{size[0]} (upright);"
+                " a mask has the size of its image"
+            )
+        return self._coding.encode(mask, str(path))
 
 
 def prepare(config: DataConfig) -> Prepared:
@@ -102,9 +126,15 @@ def prepare(config: DataConfig) -> Prepared:
     if not config.root:
         raise UserError("data set 'folder' reads your files: pass --data.root FOLDER")
     root = user_path(config.root)
-    found = layout.find(root, config.images, config.masks)
-    splits = found.splits
-    config, table_notes = with_class_table(config, root, splits)
+    if config.task == "multilabel" and not config.mask_bits:
+        found, config, find_coding = _class_files(config, root)
+        splits, table_notes = found.splits, ()
+    else:
+        found = layout.find(root, config.images, config.masks)
+        splits = found.splits
+        config, table_notes = with_class_table(config, root, splits)
+        bits = config.task == "multilabel"
+        find_coding = partial(find_bit_coding if bits else find_classes, config)
     # Options left as they are do not enter, so that a later one changes no fingerprint.
     options = {
         name: value
@@ -112,11 +142,32 @@ def prepare(config: DataConfig) -> Prepared:
         if (value := getattr(config, name)) != getattr(DataConfig(), name)
     }
     cache = cache_folder(config.cache)
-    directory = prepare_splits(
-        Folder, cache, root, splits, options, partial(find_classes, config)
-    )
+    directory = prepare_splits(Folder, cache, root, splits, options, find_coding)
     leaks = leakage.check(directory, splits, root, config.allow_leakage)
     return Prepared(directory, (*found.notes, *table_notes, *leaks), found.options)
+
+
+def _class_files(
+    config: DataConfig, root: Path
+) -> tuple[layout.Layout, DataConfig, FindCoding]:
+    """Find masks of a file a class, and which classes they are of."""
+    layouts = class_files.LAYOUTS
+    given = config.class_names
+    absent = config.absent_masks
+    found = layout.find(root, config.images, config.masks, layouts, given, absent)
+    names = class_files.class_names(
+        found.groups, found.splits, given, config.num_classes, root
+    )
+    splits, notes = class_files.with_planes(
+        found.splits, found.groups, names, root, absent
+    )
+    of_files = {
+        path: name for group in found.groups.values() for name, path in group.items()
+    }
+    config = dataclasses.replace(config, class_names=names)
+    coding = partial(find_file_coding, config, of_files)
+    found = found._replace(splits=splits, notes=(*found.notes, *notes))
+    return found, config, coding
 
 
 def prepare_splits(
@@ -125,7 +176,7 @@ def prepare_splits(
     root: Path,
     splits: Splits,
     options: dict[str, Any],
-    coding: Callable[[Survey], Coding],
+    coding: FindCoding,
 ) -> Path:
     """Store pairs of files unless the same contents were stored with these options.
 
@@ -144,7 +195,10 @@ def prepare_splits(
     fingerprint = _load(known).get(signature) or _fingerprint(splits, options)
     directory = place / fingerprint / str(builder.VERSION)
     if not records.is_prepared(directory):
-        masks = {split: [pair.mask for pair in splits[split]] for split in splits}
+        masks = {
+            split: [path for pair in pairs for path in pair.masks]
+            for split, pairs in splits.items()
+        }
         lossy = bool(options.get("mask_map") or options.get("nearest_colour"))
         survey = survey_masks(masks, lossy)
         base.prepare(builder(cache, fingerprint, splits, coding(survey), survey))
@@ -159,7 +213,7 @@ def _signature(root: Path, splits: Splits, options: dict[str, Any]) -> str:
     digest = hashlib.sha256(json.dumps([str(root.resolve()), options]).encode())
     for split, pairs in splits.items():
         for pair in pairs:
-            for path in (pair.image, pair.mask):
+            for path in (pair.image, *pair.masks):
                 stat = path.stat()
                 place = path.relative_to(root).as_posix()
                 known = (split, pair.name, place, stat.st_size, stat.st_mtime_ns)
@@ -173,7 +227,10 @@ def _fingerprint(splits: Splits, options: dict[str, Any]) -> str:
     for split, pairs in splits.items():
         for pair in pairs:
             digest.update(f"{split}/{pair.name}\n".encode())
-            for path in (pair.image, pair.mask):
+            if None in pair.planes:  # which of the classes have no file
+                absent = [place for place, path in enumerate(pair.planes) if not path]
+                digest.update(f"{absent}\n".encode())
+            for path in (pair.image, *pair.masks):
                 digest.update(hashlib.sha256(images.read_bytes(path)).digest())
     return digest.hexdigest()[:16]
 

@@ -1,0 +1,202 @@
+"""Masks of several files: a file for each class of an image.
+
+The files of an image are found as one mask is: of each image one of its files stands
+for all, under a name without the class.  `masks/CLASS/1.png` and `masks/1_CLASS.png`
+are understood, and what {class} stands for in a pattern.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Sequence
+from dataclasses import replace
+from pathlib import Path
+
+from jaxseg.data.folders import MASKS, File, Listing
+from jaxseg.data.pairing import Pair
+from jaxseg.data.splits import Splits
+from jaxseg.errors import UserError, listed
+
+Groups = dict[Path, dict[str, Path]]
+"""Under the file that stands for an image's masks: the file of each class."""
+
+LAYOUTS = (
+    "SPLIT/images + SPLIT/masks/CLASS or images/SPLIT + masks/SPLIT/CLASS, with the"
+    " image's name; the same with masks of the name IMAGE_CLASS in one folder; or the"
+    " same without SPLIT; or patterns, as --data.images 'img/*.jpg' --data.masks"
+    " 'truth/{class}/*.png'"
+)
+"""How folders of a mask file a class may be laid out."""
+
+
+def joined(listing: Listing, names: Sequence[str]) -> tuple[Listing, Groups]:
+    """Let one file stand for the masks of an image, and return the files of each class.
+
+    Args:
+      listing: of a folder.
+      names: of the classes; empty takes what the folders or the ends of names say.
+
+    Raises:
+      UserError: masks in folders of classes beside others, or two of one class.
+    """
+    masks = [file for file in listing.files if file.kind == MASKS]
+    images = [file for file in listing.files if file.kind != MASKS]
+    if _in_folders(masks, images):
+        split = [(file.rest[0], replace_name(file, file.rest[1:])) for file in masks]
+    else:
+        known = {(file.rest, file.path.stem) for file in images}
+        split = [_without_suffix(file, known, names) for file in masks]
+    groups: Groups = {}
+    first: dict[tuple[str, str, str], File] = {}
+    for name, file in split:
+        kept = first.setdefault((file.place, file.split, file.key), file)
+        add(groups, kept.path, name, file.path)
+    files = [*images, *first.values()]
+    return replace(listing, files=files), groups
+
+
+def add(groups: Groups, kept: Path, name: str, path: Path) -> None:
+    """Add the mask of a class to those of its image.
+
+    Raises:
+      UserError: it has one already.
+    """
+    files = groups.setdefault(kept, {})
+    if name in files:
+        raise UserError(
+            f"{path}: a second mask of class {name!r} beside {files[name]}; remove one"
+        )
+    files[name] = path
+
+
+def replace_name(file: File, rest: tuple[str, ...], stem: str = "") -> File:
+    """Return a file under another name."""
+    return file._replace(rest=rest, stem=stem)
+
+
+def _in_folders(masks: Sequence[File], images: Sequence[File]) -> bool:
+    """Whether the folders of the masks are classes, not those of the images."""
+    if not masks or not all(file.rest for file in masks):
+        if any(file.rest for file in masks):
+            inner, outer = (
+                next(file.path for file in masks if bool(file.rest) == nested)
+                for nested in (True, False)
+            )
+            raise UserError(
+                f"{inner} lies in a folder and {outer} does not, so that it is unclear"
+                " which say the class; pass --data.images and --data.masks, as in"
+                " --data.masks 'masks/{class}/*.png'"
+            )
+        return False
+    of_images = {file.rest[0] for file in images if file.rest}
+    return not {file.rest[0] for file in masks} <= of_images
+
+
+def _without_suffix(
+    file: File, images: Iterable[tuple[tuple[str, ...], str]], names: Sequence[str]
+) -> tuple[str, File]:
+    """Return the class that the end of a mask's name says, and the file without it."""
+    stem = file.path.stem
+    for found in reversed(list(re.finditer(r"[\s_.-]+", stem))):
+        before, name = stem[: found.start()], stem[found.end() :]
+        if (file.rest, before) in images and (name in names if names else name):
+            return name, replace_name(file, file.rest, before)
+    return "", file
+
+
+def with_planes(
+    splits: Splits, groups: Groups, names: Sequence[str], root: Path, absent: bool
+) -> tuple[Splits, tuple[str, ...]]:
+    """Return the pairs with the mask file of each class, and notes.
+
+    Args:
+      splits: pairs of an image and the file that stands for its masks.
+      groups: the files of each class.
+      names: of the classes, in their order.
+      root: the folder, for messages.
+      absent: whether a missing file says that the image has none of the class.
+
+    Raises:
+      UserError: files of other classes, or missing ones.
+    """
+    pairs = [pair for found in splits.values() for pair in found]
+    other = [
+        path
+        for pair in pairs
+        for name, path in groups.get(pair.mask, {}).items()
+        if name not in names
+    ]
+    if other:
+        raise UserError(
+            f"{root}: {len(other)} mask files of none of the classes"
+            f" {', '.join(names)}: {_listed(other, root)}; name every class in"
+            " --data.class_names, or take the files away"
+        )
+    missing = [
+        f"{name} of {pair.image.name}"
+        for pair in pairs
+        for name in names
+        if name not in groups.get(pair.mask, {})
+    ]
+    if missing and not absent:
+        raise UserError(
+            f"{root}: {len(missing)} of {len(pairs) * len(names)} mask files are"
+            f" missing: {listed(missing)}; where a missing file says that the image has"
+            " none of the class pass --data.absent_masks True"
+        )
+    planes = {
+        split: [
+            pair._replace(
+                planes=tuple(groups.get(pair.mask, {}).get(name) for name in names)
+            )
+            for pair in found
+        ]
+        for split, found in splits.items()
+    }
+    if not missing:
+        return planes, ()
+    note = f"{len(missing)} of {len(pairs) * len(names)} mask files are absent, and"
+    return planes, (f"{note} those images have none of the class: {listed(missing)}",)
+
+
+def class_names(
+    groups: Groups, splits: Splits, given: Sequence[str], count: int, root: Path
+) -> tuple[str, ...]:
+    """Return the names of the classes: as given, else those found, sorted.
+
+    Raises:
+      UserError: masks that say no class, fewer than two classes, or another number
+        than is asked for.
+    """
+    pairs = [pair for found in splits.values() for pair in found]
+    unsaid = [pair.mask for pair in pairs if not _says_class(groups, pair)]
+    if unsaid:
+        raise UserError(
+            f"{root}: {len(unsaid)} masks do not say of which class they are:"
+            f" {_listed(unsaid, root)}; for a multilabel task lay them out as"
+            f" {LAYOUTS}; or pass --data.mask_bits True if the bits of their values are"
+            " the classes"
+        )
+    found = sorted({name for pair in pairs for name in groups.get(pair.mask, {})})
+    names = tuple(given) or tuple(found)
+    if len(names) < 2:
+        raise UserError(
+            f"{root}: masks of one class, {', '.join(names)}; to tell it from the"
+            " background pass --data.task binary, with one mask an image"
+        )
+    if count and count != len(names):
+        raise UserError(
+            f"{root}: data.num_classes {count}, and there are masks of {len(names)}"
+            f" classes: {listed(names, 8)}"
+        )
+    return names
+
+
+def _says_class(groups: Groups, pair: Pair) -> bool:
+    if pair.mask == pair.image:  # of no class
+        return True
+    return bool(groups.get(pair.mask)) and "" not in groups[pair.mask]
+
+
+def _listed(paths: Sequence[Path], root: Path) -> str:
+    return listed([path.relative_to(root).as_posix() for path in paths])

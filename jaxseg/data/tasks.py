@@ -1,0 +1,104 @@
+"""What a task asks of a data set: which options go with it, which labels it takes."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import replace
+from typing import Any
+
+from jaxseg.config import Config, DataConfig
+from jaxseg.data.dataset import Dataset
+from jaxseg.data.labels import LabelSet, Task
+from jaxseg.errors import UserError
+
+
+def check_options(config: Config) -> None:
+    """Refuse options that are not of the task.
+
+    Raises:
+      UserError: naming the first.
+    """
+    task = config.data.task
+    if task == "multilabel" and config.train.border_weight:
+        raise UserError(
+            "train.border_weight is of one foreground class, and data.task is"
+            " 'multilabel'; give --train.border_weight 0"
+        )
+    for name in ("mask_bits", "absent_masks"):
+        if task != "multilabel" and getattr(config.data, name):
+            raise UserError(
+                f"data.{name} is of multilabel masks, and data.task is {task!r}; give"
+                " --data.task multilabel with it"
+            )
+
+
+def check_count(config: DataConfig, num_classes: int) -> None:
+    """Refuse to tell one class apart from nothing.
+
+    Raises:
+      UserError: a multiclass data set of one class.
+    """
+    if config.task == "multiclass" and num_classes == 1:
+        raise UserError(
+            f"data set {config.name!r} has one class, which leaves nothing to tell"
+            " apart; name the background as a class too, labels 0, and the other's 1,"
+            " and pass --data.task binary"
+        )
+
+
+def with_task(dataset: Dataset, task: Task) -> Dataset:
+    """Return a data set whose labels are of a task.
+
+    A multiclass set of two classes is a binary one too, the second the foreground.
+
+    Args:
+      dataset: any.
+      task: that was asked for.
+
+    Raises:
+      UserError: its labels are of another task.
+    """
+    labels = dataset.labels
+    if labels.task == task:
+        return dataset
+    if (labels.task, task, labels.num_classes) == ("multiclass", "binary", 2):
+        changed: Any = dataset  # each data set is a dataclass
+        return replace(changed, labels=replace(labels, task=task))
+    raise UserError(
+        f"data set {dataset.name!r}: its labels are {labels.task}, of"
+        f" {labels.num_classes} classes, and data.task is {task!r}; give --data.task"
+        f" {labels.task}"
+    )
+
+
+def held(dataset: Dataset, splits: Iterable[str]) -> list[str]:
+    """Say what the masks of splits hold, where a sigmoid's labels are made of it.
+
+    Args:
+      dataset: any; of a multiclass one, and of one whose masks were not counted,
+        nothing is said.
+      splits: to describe.
+    """
+    labels, found = dataset.labels, []
+    for split in splits:
+        content = dataset.contents.get(split)
+        if content is None or labels.task == "multiclass":
+            continue
+        files = f"its masks hold {content.found}"
+        if labels.task == "multilabel":
+            counts = zip(labels.names, content.pixels, strict=True)
+            said = ", ".join(f"{name} {pixels:,}" for name, pixels in counts)
+            found.append(f"split {split!r}: pixels of {said}; {files}")
+        else:
+            share = 100 * content.pixels[1] / max(sum(content.pixels), 1)
+            name = labels.names[1]
+            found.append(f"split {split!r}: {share:.3g} % {name}; {files}")
+    return found
+
+
+def described(labels: LabelSet) -> str:
+    """Say what labels are, as in `11 classes` or `background and nucleus (binary)`."""
+    if labels.task == "binary":
+        return f"{' and '.join(labels.names)} (binary)"
+    overlap = " that may overlap (multilabel)" * (labels.task == "multilabel")
+    return f"{labels.num_classes} classes{overlap}"

@@ -1,0 +1,107 @@
+"""The figures that results have beside the metrics of a confusion matrix.
+
+They are read off the histogram of the probabilities: ROC-AUC, average precision, the
+best threshold and the calibration.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import numpy as np
+
+from jaxseg.data.labels import Task
+from jaxseg.evaluation.histograms import Histogram, Reliability
+from jaxseg.evaluation.metrics import AnyConfusion
+
+
+def scalars(
+    confusion: AnyConfusion, histogram: Histogram, task: Task
+) -> dict[str, float]:
+    """Return the figures that are one number, by name; undefined ones are NaN.
+
+    Of a multilabel task they are means over the classes where they are defined.
+    """
+    if task == "multiclass":
+        return {}
+    areas = {
+        "roc_auc": _mean(histogram.roc_auc),
+        "average_precision": _mean(histogram.average_precision),
+    }
+    if task == "multilabel":
+        return areas
+    foreground = {"iou": confusion.iou[1], "dice": confusion.dice[1]}
+    return {name: float(value) for name, value in foreground.items()} | areas
+
+
+def details(
+    histogram: Histogram,
+    task: Task,
+    names: Sequence[str],
+    thresholds: Sequence[float],
+    parts: int,
+) -> dict[str, Any]:
+    """Return what else of the probabilities goes into `results.json`.
+
+    Args:
+      histogram: of the probabilities.
+      task: what was measured.
+      names: of the classes.
+      thresholds: that were used; of each class that has a logit.
+      parts: of 0..1, for the calibration.
+    """
+    curves = histogram.reliability(parts)
+    error = {"expected_calibration_error": _mean([each.error for each in curves])}
+    if task == "multiclass":
+        return error | {"reliability": _curve(curves[0])}
+    best = histogram.best_thresholds
+    best_iou = histogram.iou_at(best.tolist())
+    if task == "binary":
+        return {
+            **error,
+            "threshold": thresholds[0],
+            "best_threshold": float(best[0]),
+            "best_iou": float(best_iou[0]),
+            "reliability": _curve(curves[0]),
+        }
+    return {
+        **error,
+        "threshold": by_name(names, thresholds),
+        "best_threshold": by_name(names, best),
+        "best_iou": by_name(names, best_iou),
+        "per_class_roc_auc": by_name(names, histogram.roc_auc),
+        "per_class_average_precision": by_name(names, histogram.average_precision),
+        "per_class_calibration_error": by_name(names, [each.error for each in curves]),
+        "reliability": {
+            name: _curve(curve) for name, curve in zip(names, curves, strict=True)
+        },
+    }
+
+
+def _curve(found: Reliability) -> dict[str, list[Any]]:
+    return {
+        "pixels": found.pixels.tolist(),
+        "confidence": [plain(value) for value in found.confidence.tolist()],
+        "frequency": [plain(value) for value in found.frequency.tolist()],
+    }
+
+
+def _mean(values: Sequence[float] | np.ndarray) -> float:
+    known = np.asarray(values, np.float64)
+    known = known[~np.isnan(known)]
+    return float(known.mean()) if known.size else float("nan")
+
+
+def plain(value: Any) -> Any:
+    """Return a figure for JSON; None in the place of a number that is not finite."""
+    if isinstance(value, str | list | Mapping):
+        return value
+    return float(value) if np.isfinite(value) else None
+
+
+def by_name(
+    names: Sequence[str], values: Sequence[float] | np.ndarray
+) -> dict[str, float | None]:
+    """Return figures of classes under their names."""
+    return {name: plain(value) for name, value in zip(names, values, strict=True)}
