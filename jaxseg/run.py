@@ -1,7 +1,8 @@
 """The folder of a run: writes its description, and opens it for reading.
 
 The folder holds `config.json`, `labels.json`, `data.json`, `metrics.jsonl`,
-`results.json`, `checkpoints/`, `samples/`, `events/` and `report.html`.  Training
+`results.json`, `checkpoints/`, `samples/`, `events/` and `report.html`; and
+`class_frequencies.json` if the weights of the classes come from them.  Training
 (`commands.claim`, `commands.train`) fills it, prediction and evaluation read it.
 """
 
