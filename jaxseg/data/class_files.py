@@ -8,7 +8,7 @@ are understood, and what {class} stands for in a pattern.
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 
@@ -17,7 +17,7 @@ from jaxseg.data.pairing import Pair
 from jaxseg.data.splits import Splits
 from jaxseg.errors import UserError, listed
 
-Groups = dict[Path, dict[str, Path]]
+Groups = Mapping[Path, dict[str, Path]]
 """Under the file that stands for an image's masks: the file of each class."""
 
 LAYOUTS = (
@@ -42,11 +42,11 @@ def joined(listing: Listing, names: Sequence[str]) -> tuple[Listing, Groups]:
     masks = [file for file in listing.files if file.kind == MASKS]
     images = [file for file in listing.files if file.kind != MASKS]
     if _in_folders(masks, images):
-        split = [(file.rest[0], replace_name(file, file.rest[1:])) for file in masks]
+        split = [(file.rest[0], file._replace(rest=file.rest[1:])) for file in masks]
     else:
         known = {(file.rest, file.path.stem) for file in images}
         split = [_without_suffix(file, known, names) for file in masks]
-    groups: Groups = {}
+    groups: dict[Path, dict[str, Path]] = {}
     first: dict[tuple[str, str, str], File] = {}
     for name, file in split:
         kept = first.setdefault((file.place, file.split, file.key), file)
@@ -55,7 +55,7 @@ def joined(listing: Listing, names: Sequence[str]) -> tuple[Listing, Groups]:
     return replace(listing, files=files), groups
 
 
-def add(groups: Groups, kept: Path, name: str, path: Path) -> None:
+def add(groups: dict[Path, dict[str, Path]], kept: Path, name: str, path: Path) -> None:
     """Add the mask of a class to those of its image.
 
     Raises:
@@ -67,11 +67,6 @@ def add(groups: Groups, kept: Path, name: str, path: Path) -> None:
             f"{path}: a second mask of class {name!r} beside {files[name]}; remove one"
         )
     files[name] = path
-
-
-def replace_name(file: File, rest: tuple[str, ...], stem: str = "") -> File:
-    """Return a file under another name."""
-    return file._replace(rest=rest, stem=stem)
 
 
 def _in_folders(masks: Sequence[File], images: Sequence[File]) -> bool:
@@ -100,7 +95,7 @@ def _without_suffix(
     for found in reversed(list(re.finditer(r"[\s_.-]+", stem))):
         before, name = stem[: found.start()], stem[found.end() :]
         if (file.rest, before) in images and (name in names if names else name):
-            return name, replace_name(file, file.rest, before)
+            return name, file._replace(stem=before)
     return "", file
 
 
@@ -182,7 +177,8 @@ def class_names(
     if len(names) < 2:
         raise UserError(
             f"{root}: masks of one class, {', '.join(names)}; to tell it from the"
-            " background pass --data.task binary, with one mask an image"
+            " background pass --data.task binary, with one mask an image; or pass"
+            " --data.mask_bits True if the bits of its values are the classes"
         )
     if count and count != len(names):
         raise UserError(

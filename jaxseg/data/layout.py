@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from pathlib import Path
+from types import MappingProxyType
 from typing import NamedTuple
 
 from jaxseg.data import class_files, hints, patterns, splits
@@ -36,7 +37,7 @@ class Layout(NamedTuple):
     splits: splits.Splits
     notes: tuple[str, ...] = ()
     options: str = ""
-    groups: class_files.Groups = {}  # noqa: RUF012
+    groups: class_files.Groups = MappingProxyType({})
 
 
 def find(
@@ -115,7 +116,7 @@ def _by_patterns(
             f"{listing.root}: more than {MOST:,} files and folders; pass a --data.root"
             " that holds only the data"
         )
-    groups: class_files.Groups = {}
+    groups: class_files.Groups = MappingProxyType({})
     if classes is None:
         of_masks = patterns.find_files(listing, masks, "data.masks")
     else:

@@ -89,7 +89,7 @@ def find_class_files(
             " the bits of one file are the classes"
         )
     table: Table = {}
-    groups: Groups = {}
+    groups: dict[Path, dict[str, Path]] = {}
     for found, path in _matches(listing, pattern, where, _compile(pattern, classes)):
         files = table.setdefault(_split_of(found), {})
         kept = files.setdefault(_name(found, path), path)

@@ -1,6 +1,7 @@
 """Binary and multilabel runs by the command line: train, evaluate, predict, resume."""
 
 import json
+import shutil
 
 import jax
 import numpy as np
@@ -195,6 +196,21 @@ def test_masks_are_written_and_read_back(trained, values):
         for name, plane in planes.items():
             found = np.asarray(Image.open(out / "masks" / name / f"{index}.png"))
             np.testing.assert_array_equal(found, plane * factor)
+
+
+def test_masks_of_bits_are_written_as_bits(trained):
+    task, folder = trained
+    if task == "binary":
+        pytest.skip("its masks have no bits of classes")
+    run, out = folder / "run_of_bits", folder / "out_bits"
+    shutil.copytree(folder / "run", run)
+    labels = json.loads((run / "labels.json").read_text())
+    (run / "labels.json").write_text(json.dumps(labels | {"mask_bits": True}))
+    paths = [str(folder / "data" / "val" / "images"), "--values", "masks"]
+    assert cli.main(["predict", *paths, "--run", str(run), "--out", str(out)]) == 0
+    for index, mask in enumerate(Predictor.from_run(run)(images(folder))):
+        found = np.asarray(Image.open(out / "masks" / f"{index}.png"))
+        np.testing.assert_array_equal(found, mask[..., 0] + 2 * mask[..., 1])
 
 
 def test_a_finished_run_goes_on_to_more_steps(trained):
