@@ -189,7 +189,11 @@ def _count_classes(config: DataConfig, count: int, survey: Survey) -> int:
             " --data.num_classes, or the value of each class by --data.mask_values"
         )
     every = " ".join(map(str, found.values)) if set(ignored) == {IGNORE} else listed
-    without = " (without 255 if it is to be ignored)" * (every != listed)
+    options = _values(config, listed)
+    if every != listed:
+        options += (
+            f" if 255 is to be ignored, or {_values(config, every)} if it is a class"
+        )
     gaps = (
         f", or --data.num_classes {kept[-1] + 1} if other values up to {kept[-1]} are"
         " classes that these masks lack"
@@ -197,7 +201,7 @@ def _count_classes(config: DataConfig, count: int, survey: Survey) -> int:
     gaps = gaps * (kept[-1] < 255 and not set(range(kept[-1])).intersection(ignored))
     raise UserError(
         f"{held}: the classes cannot be inferred, as the values are not 0, 1, 2, ...;"
-        f" pass the value of each class, {_values(config, every)}{without}{gaps}"
+        f" pass the value of each class, {options}{gaps}"
     )
 
 

@@ -52,12 +52,16 @@ def check_palettes(survey: Survey, ignored: Collection[int]) -> None:
 
 def _unclear(what: str, survey: Survey, ignored: Collection[int]) -> UserError:
     numbers = survey.numbers.values.tolist()
-    listed = ", ".join(str(value) for value in numbers if value in ignored)
-    without = f" (without {listed} if it is to be ignored)" if listed else ""
+    kept = " ".join(str(value) for value in numbers if value not in ignored)
+    options = f"--data.mask_values {' '.join(map(str, numbers))}"
+    if left_out := ", ".join(str(value) for value in numbers if value in ignored):
+        options = (
+            f"--data.mask_values {kept} if {left_out} is to be ignored, or {options} if"
+            " it is a class"
+        )
     return UserError(
         f"{what}; if the colours are the classes pass {colours_option(survey.colours)};"
-        " if the numbers are, pass --data.mask_values"
-        f" {' '.join(map(str, numbers))}{without}"
+        f" if the numbers are, pass {options}"
     )
 
 

@@ -51,10 +51,14 @@ def test_no_value_is_lost_by_what_is_named_though_255_is_ignored_by_default(
     found = masks(np.array([values], np.uint8))
     listed = " ".join(map(str, values))
     said = found.refused()
-    assert f"--data.mask_values {listed} (without 255 if it is to be ignored)" in said
+    kept = listed.removesuffix(" 255")
+    assert f"--data.mask_values {kept} if 255 is to be ignored, or " in said
+    assert f"or --data.mask_values {listed} if it is a class" in said
     assert ", ignored)" in said and all(f"{value} (" in said for value in values)
     label = found.labels(f"--data.mask_values {listed}")[0]
     np.testing.assert_array_equal(label, [range(len(values))])
+    label = found.labels(f"--data.mask_values {kept}")[0]
+    np.testing.assert_array_equal(label, [[*range(len(values) - 1), 255]])
 
 
 def test_values_that_are_all_ignored_are_refused(masks):
