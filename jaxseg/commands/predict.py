@@ -125,7 +125,7 @@ def predict_files(
     predictor = Predictor.of_run(
         run, best.model, best.variables, options, best.thresholds
     )
-    _make_folders(folders)
+    _make_folders([*folders[1:], folders[0]])
     counted, total = predictor.work(sizes)
     with Progress(total, name=counted) as progress:
         predictions = predictor.predict_lazily(

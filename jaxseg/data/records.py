@@ -175,7 +175,9 @@ class Records(Samples):
         image = self._decode(decode_image, record[fields.image], name)
         if labels.planes:
             label = planes.unstacked(label, labels.num_classes)
-        if image.shape[:2] != label.shape[:2] or label.dtype != np.uint8:
+        axes = 3 if labels.planes else 2
+        fits = label.ndim == axes and image.shape[:2] == label.shape[:2]
+        if not fits or label.dtype != np.uint8:
             raise _damaged(self._arguments[0], name)
         return {"image": image, "label": label, "name": name}
 

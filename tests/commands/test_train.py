@@ -338,7 +338,7 @@ def test_a_loss_that_is_no_number_stops_and_keeps_the_last_checkpoint(
     [
         ("train", {"steps": 0}, "train.steps 0"),
         ("train", {"batch_size": 9, "accumulate": 2}, "train.batch_size 9"),
-        ("train", {"loss": "dice"}, "unknown loss 'dice'"),
+        ("train", {"loss": "dise"}, "unknown loss 'dise'.*Did you mean 'dice'"),
         ("train", {"class_weights": (1.0, 2.0)}, "2 values for 3 classes"),
         ("train", {"ema": 1.0}, "train.ema 1.0"),
         ("model", {"head": "unett"}, "'unet'"),
