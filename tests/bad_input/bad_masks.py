@@ -154,7 +154,11 @@ SEVERAL = [
         "lesion",
     ),
     every("black and white", black_and_white, "pass --data.mask_values 0 255"),
-    every("three greys", three_greys, "pass .*--data.mask_values 0 128 if 255 .* 0 128 255 if"),
+    every(
+        "three greys",
+        three_greys,
+        "pass .*--data.mask_values 0 128 if 255 .* 0 128 255 if",
+    ),
     every("once JPEG", once_jpeg, "JPEG once.* pass --data.mask_map 0-127:0 128-255:1"),
     every(
         "once JPEG, for given values",
