@@ -6,6 +6,7 @@ a configuration may give it.
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import Annotated, Any, ClassVar
 
 import jax
@@ -13,6 +14,7 @@ import jax.numpy as jnp
 from pydantic import Field
 
 from jaxseg.data.labels import IGNORE, Task
+from jaxseg.ranges import Count
 
 Weights = tuple[Annotated[float, Field(ge=0, le=1e30)], ...]
 """One factor a class; empty is 1 for all."""
@@ -100,6 +102,35 @@ class Loss:
         """
 
 
+@dataclass(frozen=True)
+class ClassMean(Loss):
+    """A loss that is a weighted mean over the classes.
+
+    Attributes:
+      weights: of each class in the mean; empty weights all alike, and 0 leaves a class
+        out, such as the background.  A binary task has one class.
+      bands: number of parts that the rows are cut into where logits are resized; 1 for
+        images whose rows lie on several devices.
+      task: see `Loss`.
+    """
+
+    weights: Weights = ()
+    bands: Count = 16
+    task: Task = "multiclass"
+
+    def check_classes(self, num_classes: int | None) -> None:
+        """Refuse weights that are not one a class, see `Loss`."""
+        count = 1 if self.task == "binary" else num_classes
+        require_length("weights", self.weights, count)
+
+
+def one_a_class(weights: Weights, classes: int) -> jax.Array:
+    """Return the weight of each class, float32 `[classes]`; no weights are ones."""
+    if not weights:
+        return jnp.ones(classes, jnp.float32)
+    return jnp.asarray(weights, jnp.float32)
+
+
 def require_length(name: str, values: tuple[float, ...], count: int | None) -> None:
     """Refuse a tuple, unless it is empty, that is not one value for each of `count`.
 
@@ -166,3 +197,11 @@ def probabilities(task: Task, logits: jax.Array) -> jax.Array:
     if task == "multiclass":
         return jax.nn.softmax(logits)
     return jax.nn.sigmoid(logits)
+
+
+def power(x: jax.Array, exponent: float) -> jax.Array:
+    """Return x^exponent for x of at least 0; at 0 its gradient is 0, never infinite."""
+    if exponent == 1:
+        return x
+    some = x > 0
+    return jnp.where(some, jnp.where(some, x, 1.0) ** exponent, 0.0)

@@ -8,22 +8,14 @@ from typing import Any, ClassVar
 import jax
 import jax.numpy as jnp
 
-from jaxseg.data.labels import Task
 from jaxseg.losses.bands import Bands
-from jaxseg.losses.base import (
-    Loss,
-    Weights,
-    element_counts,
-    pixel_counts,
-    require_length,
-)
+from jaxseg.losses.base import ClassMean, element_counts, one_a_class, pixel_counts
 from jaxseg.losses.distances import signed_distances
 from jaxseg.losses.each_class import Scores, summed_over_classes
-from jaxseg.ranges import Count
 
 
 @dataclass(frozen=True)
-class Boundary(Loss):
+class Boundary(ClassMean):
     """The mean of `p * d` (Kervadec et al. 2019, arXiv:1812.07032, eq. 5).
 
     p is the probability of a class at a pixel, d the signed distance to the border of
@@ -39,23 +31,10 @@ class Boundary(Loss):
     that of some arrays `[B, H, W]`, whatever the number of classes.
 
     Attributes:
-      weights: of each class in the mean; empty weights all alike, 0 leaves a class out,
-        such as the background.  A binary task has one class.
-      bands: number of parts that the rows are cut into where the softmax is normalised;
-        1 for images whose rows lie on several devices.
-      task: see `Loss`.
+      all of them: see `ClassMean`.
     """
 
     additive: ClassVar[bool] = True
-
-    weights: Weights = ()
-    bands: Count = 16
-    task: Task = "multiclass"
-
-    def check_classes(self, num_classes: int | None) -> None:
-        """Refuse weights that are not one a class, see `Loss`."""
-        count = 1 if self.task == "binary" else num_classes
-        require_length("weights", self.weights, count)
 
     def prepare(self, label: jax.Array, factor: jax.Array | None) -> jax.Array:
         """Return the reciprocal of the number of counted pixels, or 1 if that is 0.
@@ -81,8 +60,7 @@ class Boundary(Loss):
             prepared = self.prepare(label, factor)
         if factor is None:
             factor = jnp.ones(label.shape[: logits.ndim - 1], jnp.float32)
-        classes = logits.shape[-1]
-        weights = jnp.ones(classes) if not self.weights else jnp.array(self.weights)
+        weights = one_a_class(self.weights, logits.shape[-1])
         scale = weights / jnp.sum(weights) * prepared
         scores = Scores(self.task, Bands(self.bands, align_corners))
         return summed_over_classes(_of_class, scores, logits, label, factor, scale)

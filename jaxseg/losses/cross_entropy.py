@@ -10,7 +10,7 @@ import jax.numpy as jnp
 from pydantic import Field
 
 from jaxseg.data.labels import Task
-from jaxseg.losses.base import require_length
+from jaxseg.losses.base import one_a_class, require_length
 from jaxseg.losses.pixel_mean import PixelMean
 from jaxseg.ranges import Decay
 
@@ -41,7 +41,7 @@ class CrossEntropy(PixelMean):
         log_p = jax.nn.log_softmax(logits)
         classes = logits.shape[-1]
         target = jax.nn.one_hot(label, classes, dtype=jnp.float32)
-        per_class = self._class_weights(classes)
+        per_class = one_a_class(self.class_weights, classes)
         total = -jnp.sum(log_p * target * per_class, axis=-1)
         if self.label_smoothing:
             smooth = -jnp.mean(log_p * per_class, axis=-1)
@@ -64,9 +64,10 @@ class CrossEntropy(PixelMean):
         missed = positive * smoothed * jax.nn.softplus(-logits)
         total = missed + (1 - smoothed) * jax.nn.softplus(logits)
         if self.class_weights and self.task == "binary":
-            total *= self._class_weights(2)[(label == 1).astype(jnp.int32)]
+            weights = one_a_class(self.class_weights, 2)
+            total *= weights[(label == 1).astype(jnp.int32)]
         elif self.class_weights:
-            total *= self._class_weights(logits.shape[-1])
+            total *= one_a_class(self.class_weights, logits.shape[-1])
         return total
 
 

@@ -9,7 +9,7 @@ import jax
 import jax.numpy as jnp
 from pydantic import Field
 
-from jaxseg.losses.base import targets
+from jaxseg.losses.base import power, targets
 from jaxseg.losses.pixel_mean import PixelMean
 from jaxseg.ranges import Share
 
@@ -76,9 +76,7 @@ class Focal(PixelMean):
         if self.gamma == 0:
             return entropy
         wrong = -jnp.expm1(-entropy)
-        some = wrong > 0  # a fractional power of 0 has no gradient
-        factor = jnp.where(some, jnp.where(some, wrong, 1.0) ** self.gamma, 0.0)
-        return factor * entropy
+        return power(wrong, self.gamma) * entropy
 
     def _weighted(self, total: jax.Array, label: jax.Array) -> jax.Array:
         if self.task == "binary":

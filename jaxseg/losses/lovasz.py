@@ -8,15 +8,13 @@ from typing import Any
 import jax
 import jax.numpy as jnp
 
-from jaxseg.data.labels import Task
 from jaxseg.losses.bands import Bands
-from jaxseg.losses.base import Loss, Weights, require_length
+from jaxseg.losses.base import ClassMean, one_a_class
 from jaxseg.losses.each_class import Scores, held_by, summed_over_classes
-from jaxseg.ranges import Count
 
 
 @dataclass(frozen=True)
-class Lovasz(Loss):
+class Lovasz(ClassMean):
     """The Lovász extension of the Jaccard loss (Berman et al. 2018, arXiv:1705.08790).
 
     Of a multiclass task it is the Lovász-Softmax, whose mean is over the classes that
@@ -32,23 +30,11 @@ class Lovasz(Loss):
     arrays `[B, H, W]`, whatever the number of classes.
 
     Attributes:
-      weights: of each class in the mean; empty weights all alike, 0 leaves a class out.
-        A binary task has one class.
       per_image: the mean over the images, in place of the batch's pixels together.
-      bands: number of parts that the rows are cut into where the softmax is normalised;
-        1 for images whose rows lie on several devices.
-      task: see `Loss`.
+      others: see `ClassMean`.
     """
 
-    weights: Weights = ()
     per_image: bool = False
-    bands: Count = 16
-    task: Task = "multiclass"
-
-    def check_classes(self, num_classes: int | None) -> None:
-        """Refuse weights that are not one a class, see `Loss`."""
-        count = 1 if self.task == "binary" else num_classes
-        require_length("weights", self.weights, count)
 
     def __call__(
         self,
@@ -84,8 +70,8 @@ class Lovasz(Loss):
             counts = there if self._softmax else there | other
             return jnp.any(self._groups(counts & (factor > 0)), 1)
 
-        weights = jnp.ones(classes) if not self.weights else jnp.array(self.weights)
-        weights = weights[:, None] * held_by(held, self.task, label, classes)
+        weights = one_a_class(self.weights, classes)[:, None]
+        weights = weights * held_by(held, self.task, label, classes)
         total = jnp.sum(weights, 0)
         groups = jnp.maximum(jnp.sum(total > 0), 1)
         return weights / jnp.where(total > 0, total, 1.0) / groups

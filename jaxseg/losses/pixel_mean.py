@@ -10,7 +10,13 @@ import jax.numpy as jnp
 
 from jaxseg.data.labels import IGNORE, Task
 from jaxseg.losses.bands import Bands, mapped, summed_at_once
-from jaxseg.losses.base import Loss, Weights, pixel_counts, spatial_size
+from jaxseg.losses.base import (
+    Loss,
+    Weights,
+    one_a_class,
+    pixel_counts,
+    spatial_size,
+)
 from jaxseg.ranges import Count
 
 
@@ -123,17 +129,12 @@ class PixelMean(Loss):
         there = label != IGNORE
         return jnp.sum(total * there, -1) / jnp.maximum(jnp.sum(there, -1), 1)
 
-    def _class_weights(self, classes: int) -> jax.Array:
-        if not self.class_weights:
-            return jnp.ones(classes, jnp.float32)
-        return jnp.asarray(self.class_weights, jnp.float32)
-
     def _pixel_weights(self, label: jax.Array) -> jax.Array:
         """Return the weight of each element of a label, 0 where it is ignored."""
         counted = label != IGNORE
         if not self.class_weights:
             return counted.astype(jnp.float32)
-        weights = self._class_weights(len(self.class_weights))
+        weights = one_a_class(self.class_weights, len(self.class_weights))
         if self.task == "multilabel":
             return jnp.where(counted, weights, 0.0)
         return jnp.where(counted, weights[jnp.where(counted, label, 0)], 0.0)

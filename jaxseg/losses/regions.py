@@ -13,18 +13,17 @@ import jax
 import jax.numpy as jnp
 from pydantic import Field
 
-from jaxseg.data.labels import Task
 from jaxseg.losses.bands import Bands, summed
 from jaxseg.losses.base import (
-    Loss,
-    Weights,
+    ClassMean,
     element_counts,
+    one_a_class,
     pixel_counts,
+    power,
     probabilities,
-    require_length,
     targets,
 )
-from jaxseg.ranges import Count, Factor
+from jaxseg.ranges import Factor
 
 SMALLEST = 1e-7
 """Least denominator of a score, as in SMP."""
@@ -33,30 +32,17 @@ Exponent = Annotated[float, Field(gt=0, le=100)]
 
 
 @dataclass(frozen=True)
-class RegionLoss(Loss):
+class RegionLoss(ClassMean):
     """A function of the sums of each class over the batch.
 
     A pixel's `factor` is its weight in the sums.  A class without a labelled and
     without a predicted pixel has loss 0, and so has a batch without a counted pixel.
 
     Attributes:
-      weights: of each class in the mean over the classes; empty weights all alike, and
-        0 leaves a class out, such as the background.  A binary task has one class.
-      bands: number of parts that the rows are cut into where logits are resized; 1 for
-        images whose rows lie on several devices.
-      task: see `Loss`.
+      all of them: see `ClassMean`.
     """
 
     summed: ClassVar[bool] = True
-
-    weights: Weights = ()
-    bands: Count = 16
-    task: Task = "multiclass"
-
-    def check_classes(self, num_classes: int | None) -> None:
-        """Refuse weights that are not one a class, see `Loss`."""
-        count = 1 if self.task == "binary" else num_classes
-        require_length("weights", self.weights, count)
 
     def __call__(
         self,
@@ -120,7 +106,7 @@ class RegionLoss(Loss):
         """Return the weighted mean of the classes' values."""
         if not self.weights:
             return jnp.mean(values)
-        weights = jnp.asarray(self.weights, jnp.float32)
+        weights = one_a_class(self.weights, len(values))
         return jnp.sum(values * weights) / jnp.sum(weights)
 
 
@@ -298,8 +284,7 @@ class GeneralisedDice(RegionLoss):
         weights = 1 / jnp.where(there, labelled, 1.0) ** power
         heaviest = jnp.max(jnp.where(there, weights, 0.0))
         weights = jnp.where(there, weights, heaviest)
-        if self.weights:
-            weights *= jnp.asarray(self.weights, jnp.float32)
+        weights *= one_a_class(self.weights, len(weights))
         # The weights of large regions are tiny: relative to the heaviest they are not.
         weights = weights / jnp.where(heaviest > 0, heaviest, 1.0)
         smooth = self.smooth / jnp.where(heaviest > 0, heaviest, 1.0)
@@ -307,11 +292,3 @@ class GeneralisedDice(RegionLoss):
         below = jnp.sum(weights * (predicted + labelled)) + smooth
         loss = 1 - above / jnp.where(below > 0, below, 1.0)
         return jnp.where(heaviest > 0, loss, 0.0)
-
-
-def power(x: jax.Array, exponent: float) -> jax.Array:
-    """Return x^exponent for x of at least 0; at 0 its gradient is 0, never infinite."""
-    if exponent == 1:
-        return x
-    some = x > 0
-    return jnp.where(some, jnp.where(some, x, 1.0) ** exponent, 0.0)

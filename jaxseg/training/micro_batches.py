@@ -2,7 +2,7 @@
 
 What adds up over the parts of a batch is added up (`accumulated`).  A loss that is a
 function of such sums takes two passes (`accumulated_twice`): of the sums, and then of
-the gradient, which needs the loss' slope by the sums.
+the gradient, which needs the gradient of the loss by the sums.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ the former a tree of arrays."""
 def accumulated(gradient: Gradient, count: int) -> Gradient:
     """Sum loss and gradient over micro-batches, passing the statistics along."""
 
-    def all_of_it(
+    def of_whole_batch(
         params: Any, stats: Any, batch: Batch, key: jax.Array, prepared: Any
     ) -> tuple[tuple[jax.Array, Any], Any]:
         def micro(carry: Any, part: Any) -> tuple[Any, None]:
@@ -44,7 +44,7 @@ def accumulated(gradient: Gradient, count: int) -> Gradient:
         stats, total, grads = _over(micro, start, pieces, count)
         return (total, stats), grads
 
-    return all_of_it
+    return of_whole_batch
 
 
 def accumulated_twice(
@@ -66,7 +66,7 @@ def accumulated_twice(
       count: number of micro-batches.
     """
 
-    def all_of_it(
+    def of_whole_batch(
         params: Any, stats: Any, batch: Batch, key: jax.Array, prepared: Any
     ) -> tuple[tuple[jax.Array, Any], Any]:
         def micro(carry: Any, part: Any) -> tuple[Any, None]:
@@ -80,22 +80,24 @@ def accumulated_twice(
         shapes, _ = jax.eval_shape(parts, params, stats, batch, key, prepared)
         start = jax.tree.map(lambda leaf: jnp.zeros(leaf.shape, leaf.dtype), shapes)
         _, total = _over(micro, (stats, start), _pieces(batch, count), count)
-        value, slopes = jax.value_and_grad(whole)(total)
+        value, cotangents = jax.value_and_grad(whole)(total)
 
-        def sloped(
+        def product(
             params: Any, stats: Any, batch: Batch, key: jax.Array, prepared: Any
         ) -> tuple[jax.Array, Any]:
             found, stats = parts(params, stats, batch, key, prepared)
-            products = jax.tree.map(jnp.vdot, slopes, found)
+            products = jax.tree.map(jnp.vdot, cotangents, found)
             return jax.tree.reduce(jnp.add, products), stats
 
-        # Without it XLA would keep the first pass' activations for the second.
-        params, stats, slopes = jax.lax.optimization_barrier((params, stats, slopes))
-        second = accumulated(differentiate(sloped), count)
+        # Without the barrier XLA would keep the first pass' activations for the second.
+        params, stats, cotangents = jax.lax.optimization_barrier(
+            (params, stats, cotangents)
+        )
+        second = accumulated(differentiate(product), count)
         (_, stats), grads = second(params, stats, batch, key, prepared)
         return (value, stats), grads
 
-    return all_of_it
+    return of_whole_batch
 
 
 def _pieces(batch: Batch, count: int) -> dict[str, jax.Array]:
