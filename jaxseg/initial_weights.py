@@ -80,10 +80,11 @@ def _require_same_arithmetic(theirs: Config, ours: Config) -> None:
     Raises:
       UserError: the message names the options that make the two equal.
     """
-    if None in (each := [describe_model(c)["backbone"] for c in (theirs, ours)]):
-        return  # a head with its own backbone, which has one arithmetic
+    backbone = describe_model(theirs)["backbone"]
+    if backbone is None or backbone != describe_model(ours)["backbone"]:
+        return  # a head's own backbone has one arithmetic; others do not match
     name, arithmetic = _resolved(theirs.model)
-    if each[0] != each[1] or arithmetic == _resolved(ours.model)[1]:
+    if arithmetic == _resolved(ours.model)[1]:
         return
     former = ours.model.backbone in FORMER_NAMES  # such a name implies an arithmetic
     remedy = f"--model.backbone {name} " if former else ""

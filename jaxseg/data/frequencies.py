@@ -8,11 +8,12 @@ from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Any, Protocol, runtime_checkable
+from typing import Any
 
 import numpy as np
 
 from jaxseg.data.labels import IGNORE, LabelSet
+from jaxseg.data.samples import Samples
 from jaxseg.errors import UserError, choose
 from jaxseg.ranges import Decay
 from jaxseg.registry import check_class_options, create, parse
@@ -69,19 +70,6 @@ def _count(value: Any) -> int:
     if type(value) is not int or value < 0:
         raise ValueError(f"{value!r} is no number of pixels")
     return value
-
-
-@runtime_checkable
-class Samples(Protocol):
-    """Random access to samples, safe to read from several threads."""
-
-    def __len__(self) -> int:
-        """Return the number of samples."""
-        ...
-
-    def __getitem__(self, index: int) -> Any:
-        """Return a sample, a mapping with its `label`."""
-        ...
 
 
 def count_classes(samples: Samples, labels: LabelSet) -> ClassFrequencies:
@@ -206,8 +194,6 @@ def parse_balance(text: str) -> Inverse | Median | Effective:
       UserError: it is anything else.
     """
     named = parse("class balance", text)
-    kind, owner = (
-        choose("class balance", named.name, BALANCES),
-        f"class balance {text!r}",
-    )
+    owner = f"class balance {text!r}"
+    kind = choose("class balance", named.name, BALANCES)
     return create(owner, kind, check_class_options(owner, kind, named.options))

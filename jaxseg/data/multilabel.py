@@ -163,7 +163,7 @@ class BitCoding:
             raise UserError(
                 f"{wrong[0].path}: bits of more than the {count} classes; {len(wrong)}"
                 f" of {len(survey.files)} masks hold such values:"
-                f" {unknown.text(of=int(tally.pixels.sum()))}; mend the masks, name"
+                f" {unknown.text(of=int(tally.pixels.sum()))}; fix the masks, name"
                 " more classes, or ignore these values by --data.ignore_values"
             )
 

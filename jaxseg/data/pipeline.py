@@ -12,30 +12,18 @@ import os
 import threading
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from typing import Any, Protocol, runtime_checkable
+from typing import Any
 
 import grain
 import numpy as np
 
 from jaxseg.data.labels import IGNORE
 from jaxseg.data.padding import group_by_size, pad_image
+from jaxseg.data.samples import Samples
 from jaxseg.data.transforms import Transform
 from jaxseg.errors import UserError
 
 Batch = dict[str, Any]
-
-
-@runtime_checkable
-class Samples(Protocol):
-    """Random access to decoded samples, safe to read from several threads."""
-
-    def __len__(self) -> int:
-        """Return the number of samples."""
-        ...
-
-    def __getitem__(self, index: Any) -> Any:
-        """Return `{"image", "label", "name"}` of one sample."""
-        ...
 
 
 MOST_THREADS = 8

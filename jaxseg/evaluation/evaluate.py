@@ -1,4 +1,4 @@
-"""One pass over a split: exact counts, and the figures that go into `results.json`."""
+"""One pass over a split: exact counts, and the metrics that go into `results.json`."""
 
 from __future__ import annotations
 
@@ -79,7 +79,7 @@ class Evaluation:
 
     @property
     def score(self) -> float:
-        """The figure by which the best checkpoint is chosen.
+        """The metric by which the best checkpoint is chosen.
 
         The mean IoU; of a binary task the IoU of the foreground.
         """

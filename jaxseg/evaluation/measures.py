@@ -1,4 +1,4 @@
-"""The figures that results have beside the metrics of a confusion matrix.
+"""The metrics in results that are not read off a confusion matrix.
 
 They are read off the histogram of the probabilities: ROC-AUC, average precision, the
 best threshold and the calibration.
@@ -13,21 +13,21 @@ import numpy as np
 
 from jaxseg.data.labels import Task
 from jaxseg.evaluation.histograms import Histogram, Reliability
-from jaxseg.evaluation.metrics import AnyConfusion
+from jaxseg.evaluation.metrics import AnyConfusion, mean_of_known
 
 
 def scalars(
     confusion: AnyConfusion, histogram: Histogram, task: Task
 ) -> dict[str, float]:
-    """Return the figures that are one number, by name; undefined ones are NaN.
+    """Return the metrics that are one number, by name; undefined ones are NaN.
 
     Of a multilabel task they are means over the classes where they are defined.
     """
     if task == "multiclass":
         return {}
     areas = {
-        "roc_auc": _mean(histogram.roc_auc),
-        "average_precision": _mean(histogram.average_precision),
+        "roc_auc": mean_of_known(histogram.roc_auc),
+        "average_precision": mean_of_known(histogram.average_precision),
     }
     if task == "multilabel":
         return areas
@@ -52,7 +52,9 @@ def details(
       parts: of 0..1, for the calibration.
     """
     curves = histogram.reliability(parts)
-    error = {"expected_calibration_error": _mean([each.error for each in curves])}
+    error = {
+        "expected_calibration_error": mean_of_known([each.error for each in curves])
+    }
     if task == "multiclass":
         return error | {"reliability": _curve(curves[0])}
     best = histogram.best_thresholds
@@ -87,14 +89,8 @@ def _curve(found: Reliability) -> dict[str, list[Any]]:
     }
 
 
-def _mean(values: Sequence[float] | np.ndarray) -> float:
-    known = np.asarray(values, np.float64)
-    known = known[~np.isnan(known)]
-    return float(known.mean()) if known.size else float("nan")
-
-
 def plain(value: Any) -> Any:
-    """Return a figure for JSON; None in the place of a number that is not finite."""
+    """Return a value for JSON; None in the place of a number that is not finite."""
     if isinstance(value, str | list | Mapping):
         return value
     return float(value) if np.isfinite(value) else None
@@ -103,5 +99,5 @@ def plain(value: Any) -> Any:
 def by_name(
     names: Sequence[str], values: Sequence[float] | np.ndarray
 ) -> dict[str, float | None]:
-    """Return figures of classes under their names."""
+    """Return values of classes under their names."""
     return {name: plain(value) for name, value in zip(names, values, strict=True)}

@@ -9,6 +9,7 @@ that the metrics do not depend on batch size, padding or device count.
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
@@ -44,8 +45,58 @@ def confusion_matrix(
     return counts[:-1].astype(jnp.int32).reshape(num_classes, num_classes)
 
 
+class _Overlaps(ABC):
+    """The metrics of how the labelled regions of classes overlap the predicted ones."""
+
+    @property
+    @abstractmethod
+    def intersection(self) -> np.ndarray:
+        """int64 `[classes]`: pixels that have the class in label and prediction."""
+
+    @property
+    @abstractmethod
+    def union(self) -> np.ndarray:
+        """int64 `[classes]`: pixels that have it in label or prediction."""
+
+    @property
+    @abstractmethod
+    def labelled(self) -> np.ndarray:
+        """int64 `[classes]`: pixels that have it in the label."""
+
+    @property
+    def iou(self) -> np.ndarray:
+        """float64 `[classes]`: intersection over union; NaN where there is no union."""
+        return divide(self.intersection, self.union)
+
+    @property
+    def dice(self) -> np.ndarray:
+        """float64 `[classes]`: `2 I / (|label| + |prediction|)`, the F1 score."""
+        return divide(2 * self.intersection, self.intersection + self.union)
+
+    @property
+    def mean_iou(self) -> float:
+        """Mean IoU over the classes that occur in label or prediction; NaN if none."""
+        return mean_of_known(self.iou)
+
+    @property
+    def mean_dice(self) -> float:
+        """Mean Dice over the classes that occur; NaN if none."""
+        return mean_of_known(self.dice)
+
+    @property
+    def mean_accuracy(self) -> float:
+        """Mean over the classes in the label of the share predicted right."""
+        return mean_of_known(divide(self.intersection, self.labelled))
+
+    @property
+    def frequency_weighted_iou(self) -> float:
+        """IoU weighted by the share of the labels (Long et al. 2015, sec. 5)."""
+        weighted = np.nansum(self.labelled * self.iou)
+        return float(divide(weighted, self.labelled.sum()))
+
+
 @dataclass(frozen=True)
-class Confusion:
+class Confusion(_Overlaps):
     """A confusion matrix over a data set.
 
     Attributes:
@@ -72,49 +123,21 @@ class Confusion:
     @property
     def union(self) -> np.ndarray:
         """int64 `[classes]`: pixels of the class in label or prediction."""
-        return self.counts.sum(0) + self.counts.sum(1) - self.intersection
+        return self.counts.sum(0) + self.labelled - self.intersection
 
     @property
-    def iou(self) -> np.ndarray:
-        """float64 `[classes]`: intersection over union; NaN where there is no union."""
-        return divide(self.intersection, self.union)
-
-    @property
-    def dice(self) -> np.ndarray:
-        """float64 `[classes]`: `2 I / (|label| + |prediction|)`, the F1 score."""
-        total = self.counts.sum(0) + self.counts.sum(1)
-        return divide(2 * self.intersection, total)
-
-    @property
-    def mean_iou(self) -> float:
-        """Mean IoU over the classes that occur in label or prediction; NaN if none."""
-        return _mean(self.iou)
-
-    @property
-    def mean_dice(self) -> float:
-        """Mean Dice over the classes that occur; NaN if none."""
-        return _mean(self.dice)
+    def labelled(self) -> np.ndarray:
+        """int64 `[classes]`: pixels whose label is the class."""
+        return self.counts.sum(1)
 
     @property
     def pixel_accuracy(self) -> float:
         """Share of counted pixels predicted right; NaN if none are counted."""
         return float(divide(self.intersection.sum(), self.counts.sum()))
 
-    @property
-    def mean_accuracy(self) -> float:
-        """Mean over the classes in the label of the share predicted right."""
-        return _mean(divide(self.intersection, self.counts.sum(1)))
-
-    @property
-    def frequency_weighted_iou(self) -> float:
-        """IoU weighted by the share of the labels (Long et al. 2015, sec. 5)."""
-        pixels = self.counts.sum(1)
-        weighted = np.nansum(pixels * self.iou)
-        return float(divide(weighted, pixels.sum()))
-
 
 @dataclass(frozen=True)
-class MultilabelConfusion:
+class MultilabelConfusion(_Overlaps):
     """The confusion matrices of classes that may overlap, over a data set.
 
     It has what `Confusion` has, where a class counts with the pixels that have it: what
@@ -138,41 +161,15 @@ class MultilabelConfusion:
         return self.counts.sum((1, 2)) - self.counts[:, 0, 0]
 
     @property
-    def iou(self) -> np.ndarray:
-        """float64 `[classes]`: intersection over union; NaN where there is no union."""
-        return divide(self.intersection, self.union)
-
-    @property
-    def dice(self) -> np.ndarray:
-        """float64 `[classes]`: `2 I / (|label| + |prediction|)`, the F1 score."""
-        return divide(2 * self.intersection, self.intersection + self.union)
-
-    @property
-    def mean_iou(self) -> float:
-        """Mean IoU over the classes that occur in label or prediction; NaN if none."""
-        return _mean(self.iou)
-
-    @property
-    def mean_dice(self) -> float:
-        """Mean Dice over the classes that occur; NaN if none."""
-        return _mean(self.dice)
+    def labelled(self) -> np.ndarray:
+        """int64 `[classes]`: pixels whose label has the class."""
+        return self.counts[:, 1].sum(1)
 
     @property
     def pixel_accuracy(self) -> float:
         """Share of all answers, one a pixel and class, that are right."""
         right = self.counts[:, 0, 0].sum() + self.intersection.sum()
         return float(divide(right, self.counts.sum()))
-
-    @property
-    def mean_accuracy(self) -> float:
-        """Mean over the classes in the label of the share of their pixels found."""
-        return _mean(divide(self.intersection, self.counts[:, 1].sum(1)))
-
-    @property
-    def frequency_weighted_iou(self) -> float:
-        """IoU weighted by the number of pixels that have the class."""
-        pixels = self.counts[:, 1].sum(1)
-        return float(divide(np.nansum(pixels * self.iou), pixels.sum()))
 
 
 AnyConfusion = Confusion | MultilabelConfusion
@@ -184,9 +181,11 @@ def divide(numerator: ArrayLike, denominator: ArrayLike) -> np.ndarray:
     return np.divide(above, below, out=np.full(below.shape, np.nan), where=below > 0)
 
 
-def _mean(values: np.ndarray) -> float:
-    values = values[~np.isnan(values)]
-    return float(values.mean()) if values.size else float("nan")
+def mean_of_known(values: ArrayLike) -> float:
+    """Return the mean of the values that are not NaN; NaN if none is."""
+    known = np.asarray(values, np.float64)
+    known = known[~np.isnan(known)]
+    return float(known.mean()) if known.size else float("nan")
 
 
 Metric = Callable[[Any], float]

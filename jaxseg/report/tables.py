@@ -25,7 +25,7 @@ def class_table(
       dice: likewise; a class that it lacks has a dash.
       labels: gives the colour chips.
       shares: of the labelled pixels, 0..1, by class name; None leaves the column out.
-      further: other figures by class name, under the titles of their columns.
+      further: other metrics by class name, under the titles of their columns.
 
     Returns:
       A `<table>` element. Of a bar, the full part is the IoU, with the pale part it is

@@ -105,11 +105,11 @@ class Checkpoints:
         return max(self._manifests, default=None)
 
     def best_step(self) -> int | None:
-        """Return the intact step with the highest figure, the newest of equals."""
+        """Return the intact step with the highest metric, the newest of equals."""
         return broadcast_from_primary(self._best_step)
 
     def miou(self, step: int) -> float | None:
-        """Return the figure that was recorded for an intact step, or None."""
+        """Return the metric that was recorded for an intact step, or None."""
         return self._manifests[step].miou
 
     def thresholds(self, step: int) -> tuple[float, ...]:
@@ -139,7 +139,7 @@ class Checkpoints:
     def record_score(
         self, step: int, miou: float, thresholds: tuple[float, ...] = ()
     ) -> None:
-        """Record the figure that ranks a step that was saved, and its best thresholds.
+        """Record the metric that ranks a step that was saved, and its best thresholds.
 
         Raises:
           UserError: the save failed.
