@@ -115,8 +115,8 @@ def predict_files(
     found = images if isinstance(images, Found) else find_images(images, out)
     paths = list(found.images)
     names = _names(paths)
-    folders = _folders(out, run, values)
-    _check_free(folders, names)
+    mask_folders, overlays = _mask_folders(out / "masks", run, values), out / "overlays"
+    _check_free([*mask_folders, overlays], names)
     if found.left_out():
         log(found.left_out())
     options = changed_options(run.config, inference)
@@ -125,26 +125,25 @@ def predict_files(
     predictor = Predictor.of_run(
         run, best.model, best.variables, options, best.thresholds
     )
-    _make_folders([*folders[1:], folders[0]])
+    _make_folders([*mask_folders, overlays])
     counted, total = predictor.work(sizes)
     with Progress(total, name=counted) as progress:
         predictions = predictor.predict_lazily(
             sizes, lambda i: load_image(paths[i]), progress.advance
         )
         for index, picture, mask in predictions:
-            _save(folders, f"{names[index]}.png", mask, run, values)
+            _save(mask_folders, f"{names[index]}.png", mask, run, values)
             painted = overlay(picture, mask, run.labels, legend=True)
-            save_picture(out / "overlays" / f"{names[index]}.png", painted)
+            save_picture(overlays / f"{names[index]}.png", painted)
     return len(paths)
 
 
-def _folders(out: Path, run: Run, values: str) -> list[Path]:
-    """Return the folders of the results: of the overlays, then of the masks."""
-    folders = [out / "overlays", out / "masks"]
+def _mask_folders(masks: Path, run: Run, values: str) -> list[Path]:
+    """Return the folder of the masks, or a folder a class where classes may overlap."""
     planes = run.labels.planes and not (values == "masks" and run.form.bits)
     if not planes:
-        return folders
-    return [folders[0], *(folders[1] / name for name in file_names(run.labels.names))]
+        return [masks]
+    return [masks / name for name in file_names(run.labels.names)]
 
 
 def _make_folders(folders: Sequence[Path]) -> None:
@@ -171,20 +170,19 @@ def _save(
     folders: Sequence[Path], name: str, mask: np.ndarray, run: Run, values: str
 ) -> None:
     """Write a mask in the values of `--values`."""
-    _, *places = folders
     labels, form = run.labels, run.form
-    if labels.planes and len(places) == 1:
+    if labels.planes and len(folders) == 1:
         bits = mask.astype(np.int32) << np.arange(labels.num_classes)
-        save_values(places[0] / name, bits.sum(2), range(1 << labels.num_classes))
+        save_values(folders[0] / name, bits.sum(2), range(1 << labels.num_classes))
     elif labels.planes:
-        for index, place in enumerate(places):
-            _save_plane(place / name, mask[..., index], run, values, index)
+        for index, folder in enumerate(folders):
+            _save_plane(folder / name, mask[..., index], run, values, index)
     elif values == "classes":
-        save_mask(places[0] / name, mask, labels)
+        save_mask(folders[0] / name, mask, labels)
     elif form.colours:
-        save_picture(places[0] / name, labels.colours(mask))
+        save_picture(folders[0] / name, labels.colours(mask))
     else:
-        save_values(places[0] / name, mask, form.values or range(labels.num_classes))
+        save_values(folders[0] / name, mask, form.values or range(labels.num_classes))
 
 
 def _save_plane(
