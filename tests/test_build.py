@@ -125,6 +125,15 @@ def test_the_default_config_is_sound():
             "for 2 classes",
         ),
         ({"train__class_weights": (0.0, 0.0)}, "must not be all zero"),
+        ({"data__name": "camvidd"}, "unknown data set 'camvidd'"),
+        (
+            {"data__name": "digit_scenes", "data__task": "binary"},
+            "its labels are multiclass, of 11 classes",
+        ),
+        (
+            {"data__name": "cityscapes", "data__task": "multilabel"},
+            "its labels are multiclass, of 19 classes",
+        ),
     ],
 )
 def test_what_no_data_could_make_right_is_refused(values, said):

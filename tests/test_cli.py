@@ -213,6 +213,7 @@ def test_a_start_without_words_helps_and_imports_no_jax(start):
     assert "python main.py --config" in done.stdout
 
 
+@pytest.mark.slow
 def test_a_whole_run_imports_no_tensorflow(experiment, tmp_path):
     code = (
         "import sys; from jaxseg import cli\n"

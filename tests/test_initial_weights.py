@@ -53,6 +53,7 @@ def start(config, run, **model):
     return logged
 
 
+@pytest.mark.slow
 def test_weights_of_another_arithmetic_are_refused_with_the_one_that_fits(config, run):
     message = (
         r"its backbone mobilenet_v3_small computes differently; give"
@@ -64,6 +65,7 @@ def test_weights_of_another_arithmetic_are_refused_with_the_one_that_fits(config
     assert logged.endswith("tensors taken")
 
 
+@pytest.mark.slow
 def test_a_name_that_implies_an_arithmetic_is_to_be_given_without_it(config, run):
     message = r"--model\.backbone mobilenet_v3_small --model\.arithmetic timm$"
     with pytest.raises(UserError, match=message):

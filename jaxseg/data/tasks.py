@@ -59,15 +59,30 @@ def with_task(dataset: Dataset, task: Task) -> Dataset:
       UserError: its labels are of another task.
     """
     labels = dataset.labels
+    check_task(dataset.name, labels.task, labels.num_classes, task)
     if labels.task == task:
         return dataset
-    if (labels.task, task, labels.num_classes) == ("multiclass", "binary", 2):
-        changed: Any = dataset  # each data set is a dataclass
-        return replace(changed, labels=replace(labels, task=task))
+    changed: Any = dataset  # each data set is a dataclass
+    return replace(changed, labels=replace(labels, task=task))
+
+
+def check_task(name: str, has: Task, num_classes: int, task: Task) -> None:
+    """Refuse a task that a data set's labels are not of.
+
+    Args:
+      name: of the data set.
+      has: the task that its labels are of.
+      num_classes: that they have.
+      task: that was asked for.
+
+    Raises:
+      UserError: it is another, and not that of two classes as binary labels.
+    """
+    if task == has or (has, task, num_classes) == ("multiclass", "binary", 2):
+        return
     raise UserError(
-        f"data set {dataset.name!r}: its labels are {labels.task}, of"
-        f" {labels.num_classes} classes, and data.task is {task!r}; give --data.task"
-        f" {labels.task}"
+        f"data set {name!r}: its labels are {has}, of {num_classes} classes, and"
+        f" data.task is {task!r}; give --data.task {has}"
     )
 
 

@@ -5,6 +5,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
+from slow_cases import slow
 
 from jaxseg.analysis.checkerboard import (
     PERIOD,
@@ -108,7 +109,7 @@ def test_training_lowers_the_pattern_and_divisible_kernels_end_lowest():
     assert after[4].max() < 0.2 * after[3].min()
 
 
-@pytest.mark.parametrize("name", [*UPSAMPLINGS, "transposed, kernel 4"])
+@pytest.mark.parametrize("name", [*slow(*UPSAMPLINGS), "transposed, kernel 4"])
 def test_after_training_a_kernel_that_the_stride_does_not_divide_is_worst(name):
     other = Enlarge(name) if name in UPSAMPLINGS else TransposedConv(4, 2, 4)
     scores = [

@@ -187,6 +187,7 @@ class Tiny(nn.Module):
         return tuple(features[1:])
 
 
+@pytest.mark.slow
 def test_gradients_of_a_segmenter_fill_the_theoretical_field():
     model = Segmenter(Tiny(), UNet(2, 16))
     shape = (192, 33)

@@ -43,6 +43,7 @@ def test_features_have_their_strides_at_odd_sizes(output_stride):
     assert [feature.shape[3] for feature in features] == [0, 8, 16, 32, 64]
 
 
+@pytest.mark.slow
 def test_dilation_changes_no_value():
     image = jax.random.normal(jax.random.key(2), (1, 65, 96, 3))
     variables = jax.jit(tiny().init)(jax.random.key(0), image)
@@ -106,6 +107,7 @@ def test_a_slid_classifier_gives_a_prediction_a_place():
     )
 
 
+@pytest.mark.slow
 def test_a_batch_of_one_trains():
     # Gradients of 49 taps are slow to compile on a CPU: two blocks are enough.
     module = tiny(blocks=(0, 0, 0, 2), stochastic_depth=0.0)

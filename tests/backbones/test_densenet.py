@@ -71,6 +71,7 @@ def test_width_and_cap_keep_the_features_small():
     assert [feature.shape[3] for feature in features] == wanted
 
 
+@pytest.mark.slow
 def test_dilation_computes_the_strided_values_and_those_between(strided):
     variables, image, wanted = strided
     features = jax.jit(tiny(output_stride=8).apply)(variables, image)
@@ -82,6 +83,7 @@ def test_dilation_computes_the_strided_values_and_those_between(strided):
         )
 
 
+@pytest.mark.slow
 def test_one_image_trains():
     module = DenseNet((1, 1, 1, 1), growth=8, output_stride=8)
     image = jax.random.normal(jax.random.key(0), (1, 33, 40, 3))

@@ -129,6 +129,7 @@ def test_odd_sizes_round_up_at_every_output_stride(padding, output_stride, last)
     assert found[-1][:2] == last
 
 
+@pytest.mark.slow
 def test_dilation_computes_the_strided_features_and_those_between():
     image = jax.random.normal(jax.random.key(0), (1, 64, 96, 3))
     variables = random_variables(short())
@@ -226,6 +227,7 @@ def test_images_are_normalised_as_the_weights_expect():
     assert b0.mean == (0.485, 0.456, 0.406)
 
 
+@pytest.mark.slow
 def test_one_training_step_has_finite_gradients_at_batch_1():
     table = (
         Row(3, 1, 8, (1,), True, "silu"),
@@ -239,6 +241,7 @@ def test_one_training_step_has_finite_gradients_at_batch_1():
     assert_a_classifier_trains(model, variables, image)
 
 
+@pytest.mark.slow
 def test_the_classifier_slides_over_a_larger_map():
     assert_the_classifier_slides(EfficientNetClassifier)
 

@@ -46,6 +46,7 @@ def test_the_cap_bounds_each_branch():
     assert max(feature.shape[-1] for feature in features) <= 4 * 16
 
 
+@pytest.mark.slow
 def test_dilation_computes_the_strided_values_and_those_between():
     image = jax.random.normal(jax.random.key(0), (1, 64, 96, 3))
     strided, dense = (GoogLeNet(output_stride=stride, **NARROW) for stride in (32, 8))
@@ -79,6 +80,7 @@ def test_auxiliary_classifiers_answer_in_float32():
     assert {part.dtype for part in logits} == {jnp.dtype(jnp.float32)}
 
 
+@pytest.mark.slow
 def test_the_auxiliary_losses_train_what_lies_before_them_at_batch_1():
     model = Classifier(
         GoogLeNet(**NARROW), ENTRY.classifier(num_classes=3), GoogLeNetAuxiliary(3)

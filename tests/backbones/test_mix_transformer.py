@@ -8,6 +8,7 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 from closeness import assert_close
+from slow_cases import slow, slow_but
 
 from jaxseg.backbones.mix_transformer import (
     MIX_TRANSFORMERS,
@@ -30,7 +31,7 @@ def abstract_variables(module):
     return jax.eval_shape(module.init, jax.random.key(0), image)
 
 
-@pytest.mark.parametrize("name", MIX_TRANSFORMERS)
+@pytest.mark.parametrize("name", slow_but(["mit_b0"], MIX_TRANSFORMERS))
 def test_a_classifier_has_the_published_number_of_parameters(name):
     entry = MIX_TRANSFORMERS[name]
     model = Classifier(entry.build(), entry.classifier(num_classes=1000))
@@ -64,7 +65,7 @@ def variables():
     return jax.jit(SMALL().init)(jax.random.key(0), jnp.zeros((1, 64, 64, 3)))
 
 
-@pytest.mark.parametrize("output_stride", [8, 16])
+@pytest.mark.parametrize("output_stride", [*slow(8), 16])
 def test_dilated_features_contain_the_strided_ones(variables, output_stride):
     image = jax.random.normal(jax.random.key(1), (1, 64, 96, 3))
     strided = jax.jit(SMALL().apply)(variables, image)
@@ -157,6 +158,7 @@ def test_bfloat16_computes_low_and_keeps_parameters_high():
     assert {feature.dtype.name for feature in features} == {"bfloat16"}
 
 
+@pytest.mark.slow
 def test_batch_of_one_trains(variables):
     image = jax.random.normal(jax.random.key(0), (1, 35, 33, 3))
 

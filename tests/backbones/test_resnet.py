@@ -12,6 +12,7 @@ from backbone_checks import (
     named_tensors,
     shapes_of,
 )
+from slow_cases import slow
 
 from jaxseg.backbones.residual import BasicBlock, Bottleneck
 from jaxseg.backbones.resnet import RESNETS, ResNet
@@ -65,8 +66,10 @@ def test_features_have_their_strides_at_odd_sizes(output_stride):
     "build",
     [
         tiny(options={"average": True}, deep_stem=True),
-        tiny(options={"residual": False}),
-        tiny(Bottleneck, options={"groups": 2}),
+        *slow(
+            tiny(options={"residual": False}),
+            tiny(Bottleneck, options={"groups": 2}),
+        ),
     ],
 )
 def test_dilation_changes_no_value(build):
@@ -94,6 +97,7 @@ def test_plain_blocks_have_no_shortcut():
     assert not block.apply(variables, x, False).any()
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "options", [{"squeeze_excite": True, "average": True}, {"residual": False}]
 )

@@ -62,6 +62,7 @@ def test_dilation_computes_the_strided_values_and_those_between():
         )
 
 
+@pytest.mark.slow
 def test_one_image_trains_with_dilated_poolings():
     module = VGGS["vgg11_bn"].build(width=NARROW, max_channels=16, output_stride=8)
     image = jax.random.normal(jax.random.key(0), (1, 33, 40, 3))

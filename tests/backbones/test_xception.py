@@ -67,6 +67,7 @@ def test_the_original_stem_is_not_padded():
     assert [feature.shape[1] for feature in features] == [147, 74, 37, 19, 10]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("build", TINY)
 def test_dilation_changes_no_value(build):
     image = jax.random.normal(jax.random.key(2), (1, 65, 96, 3))
@@ -74,6 +75,7 @@ def test_dilation_changes_no_value(build):
     assert_dilation_changes_no_value(build, variables, image)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("build", TINY)
 def test_a_batch_of_one_trains_dilated(build):
     module = build(output_stride=8)

@@ -9,6 +9,7 @@ import jax
 import numpy as np
 import pytest
 from PIL import Image
+from slow_cases import slow
 
 from jaxseg.commands import claim
 from jaxseg.commands.evaluate import evaluate_run
@@ -210,6 +211,7 @@ def test_a_refused_start_changes_no_byte_of_the_folder(short, run, data, kind):
     assert contents(run) == before
 
 
+@pytest.mark.slow
 def test_weights_that_are_gone_are_missed_before_anything_is_written(
     short, run, tmp_path
 ):
@@ -266,6 +268,7 @@ def test_a_run_that_does_not_say_its_data_still_has_its_classes(short, run, data
     assert contents(run) == before
 
 
+@pytest.mark.slow
 def test_the_remedies_that_a_refusal_names_work(short, run, data, tmp_path):
     add_class(data)
     config = replaced(short, "data", root=str(data))
@@ -279,6 +282,7 @@ def test_the_remedies_that_a_refusal_names_work(short, run, data, tmp_path):
     assert train(config, run).results["trained_steps"] == 2
 
 
+@pytest.mark.slow
 def test_a_warm_up_in_steps_goes_on_as_the_same_share_of_the_steps(short, tmp_path):
     in_steps = replaced(short, "optimizer", warmup_steps=1)
     train(in_steps, tmp_path / "run")
@@ -302,7 +306,7 @@ def test_an_evaluation_on_other_data_says_so_and_leaves_the_run_alone(
     assert contents(run) == before
 
 
-@pytest.mark.parametrize("relative", [False, True])
+@pytest.mark.parametrize("relative", [False, *slow(True)])
 def test_an_evaluation_whose_data_has_moved_says_how_to_name_it(
     short, data, tmp_path, monkeypatch, relative
 ):
@@ -319,14 +323,11 @@ def test_an_evaluation_whose_data_has_moved_says_how_to_name_it(
 @pytest.mark.parametrize(
     ("devices", "values"),
     [
-        (1, {"batch_size": 1}),
-        *(
-            pytest.param(devices, values, marks=pytest.mark.slow)
-            for devices, values in (
-                (8, {"batch_size": 1}),
-                (1, {"batch_size": 2, "accumulate": 2}),
-                (8, {"batch_size": 2, "accumulate": 2}),
-            )
+        *slow(
+            (1, {"batch_size": 1}),
+            (8, {"batch_size": 1}),
+            (1, {"batch_size": 2, "accumulate": 2}),
+            (8, {"batch_size": 2, "accumulate": 2}),
         ),
     ],
 )

@@ -25,6 +25,7 @@ def data(shapes_folder, tmp_path):
     return shutil.copytree(shapes_folder, tmp_path / "data")
 
 
+@pytest.mark.slow
 def test_masks_that_lack_a_class_are_scored_with_the_classes_of_the_run(run, data):
     for path in data.glob("*/masks/*.png"):
         mask = np.asarray(Image.open(path)).copy()
@@ -47,6 +48,7 @@ def test_masks_of_one_class_more_are_refused(run, data):
         evaluate_run(run, root=str(data))
 
 
+@pytest.mark.slow
 def test_a_table_of_fewer_classes_is_refused_by_its_names(
     tiny_config, with_train, data, tmp_path
 ):
@@ -76,6 +78,7 @@ def test_images_that_lie_in_two_splits_are_noted(run, data, capsys):
     assert "an image lies in two splits" in capsys.readouterr().err
 
 
+@pytest.mark.slow
 def test_a_run_goes_on_where_the_number_of_classes_is_given_now(
     run, tiny_config, with_train
 ):

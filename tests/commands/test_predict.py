@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 from image_kinds import KINDS
 from PIL import Image
+from slow_cases import slow
 
 import jaxseg
 from jaxseg import cli
@@ -144,7 +145,7 @@ def other_values(shapes_folder, tmp_path):
 
 
 @pytest.mark.parametrize(
-    ("values", "mode"), [((0, 128, 255), "L"), ((7, 1000, 60000), "I;16")]
+    ("values", "mode"), [((0, 128, 255), "L"), *slow(((7, 1000, 60000), "I;16"))]
 )
 def test_grey_values_of_the_users_own_masks_are_written(
     trained, photographs, other_values, tmp_path, values, mode
@@ -155,6 +156,7 @@ def test_grey_values_of_the_users_own_masks_are_written(
     check_values(run, photographs, tmp_path, mode, labels)
 
 
+@pytest.mark.slow
 def test_colours_of_the_users_own_masks_are_written(
     trained, photographs, other_values, tmp_path
 ):
@@ -163,6 +165,7 @@ def test_colours_of_the_users_own_masks_are_written(
     check_values(run, photographs, tmp_path, "RGB", labels)
 
 
+@pytest.mark.slow
 def test_the_first_value_of_a_class_of_several_stands_for_it(
     trained, photographs, other_values, tmp_path
 ):
@@ -172,6 +175,7 @@ def test_the_first_value_of_a_class_of_several_stands_for_it(
     check_values(run, photographs, tmp_path, "L", labels)
 
 
+@pytest.mark.slow
 def test_values_that_a_table_beside_the_masks_gives_are_written(
     trained, photographs, other_values, tmp_path
 ):
@@ -182,6 +186,7 @@ def test_values_that_a_table_beside_the_masks_gives_are_written(
     check_values(trained(root=root), photographs, tmp_path, "L", labels)
 
 
+@pytest.mark.slow
 def test_an_older_run_tells_the_values_by_its_options(
     trained, photographs, other_values, tmp_path
 ):

@@ -117,6 +117,7 @@ def test_results_hold_what_the_task_is_measured_by(trained):
         assert np.shape(results["confusion"]) == (2, 2, 2)
 
 
+@pytest.mark.slow
 def test_one_device_trains_as_eight_do(trained):
     _, folder = trained
     words = ["--train.eval_every", "2"]
@@ -213,6 +214,7 @@ def test_masks_of_bits_are_written_as_bits(trained):
         np.testing.assert_array_equal(found, mask[..., 0] + 2 * mask[..., 1])
 
 
+@pytest.mark.slow
 def test_a_finished_run_goes_on_to_more_steps(trained):
     _, folder = trained
     before = results_of(folder)

@@ -9,6 +9,7 @@ import jax
 import numpy as np
 import pytest
 from PIL import Image
+from slow_cases import slow
 
 from jaxseg.commands.claim import claimed
 from jaxseg.commands.train import train
@@ -146,9 +147,7 @@ def test_a_callback_is_told_the_end_after_an_error_too(tiny_config, tmp_path):
     assert [name for name, *_ in record.calls] == ["begin", "step", "end"]
 
 
-@pytest.mark.parametrize(
-    "method", ["on_step", pytest.param("on_evaluation", marks=pytest.mark.slow)]
-)
+@pytest.mark.parametrize("method", ["on_step", *slow("on_evaluation")])
 def test_a_callback_stops_a_run_which_is_evaluated_and_resumed_as_if_it_had_not(
     run, tiny_config, tmp_path, method
 ):
@@ -189,9 +188,7 @@ def test_a_run_that_is_stopped_between_evaluations_is_evaluated_there(
     assert record.calls[-2][:2] == ("evaluation", 2)
 
 
-@pytest.mark.parametrize(
-    "at", [*(pytest.param(at, marks=pytest.mark.slow) for at in (2, 3)), 5]
-)
+@pytest.mark.parametrize("at", [*slow(2, 3), 5])
 def test_an_interrupted_run_ends_with_the_same_parameters(
     run, tiny_config, tmp_path, at
 ):
@@ -214,7 +211,7 @@ def test_an_interrupted_run_ends_with_the_same_parameters(
     ]
 
 
-@pytest.mark.parametrize("split", [False, pytest.param(True, marks=pytest.mark.slow)])
+@pytest.mark.parametrize("split", [False, *slow(True)])
 def test_a_run_moves_from_eight_devices_to_one(run, tiny_config, tmp_path, split):
     """Stopped at step 3 on eight, resumed on one: the same batches follow."""
     mesh = MeshConfig(sharded_parameters=split)
@@ -250,7 +247,7 @@ def test_a_cpu_without_kernels_is_told(
     assert "half as fast as could be: no compiler" in "".join(capsys.readouterr())
 
 
-@pytest.mark.parametrize("at", [3, pytest.param(6, marks=pytest.mark.slow)])
+@pytest.mark.parametrize("at", [3, *slow(6)])
 def test_an_interrupted_evaluation_is_made_up_for(run, tiny_config, tmp_path, at):
     """Ctrl-C in the evaluation of step 3 or 6: it ends at once, and is done again."""
     record, interrupt = Record(), Signal(at, signal.SIGINT)

@@ -4,6 +4,7 @@ import json
 
 import numpy as np
 import pytest
+from slow_cases import slow_but
 
 from jaxseg.commands.train import train
 from jaxseg.data import dataset
@@ -21,13 +22,7 @@ def two_steps(tiny_config, with_train):
     return with_train(tiny_config, steps=2, eval_every=2, batch_size=4)
 
 
-@pytest.mark.parametrize(
-    "text",
-    [
-        text if text in QUICK else pytest.param(text, marks=pytest.mark.slow)
-        for text in TEXTS
-    ],
-)
+@pytest.mark.parametrize("text", slow_but(QUICK, TEXTS))
 def test_each_loss_trains(two_steps, with_train, tmp_path, text):
     result = train(with_train(two_steps, loss=text), tmp_path / "run")
     lines = (tmp_path / "run/metrics.jsonl").read_text().splitlines()

@@ -8,8 +8,9 @@ import numpy as np
 import pytest
 
 from jaxseg.config import DataConfig
-from jaxseg.data.builders import digit_scenes
+from jaxseg.data.builders import camvid, digit_scenes
 from jaxseg.data.catalog import DATASETS, open_dataset
+from jaxseg.data.tfds_datasets import TFDS_DATASETS
 from jaxseg.errors import UserError
 
 
@@ -28,6 +29,16 @@ def test_the_catalog_lists_every_data_set():
 def test_every_description_is_one_line(name):
     assert DATASETS[name].description
     assert "\n" not in DATASETS[name].description
+
+
+def test_the_number_of_classes_is_that_of_the_labels():
+    labels = {"digit_scenes": digit_scenes.LABELS, "digits": digit_scenes.LABELS}
+    labels["camvid"] = camvid.LABELS
+    labels |= {name: entry.labels for name, entry in TFDS_DATASETS.items()}
+    known = {name: each.num_classes for name, each in labels.items()}
+    assert known | {"folder": None} == {
+        name: entry.num_classes for name, entry in DATASETS.items()
+    }
 
 
 def test_an_unknown_data_set_is_refused_with_the_nearest():

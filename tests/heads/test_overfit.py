@@ -5,6 +5,7 @@ import jax.numpy as jnp
 import numpy as np
 import optax
 import pytest
+from slow_cases import slow_but
 
 from jaxseg.evaluation.metrics import Confusion, confusion_matrix
 from jaxseg.heads import HEADS
@@ -16,10 +17,6 @@ SIDE, STEPS = 64, 150
 # The networks with a backbone of their own are overfitted in test_unet_original.
 NAMES = [name for name, entry in HEADS.items() if entry.backbone is None]
 QUICK = ("unet", "deeplabv3plus", "segformer")
-CASES = [
-    pytest.param(name, marks=() if name in QUICK else pytest.mark.slow)
-    for name in NAMES
-]
 
 
 def quadrants():
@@ -34,7 +31,7 @@ def quadrants():
     return jnp.asarray(image, jnp.float32), jnp.asarray(label)
 
 
-@pytest.mark.parametrize("head", CASES)
+@pytest.mark.parametrize("head", slow_but(QUICK, NAMES))
 def test_a_head_overfits_one_batch(head):
     image, label = quadrants()
     model = create_model(head, "resnet18", 4, width=0.25, max_channels=64, dropout=None)

@@ -9,6 +9,7 @@ import pytest
 from closeness import assert_close
 from jax.sharding import NamedSharding, PartitionSpec
 from make_loss import QUICK, make_loss, value_and_gradient
+from slow_cases import slow
 
 from jaxseg.data.labels import IGNORE
 from jaxseg.parallel.mesh import BATCH_AXIS, ROW_AXIS, create_mesh
@@ -40,10 +41,7 @@ SLOW = [
 ]
 """Cases of the same code as one of those above."""
 
-every_loss = pytest.mark.parametrize(
-    "text, task",
-    [*CASES, *(pytest.param(*case, marks=pytest.mark.slow) for case in SLOW)],
-)
+every_loss = pytest.mark.parametrize("text, task", [*CASES, *slow(*SLOW)])
 
 CLASSES = {"multiclass": 4, "binary": 1, "multilabel": 3}
 LOW, SIZE = (4, 3), (13, 9)

@@ -7,6 +7,7 @@ import pytest
 from closeness import assert_close
 from fresh_process import run
 from jax.sharding import AbstractDevice, AbstractMesh
+from slow_cases import slow
 
 from jaxseg.backbones.residual import BasicBlock, Bottleneck
 from jaxseg.models import create_model
@@ -40,14 +41,16 @@ needs_kernels = pytest.mark.skipif(
         ConvNorm(24, 3, stride=2, act=False, epsilon=1e-3),
         ConvNorm(24, 3, activation="silu"),
         ConvNorm(24, 3, separable=True, rate=2, stride=2),
-        BasicBlock(16, project=True, stride=2),
-        BasicBlock(32),
-        BasicBlock(32, residual=False),
         BasicBlock(32, squeeze_excite=True),
-        BasicBlock(32, residual=False, squeeze_excite=True),
-        Bottleneck(8),
-        Bottleneck(16, project=True, average=True, stride=2),
-        Bottleneck(16, project=True, groups=2, squeeze_excite=True),
+        *slow(
+            BasicBlock(16, project=True, stride=2),
+            BasicBlock(32),
+            BasicBlock(32, residual=False),
+            BasicBlock(32, residual=False, squeeze_excite=True),
+            Bottleneck(8),
+            Bottleneck(16, project=True, average=True, stride=2),
+            Bottleneck(16, project=True, groups=2, squeeze_excite=True),
+        ),
     ],
     ids=str,
 )

@@ -11,6 +11,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from slow_cases import slow
 
 from jaxseg.cli import STOPPED
 
@@ -33,7 +34,7 @@ def get_config():
         ),
         augment=AugmentConfig(crop=(33, 33), scale=(0.8, 1.2), max_class_share=1.0),
         model=ModelConfig(head="fcn32s", backbone="resnet18", width=0.125),
-        optimizer=OptimizerConfig(name="adamw", learning_rate=3e-3),
+        optimizer=OptimizerConfig(learning_rate=3e-3),
         train=TrainConfig(
             steps=4, batch_size=8, log_every=1, eval_every=4,
             checkpoint_every=10,
@@ -93,7 +94,7 @@ def logged(workdir):
     return [json.loads(line) for line in lines]
 
 
-@pytest.mark.parametrize("count", [2, pytest.param(4, marks=pytest.mark.slow)])
+@pytest.mark.parametrize("count", [2, *slow(4)])
 def test_several_processes_give_what_one_gives(start, tmp_path, count):
     groups = [start(1, tmp_path / "one"), start(count, tmp_path / "several")]
     codes, _, errors = ended(groups[0])
@@ -260,6 +261,7 @@ def test_the_primary_process_says_that_it_is_busy_then_its_result_or_its_error()
     assert run_pair(MESSAGES) == ["no such thing"] * 2
 
 
+@pytest.mark.slow
 def test_a_callback_of_one_process_stops_all_at_the_same_step(start, tmp_path):
     words = [str(tmp_path / "shapes.py"), str(tmp_path / "run")]
     # Asked for while step 4 is taken; the other process hears of it in step 5.
@@ -281,6 +283,7 @@ def test_a_coordinator_is_needed_where_nothing_else_says_who_takes_part(tmp_path
     assert not (tmp_path / "run").exists()
 
 
+@pytest.mark.slow
 def test_what_there_is_to_say_of_the_data_is_said_once(start, tmp_path):
     words = "--data.num_classes 4 --train.steps 1 --train.eval_every 1".split()
     codes, _, errors = ended(start(2, tmp_path / "run", *words))

@@ -6,6 +6,7 @@ import numpy as np
 import optax
 import pytest
 from jax.sharding import AbstractDevice, AbstractMesh, AxisType
+from slow_cases import slow
 
 from jaxseg.data.labels import IGNORE
 from jaxseg.evaluation.metrics import Confusion, confusion_matrix
@@ -140,10 +141,12 @@ def test_eight_devices_equal_one(one_device):
     ("head", "count", "options"),
     [
         ("fcn8s", 12, {}),
-        pytest.param("unet", 3, {}, marks=pytest.mark.slow),
-        pytest.param("deeplabv3plus", 6, {"accumulate": 2}, marks=pytest.mark.slow),
         ("fcn8s", 8, {"split": True}),
-        pytest.param("deeplabv3plus", 3, {"split": True}, marks=pytest.mark.slow),
+        *slow(
+            ("unet", 3, {}),
+            ("deeplabv3plus", 6, {"accumulate": 2}),
+            ("deeplabv3plus", 3, {"split": True}),
+        ),
     ],
     ids=str,
 )
@@ -169,13 +172,14 @@ def test_any_batch_and_split_parameters_equal_one_device(
     [
         # The 7x7 kernel spans more rows than a device would keep.
         ("fcn8s", 2, 64, False),
-        pytest.param("fcn8s", 4, 96, True, marks=pytest.mark.slow),
-        # 72, 36, 18 rows are split, 9 are not.
-        pytest.param("unet", 2, 72, False, marks=pytest.mark.slow),
-        pytest.param("deeplabv3plus", 4, 64, False, marks=pytest.mark.slow),
-        pytest.param("deeplabv3plus", 2, 41, False, marks=pytest.mark.slow),
-        pytest.param("upernet", 2, 72, False, marks=pytest.mark.slow),
-        pytest.param("segformer", 4, 64, False, marks=pytest.mark.slow),
+        *slow(
+            ("fcn8s", 4, 96, True),
+            ("unet", 2, 72, False),  # 72, 36, 18 rows are split, 9 are not
+            ("deeplabv3plus", 4, 64, False),
+            ("deeplabv3plus", 2, 41, False),
+            ("upernet", 2, 72, False),
+            ("segformer", 4, 64, False),
+        ),
     ],
 )
 def test_bands_of_rows_equal_whole_images(
@@ -190,9 +194,7 @@ def test_bands_of_rows_equal_whole_images(
     check_equal_steps(one, many, batch)
 
 
-@pytest.mark.parametrize(
-    "deterministic", [pytest.param(False, marks=pytest.mark.slow), True]
-)
+@pytest.mark.parametrize("deterministic", [*slow(False), True])
 def test_equal_runs_are_equal_bit_for_bit(one_device, deterministic):
     states = []
     for _ in range(2):
@@ -218,7 +220,7 @@ def test_micro_batches_of_equal_images_equal_one_batch(one_device):
     assert difference(whole.state.params, parts.state.params) < 1e-5
 
 
-@pytest.mark.parametrize("remat", [False, pytest.param(True, marks=pytest.mark.slow)])
+@pytest.mark.parametrize("remat", [False, *slow(True)])
 def test_micro_batches_have_the_regions_of_the_whole_batch(one_device, remat):
     """The images are equal and their labels are not, nor are those of the parts."""
     batch = make_batch(1)
@@ -297,13 +299,9 @@ def test_bfloat16_follows_float32(one_device):
     assert low.run(batch, 4)["loss"] == pytest.approx(after_steps, rel=0.1)
 
 
-SLOW = [
-    pytest.param(head, marks=pytest.mark.slow)
-    for head in ("fcn", "unet", "deeplabv3", "deeplabv3plus")
-]
-
-
-@pytest.mark.parametrize("head", ["fcn8s", *SLOW])
+@pytest.mark.parametrize(
+    "head", ["fcn8s", *slow("fcn", "unet", "deeplabv3", "deeplabv3plus")]
+)
 def test_a_head_overfits_one_batch(one_device, head):
     harness, batch = Harness(one_device, head), make_batch(4)
     for _ in range(60):

@@ -3,6 +3,7 @@
 import jax
 import numpy as np
 import pytest
+from slow_cases import slow
 
 from jaxseg.errors import UserError
 from jaxseg.models import create_classifier, create_model
@@ -43,9 +44,8 @@ def tensors_of(tmp_path):
     [
         ("efficientnet_b5", "torchvision", "torchvision", "timm", "torchvision"),
         ("efficientnet_b0", "torchvision", "torchvision", "tensorflow", "torchvision"),
-        pytest.param(
-            *("efficientnet_b5", "timm", "timm", "torchvision", "timm or tensorflow"),
-            marks=pytest.mark.slow,
+        *slow(
+            ("efficientnet_b5", "timm", "timm", "torchvision", "timm or tensorflow"),
         ),
         ("efficientnet_b0", "timm", "timm", "smp", "timm or tensorflow"),
         ("efficientnet_b0", "smp", "smp", "torchvision", "smp"),

@@ -7,6 +7,7 @@ import jax
 import numpy as np
 import pytest
 from peer_tensors import STEP, image_of, tensor_of
+from slow_cases import slow_but
 
 from jaxseg.models import create_classifier, create_model
 from jaxseg.weights.families.heads_smp import SMP_ARGUMENTS
@@ -18,6 +19,18 @@ from jaxseg.weights.readers import read_tensors
 GOLDEN = Path(__file__).parent / "golden/peers"
 QUICK = {"xla_backend_optimization_level": 0}
 CLASSES = 5
+FEW = [
+    "smp-deeplabv3plus_resnet18",
+    "smp-segformer_mit_b0",
+    "smp-unet_resnet18",
+    "timm-seresnet18",
+    "timm-tf_mobilenetv3_small_100",
+    "torchvision-convnext_tiny",
+    "torchvision-lraspp_mobilenet_v3_large",
+    "torchvision-resnet18",
+    "torchvision-vgg11_bn",
+]
+"""One of each library and kind of network; the others are marked slow."""
 
 
 def model_of(source, head, backbone, arithmetic):
@@ -42,7 +55,9 @@ def read(name):
     return facts, logits, tensors, model
 
 
-@pytest.mark.parametrize("name", sorted(path.stem for path in GOLDEN.glob("*.npz")))
+@pytest.mark.parametrize(
+    "name", slow_but(FEW, sorted(path.stem for path in GOLDEN.glob("*.npz")))
+)
 def test_the_logits_are_the_peers(name):
     facts, logits, tensors, model = read(name)
     variables = load_weights(model, tensors)

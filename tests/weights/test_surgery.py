@@ -8,6 +8,7 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 from closeness import assert_close
+from slow_cases import slow
 
 from jaxseg.backbones.classifier import PooledClassifier, pool_window
 from jaxseg.backbones.entry import plan_stages
@@ -67,13 +68,10 @@ def test_without_padding_it_is_the_classifier_slid(unpadded, output_stride):
             assert_close(dense[:, row, column], expected)
 
 
-SLOW = [
-    pytest.param(backbone, marks=pytest.mark.slow)
-    for backbone in ("vgg11", "seresnet18", "efficientnet_lite0")
-]
-
-
-@pytest.mark.parametrize("backbone", ["resnet50", "xception", *SLOW])
+@pytest.mark.parametrize(
+    "backbone",
+    ["resnet50", "xception", *slow("vgg11", "seresnet18", "efficientnet_lite0")],
+)
 def test_at_the_crop_size_it_gives_the_classifiers_logits(backbone):
     classifier = create_classifier(backbone, 5, width=0.125, max_channels=16)
     size = (97, 100) if backbone == "xception" else (64, 96)
@@ -86,7 +84,7 @@ def test_at_the_crop_size_it_gives_the_classifiers_logits(backbone):
     assert_close(dense[:, 0, 0], jax.jit(classifier.apply)(variables, image))
 
 
-@pytest.mark.parametrize("output_stride", [16, pytest.param(8, marks=pytest.mark.slow)])
+@pytest.mark.parametrize("output_stride", [16, *slow(8)])
 def test_a_smaller_output_stride_fills_in_between(output_stride):
     classifier = create_classifier("resnet18", 5, width=0.125)
     image = normal(4, 1, 96, 128, 3)
