@@ -253,6 +253,9 @@ class TrainConfig(Section):
     """Steps from one evaluation to the next; the last step is always evaluated."""
     checkpoint_every: Count = 1000
     """Steps from one checkpoint to the next; each evaluated step has one too."""
+    patience: Annotated[int, Field(ge=0, le=10**6)] = 0
+    """Evaluations in a row without a gain of the score that chooses the best
+    checkpoint, after which the training ends; 0 takes all steps."""
 
 
 @dataclass(frozen=True)

@@ -39,6 +39,7 @@ CHANGEABLE = (
     "train.log_every",
     "train.eval_every",
     "train.checkpoint_every",
+    "train.patience",
     "evaluation.",
 )
 """Options that a resumed run may change: its parameters so far do not depend on them.

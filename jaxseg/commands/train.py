@@ -182,8 +182,7 @@ def _train(
         _resume(trainer, checkpoints, workdir)
         broadcast_from_primary(lambda: describe(run, dataset, counted))  # all passed
         checkpoints.begin()
-        if trainer.step:
-            log(f"{workdir}: going on at step {trainer.step} of {config.train.steps}")
+        _tell_progress(trainer, checkpoints, workdir)
         trainer.fit(checkpoints)
         return Result(workdir, finish(trainer, run, checkpoints))
 
@@ -201,6 +200,19 @@ def _describe(trainer: Trainer) -> None:
     with compiling_for(trainer.mesh):
         if reason := missing_kernels():
             log(f"convolutions are XLA's, half as fast as could be: {reason}")
+
+
+def _tell_progress(trainer: Trainer, checkpoints: Checkpoints, workdir: Path) -> None:
+    """Log where a resumed training stands, and what lets a finished one go on."""
+    steps = trainer.config.train.steps
+    if trainer.is_finished(checkpoints):
+        option = "patience" if trainer.step < steps else "steps"
+        log(
+            f"{workdir}: finished at step {trainer.step}, {trainer.end()}; a larger"
+            f" --train.{option} goes on"
+        )
+    elif trainer.step:
+        log(f"{workdir}: going on at step {trainer.step} of {steps}")
 
 
 def _resume(trainer: Trainer, checkpoints: Checkpoints, workdir: Path) -> None:

@@ -99,6 +99,7 @@ class Trainer:
         self._evaluator = Evaluator(config, self.model, self.data, self.mesh)
         self._position: dict[str, Any] | None = None
         self._unread: tuple[int, dict[str, jax.Array]] | None = None
+        self._without_gain = 0
 
     @property
     def model(self) -> Segmenter:
@@ -146,6 +147,23 @@ class Trainer:
         """
         self.state, self._position = checkpoints.restore(self._initialized(), step)
         self.step = step
+        self._without_gain = checkpoints.without_gain(step)
+
+    def end(self) -> str:
+        """Say why no further step is to be taken; empty if there is one to take."""
+        options = self.config.train
+        if self.step >= options.steps:
+            return f"all of its {options.steps} steps are taken"
+        if 0 < options.patience <= self._without_gain:
+            return (
+                f"{self._without_gain} evaluations in a row were no gain, and"
+                f" train.patience is {options.patience}"
+            )
+        return ""
+
+    def is_finished(self, checkpoints: Checkpoints) -> bool:
+        """Whether nothing is left to do: no step, and no evaluation of the last."""
+        return bool(self.end()) and not self._misses_evaluation(checkpoints)
 
     def compile(self) -> TrainStep:
         """Compile the training step, once, and return it.
@@ -206,8 +224,7 @@ class Trainer:
           UserError: the loss is no number, the disk is full, memory is short, ...
           Interrupted: on Ctrl-C or SIGTERM, after saving.
         """
-        last = self.config.train.steps
-        if self.step == last and checkpoints.miou(last) is not None:
+        if self.is_finished(checkpoints):
             return
         train_step, stream = self.compile(), self.create_stream()
         with ExitStack() as stack:
@@ -218,7 +235,7 @@ class Trainer:
             if self._misses_evaluation(checkpoints):
                 self._evaluate_and_record(checkpoints)
             request = Stop.NO
-            while self.step < last and not request:
+            while not request and not self.end():
                 request = self._take_step(train_step, stream, checkpoints)
                 self._leave_if_interrupted(request, checkpoints)
                 if request or self._evaluates(self.step):
@@ -226,6 +243,8 @@ class Trainer:
                     request = self._request.agree()
                     self._leave_if_interrupted(request, checkpoints)
             checkpoints.wait()
+        if self.step < self.config.train.steps and self.end():
+            log(f"the training ends at step {self.step}: {self.end()}")
 
     def evaluate(
         self, variables: Any = None, on_batch: Callable[[], None] = lambda: None
@@ -304,6 +323,7 @@ class Trainer:
         for callback in self.callbacks:
             callback.on_evaluation(self, self.step, evaluation)
         self._record(checkpoints, self.step, evaluation)
+        self._without_gain = checkpoints.without_gain(self.step)
 
     def _record(
         self, checkpoints: Checkpoints, step: int, evaluation: Evaluation

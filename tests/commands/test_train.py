@@ -4,6 +4,7 @@ import dataclasses
 import json
 import os
 import signal
+from functools import partial
 
 import jax
 import numpy as np
@@ -15,12 +16,14 @@ from jaxseg.commands.train import train
 from jaxseg.config import MeshConfig
 from jaxseg.data.catalog import open_dataset
 from jaxseg.errors import UserError
+from jaxseg.evaluation.evaluate import Evaluation
+from jaxseg.evaluation.metrics import Confusion
 from jaxseg.nn.cpu import library
 from jaxseg.parallel.mesh import create_mesh
 from jaxseg.report.events import read_metrics
 from jaxseg.run import Run
 from jaxseg.trainer.callbacks import Callback
-from jaxseg.trainer.trainer import Interrupted
+from jaxseg.trainer.trainer import Interrupted, Trainer
 from jaxseg.weights.load import save_weights
 
 
@@ -187,6 +190,44 @@ def test_a_run_that_is_stopped_between_evaluations_is_evaluated_there(
     result = train(tiny_config, tmp_path / "run", callbacks=[record, Stops()])
     assert result.results["step"] == result.results["trained_steps"] == 2
     assert record.calls[-2][:2] == ("evaluation", 2)
+
+
+def confusion_of(score):
+    """One correct pixel in so many of class 0; class 1 does not occur."""
+    total = 100
+    right = round(score * total)
+    return Evaluation(Confusion(np.array([[right, total - right], [0, 0]])), 1, 1.0, 1)
+
+
+@pytest.mark.parametrize("at", [3, pytest.param(None, marks=pytest.mark.slow)])
+def test_a_run_without_gains_ends_there_interrupted_or_not_and_goes_on_with_patience(
+    tiny_config, with_train, one_device, tmp_path, monkeypatch, capsys, at
+):
+    """Scores of step 2 on are no gain: two in a row are known at step 4."""
+    scores = [0.0, 0.4, 0.6, 0.6, 0.5, 0.5, 0.5]
+    evaluations = [confusion_of(score) for score in scores]
+    monkeypatch.setattr(
+        Trainer, "evaluate", lambda self, *_, **__: evaluations[self.step]
+    )
+    monkeypatch.setattr("jaxseg.commands.train.finish", lambda *_: {})
+    config = with_train(tiny_config, eval_every=1, patience=2)
+    run = partial(train, workdir=tmp_path, mesh=one_device)
+    if at:
+        with pytest.raises(Interrupted, match=f"stopped at step {at}"):
+            run(config, callbacks=[Signal(at, signal.SIGTERM)])
+    run(config, callbacks=[record := Record()])
+    assert record.calls[-1][:2] == ("end", 4)
+    assert "the training ends at step 4: 2 evaluations in a row" in said(capsys)
+    run(config, callbacks=[Refuse()])
+    assert "finished at step 4, 2 evaluations in a row" in (line := said(capsys))
+    assert "a larger --train.patience goes on" in line
+    run(with_train(config, patience=3), callbacks=[record := Record()])
+    assert record.calls[0][:2] == ("begin", 4) and record.calls[-1][:2] == ("end", 5)
+
+
+def said(capsys):
+    """What was logged since the last call, as one line."""
+    return " ".join("".join(capsys.readouterr()).split())
 
 
 @pytest.mark.parametrize(
