@@ -67,6 +67,11 @@ class DataConfig(Section):
     """Split that is trained on."""
     eval_split: str = "val"
     """Split that is evaluated."""
+    balance: str = ""
+    """Balanced sampling of the training images: classes(threshold=0.1, crops=0.5) draws
+    images of classes that fewer than `threshold` of the images have more often, and
+    centres that share of the crops on a pixel of a class drawn among the image's; empty
+    draws all alike."""
     num_classes: Byte = 0
     """For `folder`: the number of classes; 0 infers it from the masks."""
     class_names: tuple[str, ...] = ()

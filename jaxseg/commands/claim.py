@@ -69,7 +69,7 @@ def claimed(
     Args:
       run: to begin or to resume.
       dataset: that it is to be trained on.
-      frequencies: of its classes, if the loss' weights come from them.
+      frequencies: of its classes, if the run depends on them.
 
     Raises:
       UserError: the folder cannot be written, is claimed, or holds a run of other

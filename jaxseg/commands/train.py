@@ -20,6 +20,7 @@ from jaxseg.commands.claim import claimed, describe, require_writable
 from jaxseg.commands.metrics_table import print_metrics
 from jaxseg.commands.results import describe_devices, finish
 from jaxseg.config import Config
+from jaxseg.data.balance import epoch_length
 from jaxseg.data.tasks import described
 from jaxseg.errors import UserError, nearest
 from jaxseg.experiment import load_config
@@ -197,6 +198,11 @@ def _describe(trainer: Trainer) -> None:
         f" {count_parameters(trainer.model) / 1e6:.2f} M parameters;"
         f" {describe_devices(trainer.mesh, config.model.dtype)}"
     )
+    if repeats := trainer.parts.repeats:
+        log(
+            f"balanced sampling: an epoch draws {epoch_length(repeats):,} images, the"
+            f" rarest {max(repeats):.1f} times each"
+        )
     with compiling_for(trainer.mesh):
         if reason := missing_kernels():
             log(f"convolutions are XLA's, half as fast as could be: {reason}")

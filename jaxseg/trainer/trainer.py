@@ -86,8 +86,8 @@ class Trainer:
         shape = config.train.batch_size, config.augment.crop, weighted
         _check_batch(config, self.mesh)
         require_batch(batch_leaves(*shape))
-        balanced = bool(config.train.class_balance)
-        self.data: TrainingData = open_training_data(config.data, balanced)
+        count = bool(config.train.class_balance or config.data.balance)
+        self.data: TrainingData = open_training_data(config.data, count)
         self._leaves = batch_leaves(*shape, self.data.dataset.labels.planes)
         require_batch(self._leaves)
         self.parts: Parts = build(config, self.data.num_classes, self.data.frequencies)
@@ -206,6 +206,7 @@ class Trainer:
             self.parts.transform,
             batch_size=config.train.batch_size,
             seed=config.seed,
+            repeats=self.parts.repeats,
             threads=config.data.threads,
             process_index=jax.process_index(),
             process_count=jax.process_count(),

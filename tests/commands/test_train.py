@@ -315,6 +315,21 @@ def test_a_run_goes_on_when_more_steps_are_asked_for(tiny_config, with_train, tm
         train(short, tmp_path / "run")
 
 
+def test_a_balanced_run_keeps_the_classes_of_its_images_and_its_balance(
+    tiny_config, with_train, one_device, tmp_path, capsys
+):
+    def balanced(text):
+        data = dataclasses.replace(tiny_config.data, balance=text)
+        return dataclasses.replace(with_train(tiny_config, steps=1), data=data)
+
+    train(balanced("classes"), tmp_path, mesh=one_device)
+    assert "an epoch draws 12 images, the rarest 1.0 times each" in said(capsys)
+    counted = json.loads((tmp_path / "class_frequencies.json").read_text())
+    assert counted["images"] == [[0, 1, 2]] * 12
+    with pytest.raises(UserError, match="data.balance classes, not classes.crops=0.2"):
+        train(balanced("classes(crops=0.2)"), tmp_path, mesh=one_device)
+
+
 def test_two_trainers_in_one_folder_are_one_too_many(tiny_config, tmp_path):
     other = dataclasses.replace(tiny_config, name="other")
     dataset = open_dataset(other.data)
