@@ -228,6 +228,9 @@ class TrainConfig(Section):
 
     steps: Count = 40000
     """Training steps of the whole run."""
+    minutes: Annotated[float, Field(ge=0, le=10**6)] = 0.0
+    """In place of steps, the wall time of the training, minutes: the pace is measured
+    first, and gives the number of steps, which the run keeps; 0 takes `steps`."""
     batch_size: Small = 16
     """Images per step over all devices."""
     accumulate: Small = 1

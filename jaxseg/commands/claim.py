@@ -111,6 +111,20 @@ def describe(
         raise _unwritable(run.workdir, error.strerror) from error
 
 
+def recorded_steps(workdir: Path, config: Config) -> int | None:
+    """Return the steps that the minutes of a config gave the run in a folder.
+
+    It is None if there is no run, or one of other minutes.
+
+    Raises:
+      UserError: the config in the folder cannot be read.
+    """
+    if not config.train.minutes or not os.path.isfile(workdir / CONFIG):
+        return None
+    begun = from_file(workdir / CONFIG).train
+    return begun.steps if begun.minutes == config.train.minutes else None
+
+
 def _require_same(
     run: Run, dataset: Dataset, frequencies: ClassFrequencies | None
 ) -> None:
@@ -146,6 +160,8 @@ def _changed_settings(old: Config, new: Config) -> str | None:
         if name := values["model.backbone"]:
             spelled = resolve_name(name, values["model.arithmetic"])
             values["model.backbone"], values["model.arithmetic"] = spelled
+    if not new.train.minutes:  # it goes on by steps
+        after["train.minutes"] = before["train.minutes"]
     if warmup_steps(old) == warmup_steps(new):  # given in steps, or as a share
         after |= {name: before[name] for name in WARMUP}
     changed = [

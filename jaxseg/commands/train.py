@@ -16,7 +16,12 @@ from jaxseg import memory
 from jaxseg.allocation import keep_freed_memory
 from jaxseg.build import check, check_images, describe_model
 from jaxseg.command_line import STOPPED
-from jaxseg.commands.claim import claimed, describe, require_writable
+from jaxseg.commands.claim import (
+    claimed,
+    describe,
+    recorded_steps,
+    require_writable,
+)
 from jaxseg.commands.metrics_table import print_metrics
 from jaxseg.commands.results import describe_devices, finish
 from jaxseg.config import Config
@@ -34,6 +39,7 @@ from jaxseg.run import Run
 from jaxseg.schema import validated
 from jaxseg.segmenter import count_parameters
 from jaxseg.trainer.callbacks import Callback, MetricWriter, ProgressBar
+from jaxseg.trainer.pace import plan
 from jaxseg.trainer.trainer import Interrupted, Trainer
 from jaxseg.training.capacity import SMALLER
 from jaxseg.training.checkpoint import Checkpoints
@@ -170,11 +176,16 @@ def _train(
     callbacks = [MetricWriter(workdir), ProgressBar(), *callbacks]
     trainer = Trainer(config, callbacks=callbacks, mesh=mesh)
     _describe(trainer)
+    steps = broadcast_from_primary(lambda: recorded_steps(workdir, config))
+    if config.train.minutes and new and steps is None:
+        steps = plan(trainer, workdir)
+    if steps is not None:
+        trainer.set_steps(steps)
     if new:  # errors of weights and memory come before the folder is created
         trainer.initialize()
         trainer.compile()
     dataset, counted = trainer.data.dataset, trainer.data.frequencies
-    run = Run(workdir, config, dataset.labels, dataset.form)
+    run = Run(workdir, trainer.config, dataset.labels, dataset.form)
     with ExitStack() as held:
         broadcast_from_primary(
             lambda: held.enter_context(claimed(run, dataset, counted))
@@ -213,9 +224,10 @@ def _tell_progress(trainer: Trainer, checkpoints: Checkpoints, workdir: Path) ->
     steps = trainer.config.train.steps
     if trainer.is_finished(checkpoints):
         option = "patience" if trainer.step < steps else "steps"
+        by_time = trainer.config.train.minutes and option == "steps"
         log(
             f"{workdir}: finished at step {trainer.step}, {trainer.end()}; a larger"
-            f" --train.{option} goes on"
+            f" --train.{option} goes on{', with --train.minutes 0' if by_time else ''}"
         )
     elif trainer.step:
         log(f"{workdir}: going on at step {trainer.step} of {steps}")

@@ -180,6 +180,10 @@ class TrainingStream:
         """Return an iterator from the first batch on."""
         return iter(self._batches.to_iter_dataset(_read_options(threads)))
 
+    def close(self) -> None:
+        """Stop reading ahead; there is no next batch then."""
+        self._iterator.close()
+
     def state(self) -> dict[str, Any]:
         """Return the position of the stream as JSON values."""
         return self._iterator.get_state()

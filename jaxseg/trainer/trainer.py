@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable
 from contextlib import ExitStack
+from dataclasses import replace
 from typing import Any
 
 import jax
@@ -113,6 +114,17 @@ class Trainer:
         several after a step more, which is the same in all of them.
         """
         self._request.ask(Stop.FINISH)
+
+    def set_steps(self, steps: int) -> None:
+        """Take another number of steps than `config.train.steps`, from step 0.
+
+        Raises:
+          UserError: the warm-up is not shorter.
+        """
+        options = replace(self.config.train, steps=steps)
+        self.config = replace(self.config, train=options)
+        self.parts = build(self.config, self.data.num_classes, self.data.frequencies)
+        self.state = self._train_step = None
 
     def initialize(self, weights: bool = True) -> None:
         """Initialise the state of step 0 from `config.seed` and the weights.
@@ -248,20 +260,24 @@ class Trainer:
             log(f"the training ends at step {self.step}: {self.end()}")
 
     def evaluate(
-        self, variables: Any = None, on_batch: Callable[[], None] = lambda: None
+        self,
+        variables: Any = None,
+        on_batch: Callable[[], None] = lambda: None,
+        images: int | None = None,
     ) -> Evaluation:
         """Measure the evaluation split.
 
         Args:
           variables: of the model; None are those of `state`.
           on_batch: called before each batch; what it raises ends the evaluation.
+          images: how many to measure, at equal distances in the split; None are all.
 
         Raises:
           UserError: memory is short; the message says what takes less.
         """
         if variables is None:
             variables = self._initialized().variables
-        return self._evaluator(variables, on_batch)
+        return self._evaluator(variables, on_batch, images)
 
     def best(self, checkpoints: Checkpoints) -> tuple[int | None, Any, Evaluation]:
         """Return the step of the best checkpoint, its variables and its evaluation."""

@@ -1,6 +1,7 @@
 """Whole runs on a folder of shapes: results, resume, refusals."""
 
 import dataclasses
+import itertools
 import json
 import os
 import signal
@@ -23,6 +24,7 @@ from jaxseg.parallel.mesh import create_mesh
 from jaxseg.report.events import read_metrics
 from jaxseg.run import Run
 from jaxseg.trainer.callbacks import Callback
+from jaxseg.trainer.pace import plan
 from jaxseg.trainer.trainer import Interrupted, Trainer
 from jaxseg.weights.load import save_weights
 
@@ -313,6 +315,30 @@ def test_a_run_goes_on_when_more_steps_are_asked_for(tiny_config, with_train, tm
     assert longer["trained_steps"] == 4
     with pytest.raises(UserError, match="stands at step 4, beyond train.steps 2"):
         train(short, tmp_path / "run")
+
+
+def test_a_run_by_minutes_is_that_of_the_steps_it_takes_and_is_measured_once(
+    tiny_config, with_train, one_device, tmp_path, monkeypatch, capsys
+):
+    """Each reading of the clock is a second later: 15 s are 11 of measuring, 3 steps.
+
+    A step takes 0.2 s; the evaluation and the checkpoint of step 3 a second each.
+    """
+    clock = partial(next, map(float, itertools.count()))
+    monkeypatch.setattr("jaxseg.commands.train.plan", partial(plan, clock=clock))
+    run = partial(train, mesh=one_device)
+    config = with_train(tiny_config, minutes=0.25)
+    timed = run(config, tmp_path / "timed").results
+    assert "0.25 minutes: 3 steps (a step takes 0.2 s" in said(capsys)
+    assert [path.name for path in tmp_path.iterdir()] == ["timed"]
+    monkeypatch.setattr("jaxseg.commands.train.plan", None)
+    run(config, tmp_path / "timed", callbacks=[Refuse()])
+    assert "all of its 3 steps are taken; a larger --train.steps goes" in said(capsys)
+    whole = run(with_train(tiny_config, steps=3), tmp_path / "steps").results
+    assert timed["trained_steps"] == 3
+    for name in ("parameters_sha256", "step", "miou", "confusion"):
+        assert timed[name] == whole[name]
+    assert read_metrics(tmp_path / "timed") == read_metrics(tmp_path / "steps")
 
 
 def test_a_balanced_run_keeps_the_classes_of_its_images_and_its_balance(
