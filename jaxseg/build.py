@@ -17,6 +17,7 @@ from jaxseg.backbones.names import find_backbone, resolve_name
 from jaxseg.build_loss import build_loss
 from jaxseg.config import Config, EvaluationConfig, ModelConfig
 from jaxseg.data import tasks
+from jaxseg.data.balance import parse_sampling
 from jaxseg.data.border_weights import BorderWeights
 from jaxseg.data.catalog import check_data
 from jaxseg.data.frequencies import ClassFrequencies
@@ -53,6 +54,7 @@ class Parts:
       transform: augments a training sample.
       mean: that the model wants subtracted from RGB values 0..1.
       std: that it wants them divided by.
+      repeats: of each training image in an epoch; none draws each of them once.
     """
 
     model: Segmenter
@@ -62,6 +64,7 @@ class Parts:
     transform: Compose
     mean: Triple
     std: Triple
+    repeats: tuple[float, ...] = ()
 
 
 def build(
@@ -73,7 +76,7 @@ def build(
       config: what the run is.
       num_classes: of its data set; of a binary one 2.
       frequencies: of the classes in its training split, which `train.class_balance`
-        needs.
+        and `data.balance` need.
 
     Raises:
       UserError: an unknown name, or values that do not go together.
@@ -82,6 +85,7 @@ def build(
     check_metrics(num_classes, config.data.task)
     schedule = build_schedule(config)
     mean, std = normalization(config)
+    sampling = parse_sampling(config.data.balance)
     return Parts(
         model=build_model(config, num_classes),
         loss=build_loss(config, num_classes, frequencies),
@@ -90,6 +94,7 @@ def build(
         transform=build_transform(config),
         mean=mean,
         std=std,
+        repeats=sampling.repeats(frequencies) if sampling and frequencies else (),
     )
 
 
@@ -272,7 +277,8 @@ def build_transform(config: Config) -> Compose:
     """Build the augmentation of training samples.
 
     Raises:
-      UserError: an unknown name, a crop that is too small, or scales out of order.
+      UserError: an unknown name, `data.balance` included, a crop that is too small, or
+        scales out of order.
     """
     augment = config.augment
     if min(augment.crop) < SMALLEST:
@@ -287,8 +293,10 @@ def build_transform(config: Config) -> Compose:
         owner = f"transform {named.name!r}"
         options = check_class_options(owner, kind, named.options)
         further.append(Checked(owner, create(owner, kind, options)))
+    sampling = parse_sampling(config.data.balance)
     chain = training_transforms(
         augment.crop,
+        by_class=sampling.crops if sampling else 0.0,
         scale=augment.scale,
         max_class_share=augment.max_class_share,
         flip=augment.flip,

@@ -67,6 +67,11 @@ class DataConfig(Section):
     """Split that is trained on."""
     eval_split: str = "val"
     """Split that is evaluated."""
+    balance: str = ""
+    """Balanced sampling of the training images: classes(threshold=0.1, crops=0.5) draws
+    images of classes that fewer than `threshold` of the images have more often, and
+    centres that share of the crops on a pixel of a class drawn among the image's; empty
+    draws all alike."""
     num_classes: Byte = 0
     """For `folder`: the number of classes; 0 infers it from the masks."""
     class_names: tuple[str, ...] = ()
@@ -223,6 +228,9 @@ class TrainConfig(Section):
 
     steps: Count = 40000
     """Training steps of the whole run."""
+    minutes: Annotated[float, Field(ge=0, le=10**6)] = 0.0
+    """In place of steps, the wall time of the training, minutes: the pace is measured
+    first, and gives the number of steps, which the run keeps; 0 takes `steps`."""
     batch_size: Small = 16
     """Images per step over all devices."""
     accumulate: Small = 1
@@ -253,6 +261,9 @@ class TrainConfig(Section):
     """Steps from one evaluation to the next; the last step is always evaluated."""
     checkpoint_every: Count = 1000
     """Steps from one checkpoint to the next; each evaluated step has one too."""
+    patience: Annotated[int, Field(ge=0, le=10**6)] = 0
+    """Evaluations in a row without a gain of the score that chooses the best
+    checkpoint, after which the training ends; 0 takes all steps."""
 
 
 @dataclass(frozen=True)

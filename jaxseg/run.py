@@ -2,8 +2,9 @@
 
 The folder holds `config.json`, `labels.json`, `data.json`, `metrics.jsonl`,
 `results.json`, `checkpoints/`, `samples/`, `events/` and `report.html`; and
-`class_frequencies.json` if the weights of the classes come from them.  Training
-(`commands.claim`, `commands.train`) fills it, prediction and evaluation read it.
+`class_frequencies.json` if the weights of the classes, or balanced sampling, come from
+them.  Training (`commands.claim`, `commands.train`) fills it, prediction and evaluation
+read it.
 """
 
 from __future__ import annotations
@@ -95,9 +96,7 @@ class Run:
         return Identity.read(path) if os.path.exists(path) else None
 
     def frequencies(self) -> ClassFrequencies | None:
-        """Read the class frequencies that the loss' weights come from.
-
-        It is None if they do not come from any.
+        """Read the class frequencies that the run depends on; None if on none.
 
         Raises:
           UserError: the file holds anything else.
@@ -112,7 +111,7 @@ class Run:
 
         Args:
           data: what it is trained on.
-          frequencies: of the classes, if the loss' weights come from them.
+          frequencies: of the classes, if the run depends on them.
 
         Raises:
           OSError: the folder cannot be written.

@@ -39,6 +39,7 @@ CHANGEABLE = (
     "train.log_every",
     "train.eval_every",
     "train.checkpoint_every",
+    "train.patience",
     "evaluation.",
 )
 """Options that a resumed run may change: its parameters so far do not depend on them.
@@ -68,7 +69,7 @@ def claimed(
     Args:
       run: to begin or to resume.
       dataset: that it is to be trained on.
-      frequencies: of its classes, if the loss' weights come from them.
+      frequencies: of its classes, if the run depends on them.
 
     Raises:
       UserError: the folder cannot be written, is claimed, or holds a run of other
@@ -110,6 +111,20 @@ def describe(
         raise _unwritable(run.workdir, error.strerror) from error
 
 
+def recorded_steps(workdir: Path, config: Config) -> int | None:
+    """Return the steps that the minutes of a config gave the run in a folder.
+
+    It is None if there is no run, or one of other minutes.
+
+    Raises:
+      UserError: the config in the folder cannot be read.
+    """
+    if not config.train.minutes or not os.path.isfile(workdir / CONFIG):
+        return None
+    begun = from_file(workdir / CONFIG).train
+    return begun.steps if begun.minutes == config.train.minutes else None
+
+
 def _require_same(
     run: Run, dataset: Dataset, frequencies: ClassFrequencies | None
 ) -> None:
@@ -145,6 +160,8 @@ def _changed_settings(old: Config, new: Config) -> str | None:
         if name := values["model.backbone"]:
             spelled = resolve_name(name, values["model.arithmetic"])
             values["model.backbone"], values["model.arithmetic"] = spelled
+    if not new.train.minutes:  # it goes on by steps
+        after["train.minutes"] = before["train.minutes"]
     if warmup_steps(old) == warmup_steps(new):  # given in steps, or as a share
         after |= {name: before[name] for name in WARMUP}
     changed = [

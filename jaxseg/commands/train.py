@@ -16,10 +16,16 @@ from jaxseg import memory
 from jaxseg.allocation import keep_freed_memory
 from jaxseg.build import check, check_images, describe_model
 from jaxseg.command_line import STOPPED
-from jaxseg.commands.claim import claimed, describe, require_writable
+from jaxseg.commands.claim import (
+    claimed,
+    describe,
+    recorded_steps,
+    require_writable,
+)
 from jaxseg.commands.metrics_table import print_metrics
 from jaxseg.commands.results import describe_devices, finish
 from jaxseg.config import Config
+from jaxseg.data.balance import epoch_length
 from jaxseg.data.tasks import described
 from jaxseg.errors import UserError, nearest
 from jaxseg.experiment import load_config
@@ -33,6 +39,7 @@ from jaxseg.run import Run
 from jaxseg.schema import validated
 from jaxseg.segmenter import count_parameters
 from jaxseg.trainer.callbacks import Callback, MetricWriter, ProgressBar
+from jaxseg.trainer.pace import plan
 from jaxseg.trainer.trainer import Interrupted, Trainer
 from jaxseg.training.capacity import SMALLER
 from jaxseg.training.checkpoint import Checkpoints
@@ -169,11 +176,16 @@ def _train(
     callbacks = [MetricWriter(workdir), ProgressBar(), *callbacks]
     trainer = Trainer(config, callbacks=callbacks, mesh=mesh)
     _describe(trainer)
+    steps = broadcast_from_primary(lambda: recorded_steps(workdir, config))
+    if config.train.minutes and new and steps is None:
+        steps = plan(trainer, workdir)
+    if steps is not None:
+        trainer.set_steps(steps)
     if new:  # errors of weights and memory come before the folder is created
         trainer.initialize()
         trainer.compile()
     dataset, counted = trainer.data.dataset, trainer.data.frequencies
-    run = Run(workdir, config, dataset.labels, dataset.form)
+    run = Run(workdir, trainer.config, dataset.labels, dataset.form)
     with ExitStack() as held:
         broadcast_from_primary(
             lambda: held.enter_context(claimed(run, dataset, counted))
@@ -182,8 +194,7 @@ def _train(
         _resume(trainer, checkpoints, workdir)
         broadcast_from_primary(lambda: describe(run, dataset, counted))  # all passed
         checkpoints.begin()
-        if trainer.step:
-            log(f"{workdir}: going on at step {trainer.step} of {config.train.steps}")
+        _tell_progress(trainer, checkpoints, workdir)
         trainer.fit(checkpoints)
         return Result(workdir, finish(trainer, run, checkpoints))
 
@@ -198,9 +209,28 @@ def _describe(trainer: Trainer) -> None:
         f" {count_parameters(trainer.model) / 1e6:.2f} M parameters;"
         f" {describe_devices(trainer.mesh, config.model.dtype)}"
     )
+    if repeats := trainer.parts.repeats:
+        log(
+            f"balanced sampling: an epoch draws {epoch_length(repeats):,} images, the"
+            f" rarest {max(repeats):.1f} times each"
+        )
     with compiling_for(trainer.mesh):
         if reason := missing_kernels():
             log(f"convolutions are XLA's, half as fast as could be: {reason}")
+
+
+def _tell_progress(trainer: Trainer, checkpoints: Checkpoints, workdir: Path) -> None:
+    """Log where a resumed training stands, and what lets a finished one go on."""
+    steps = trainer.config.train.steps
+    if trainer.is_finished(checkpoints):
+        option = "patience" if trainer.step < steps else "steps"
+        by_time = trainer.config.train.minutes and option == "steps"
+        log(
+            f"{workdir}: finished at step {trainer.step}, {trainer.end()}; a larger"
+            f" --train.{option} goes on{', with --train.minutes 0' if by_time else ''}"
+        )
+    elif trainer.step:
+        log(f"{workdir}: going on at step {trainer.step} of {steps}")
 
 
 def _resume(trainer: Trainer, checkpoints: Checkpoints, workdir: Path) -> None:

@@ -1,12 +1,15 @@
-"""How often a split has each class, and the weights of classes that follow from it."""
+"""How often a split has each class, and the weights of classes that follow from it.
+
+The images that have each class are counted too, for `balance`.
+"""
 
 from __future__ import annotations
 
 import json
 import os
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -26,10 +29,13 @@ class ClassFrequencies:
     Attributes:
       pixels: of each class.
       around: pixels that are not ignored, in the images that have the class.
+      images: the classes that each image has, in the order of the split; empty if they
+        were counted by an earlier version.
     """
 
     pixels: tuple[int, ...]
     around: tuple[int, ...]
+    images: tuple[tuple[int, ...], ...] = ()
 
     def write(self) -> str:
         """Return it as JSON text; `read` reads it back equal."""
@@ -43,15 +49,26 @@ class ClassFrequencies:
           UserError: it is anything else.
         """
         try:
-            content = json.loads(path.read_text(encoding="utf-8"))
-            pixels, around = (
-                tuple(map(_count, content[name])) for name in ("pixels", "around")
-            )
-            if len(pixels) != len(around):
-                raise ValueError("two lists of different lengths")
-            return cls(pixels, around)
+            return cls.of_values(json.loads(path.read_text(encoding="utf-8")))
         except (OSError, ValueError, TypeError, KeyError, RecursionError) as error:
             raise UserError(f"{path}: no class frequencies: {error}") from error
+
+    @classmethod
+    def of_values(cls, values: Mapping[str, Any]) -> ClassFrequencies:
+        """Return the frequencies of their values, which may come from JSON.
+
+        Raises:
+          ValueError, TypeError, KeyError: they are anything else.
+        """
+        pixels, around = (
+            tuple(map(_count, values[name])) for name in ("pixels", "around")
+        )
+        if len(pixels) != len(around):
+            raise ValueError("two lists of different lengths")
+        images = tuple(tuple(map(_count, each)) for each in values.get("images", ()))
+        if max((max(each, default=0) for each in images), default=0) >= len(pixels):
+            raise ValueError("an image has a class that there is not")
+        return cls(pixels, around, images)
 
     def difference(self, now: ClassFrequencies, names: Sequence[str]) -> str | None:
         """Say of the first class that occurs more or less than here, or return None.
@@ -63,12 +80,13 @@ class ClassFrequencies:
         for name, old, new in zip(names, self.pixels, now.pixels, strict=False):
             if old != new:
                 return f"{new} pixels of class {name!r}, not {old}"
-        return None if self == now else "its classes lie in other images"
+        known = now if self.images else replace(now, images=())
+        return None if self == known else "its classes lie in other images"
 
 
 def _count(value: Any) -> int:
     if type(value) is not int or value < 0:
-        raise ValueError(f"{value!r} is no number of pixels")
+        raise ValueError(f"{value!r} is no number of pixels, and no class")
     return value
 
 
@@ -91,12 +109,13 @@ def count_classes(samples: Samples, labels: LabelSet) -> ClassFrequencies:
         asked = (label != IGNORE).sum((0, 1)) if overlapping else pixels.sum()
         return np.stack([pixels, np.where(pixels > 0, asked, 0)])
 
-    total = np.zeros((2, labels.num_classes), np.int64)
+    total, images = np.zeros((2, labels.num_classes), np.int64), []
     with ThreadPoolExecutor(min(os.cpu_count() or 1, 8)) as pool:
         for found in pool.map(count, range(len(samples))):
             total += found
+            images.append(tuple(np.flatnonzero(found[0]).tolist()))
     pixels, around = total.tolist()
-    return ClassFrequencies(tuple(pixels), tuple(around))
+    return ClassFrequencies(tuple(pixels), tuple(around), tuple(images))
 
 
 def _pixels(label: np.ndarray, classes: int) -> np.ndarray:

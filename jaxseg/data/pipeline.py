@@ -8,6 +8,7 @@ no global batch, and the state of the stream is one integer.
 
 from __future__ import annotations
 
+import functools
 import os
 import threading
 from collections.abc import Iterator, Sequence
@@ -17,6 +18,7 @@ from typing import Any
 import grain
 import numpy as np
 
+from jaxseg.data.balance import draws, epoch_length
 from jaxseg.data.labels import IGNORE
 from jaxseg.data.padding import group_by_size, pad_image
 from jaxseg.data.samples import Samples
@@ -48,7 +50,7 @@ def _read_options(threads: int) -> grain.ReadOptions:
 class CachedSamples:
     """Decoded samples, of which as many as fit stay in memory; safe for threads.
 
-    Every sample is read once an epoch, so it does not matter which of them are kept:
+    Every sample is read in every epoch, so it does not matter which of them are kept:
     the first ones that are read stay.  Their arrays cannot be written to.
     """
 
@@ -94,6 +96,7 @@ class TrainingStream:
         *,
         batch_size: int,
         seed: int,
+        repeats: Sequence[float] = (),
         threads: int = 0,
         process_index: int = 0,
         process_count: int = 1,
@@ -105,6 +108,8 @@ class TrainingStream:
           transform: makes every sample the same size.
           batch_size: global; each process gets its share.
           seed: of order and augmentation.
+          repeats: how often each sample is drawn in an epoch, at least 1, see
+            `balance.draws`; none draws each of them once.
           threads: that read and augment; 0 is one a core, at most `MOST_THREADS`, and
             one for crops of at most `SMALL_CROP` pixels as soon as all samples of a
             `CachedSamples` are in memory.
@@ -132,10 +137,8 @@ class TrainingStream:
         # Augment before the rows are shared out, so that a sample's randomness depends
         # on its index in the global order alone.  All of this is lazy: only the rows of
         # this process are read.
-        order = grain.MapDataset.source(samples).seed(seed).shuffle()
-        order = order.repeat(ENDLESS // len(samples))
         share = batch_size // process_count
-        augmented: Any = order.random_map(augment)
+        augmented: Any = _ordered(samples, repeats, seed).random_map(augment)
         if process_count > 1:
             augmented = grain.MapDataset.source(
                 _Rows(augmented, batch_size, process_index * share, share)
@@ -177,6 +180,10 @@ class TrainingStream:
         """Return an iterator from the first batch on."""
         return iter(self._batches.to_iter_dataset(_read_options(threads)))
 
+    def close(self) -> None:
+        """Stop reading ahead; there is no next batch then."""
+        self._iterator.close()
+
     def state(self) -> dict[str, Any]:
         """Return the position of the stream as JSON values."""
         return self._iterator.get_state()
@@ -184,6 +191,30 @@ class TrainingStream:
     def restore(self, state: dict[str, Any]) -> None:
         """Continue from the position that `state` returned."""
         self._iterator.set_state(state)
+
+
+def _ordered(samples: Samples, repeats: Sequence[float], seed: int) -> Any:
+    """Return the samples of all epochs in their order; nothing is read."""
+    if repeats:
+        return grain.MapDataset.source(_Drawn(samples, repeats, seed)).seed(seed)
+    order = grain.MapDataset.source(samples).seed(seed).shuffle()
+    return order.repeat(ENDLESS // len(samples))
+
+
+class _Drawn:
+    """The samples that `balance.draws` chooses, one epoch after the other."""
+
+    def __init__(self, samples: Samples, repeats: Sequence[float], seed: int) -> None:
+        self._samples, self._length = samples, epoch_length(repeats)
+        # Reading ahead goes on in the next epoch while batches of this one are made.
+        self._draws = functools.lru_cache(2)(functools.partial(draws, repeats, seed))
+
+    def __len__(self) -> int:
+        return ENDLESS
+
+    def __getitem__(self, index: Any) -> Any:
+        epoch, place = divmod(int(index), self._length)
+        return self._samples[int(self._draws(epoch)[place])]
 
 
 @dataclass(frozen=True)

@@ -103,7 +103,8 @@ class RecordDataset(Dataset):
         path = self.directory / f"class_frequencies-{key}.json"
         with contextlib.suppress(UserError):  # not counted yet, or damaged
             known = ClassFrequencies.read(path)
-            if len(known.pixels) == self.labels.num_classes:
+            counted = len(known.pixels), len(known.images)
+            if counted == (self.labels.num_classes, self.splits[split]):
                 return known
         found = super().frequencies(split)
         with contextlib.suppress(OSError):  # it is counted again then

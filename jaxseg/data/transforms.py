@@ -37,15 +37,21 @@ class RandomScaleCrop:
     may overlap, so is a crop of which more than that share has none of them.  Where the
     scaled image is smaller than the crop, the result is smaller too: `Pad` follows.
 
+    A crop by class has a random pixel of a class as its centre, or is as near to it as
+    the image's border allows.  The class is drawn uniformly among those of the image;
+    an image of ignored pixels only has none, and its crop lies anywhere.
+
     Attributes:
       crop: height and width of the result, pixels.
       scale: range of the factor, uniform.
       max_class_share: in (0, 1]; 1 accepts every crop.
+      by_class: probability of a crop by class.
     """
 
     crop: tuple[int, int]
     scale: tuple[float, float] = (1.0, 1.0)
     max_class_share: float = 1.0
+    by_class: float = 0.0
 
     def __call__(self, sample: Sample, rng: np.random.Generator) -> Sample:
         """Return the sample's scaled crop."""
@@ -60,10 +66,12 @@ class RandomScaleCrop:
             max(1, min(side, round(extent * factor)))
             for extent, side in zip(source, self.crop, strict=True)
         ]
+        centres = None
+        if self.by_class and rng.random() < self.by_class:
+            centres = _pixels_of_a_class(label, rng)
         rows, columns = slice(0), slice(0)
         for _ in range(10):
-            top = int(rng.integers(label.shape[0] - source[0] + 1))
-            left = int(rng.integers(label.shape[1] - source[1] + 1))
+            top, left = _corner(label.shape, source, centres, rng)
             rows, columns = slice(top, top + source[0]), slice(left, left + source[1])
             if self._is_mixed(label[rows, columns]):
                 break
@@ -91,6 +99,37 @@ class RandomScaleCrop:
         none = counted - (label == 1).any(axis=2).sum()
         largest = max(none, classes.max())
         return bool(0 < largest <= self.max_class_share * counted)
+
+
+def _pixels_of_a_class(
+    label: np.ndarray, rng: np.random.Generator
+) -> np.ndarray | None:
+    """Draw one of a label's classes; return the flat indices of its pixels."""
+    if label.ndim == 3:
+        there = np.flatnonzero((label == 1).any(axis=(0, 1)))
+    else:
+        counts = cv2.calcHist([label], [0], None, [256], [0, 256])
+        there = np.flatnonzero(counts[:IGNORE])
+    if not len(there):
+        return None
+    drawn = there[rng.integers(len(there))]
+    found = label[..., drawn] == 1 if label.ndim == 3 else label == drawn
+    return np.flatnonzero(found)
+
+
+def _corner(
+    shape: tuple[int, ...],
+    extent: Sequence[int],
+    centres: np.ndarray | None,
+    rng: np.random.Generator,
+) -> tuple[int, int]:
+    """Draw the top left pixel of a crop, anywhere or around one of the centres."""
+    free = shape[0] - extent[0], shape[1] - extent[1]
+    if centres is None:
+        return int(rng.integers(free[0] + 1)), int(rng.integers(free[1] + 1))
+    row, column = divmod(int(centres[rng.integers(len(centres))]), shape[1])
+    top = min(max(row - extent[0] // 2, 0), free[0])
+    return top, min(max(column - extent[1] // 2, 0), free[1])
 
 
 @dataclass(frozen=True)
@@ -281,6 +320,7 @@ def training_transforms(
     *,
     scale: tuple[float, float] = (1.0, 1.0),
     max_class_share: float = 1.0,
+    by_class: float = 0.0,
     flip: float = 0.0,
     rotation: float = 0.0,
     elastic: float = 0.0,
@@ -294,6 +334,7 @@ def training_transforms(
       crop: height and width of the result, pixels.
       scale: range of the scale factor.
       max_class_share: of one class in a crop.
+      by_class: probability of a crop around a pixel of a drawn class.
       flip: probability of a left-right flip.
       rotation: largest angle, degrees.
       elastic: standard deviation of the elastic displacements, pixels.
@@ -309,7 +350,9 @@ def training_transforms(
         raise UserError(f"augment.scale {low:g} {high:g}: the smaller factor is first")
     red, green, blue = (round(255 * value) for value in mean)
     fill = (red, green, blue)
-    transforms: list[Transform] = [RandomScaleCrop(crop, scale, max_class_share)]
+    transforms: list[Transform] = [
+        RandomScaleCrop(crop, scale, max_class_share, by_class)
+    ]
     if rotation:
         transforms.append(RandomRotation(rotation, fill))
     if elastic:

@@ -79,7 +79,7 @@ def _frequencies(dataset: Dataset, split: str) -> ClassFrequencies:
     """Count the classes in the primary process, for all of them."""
     log(f"counting the pixels of each class in split {split!r}")
     found = broadcast_from_primary(lambda: asdict(dataset.frequencies(split)))
-    return ClassFrequencies(tuple(found["pixels"]), tuple(found["around"]))
+    return ClassFrequencies.of_values(found)
 
 
 def _prepare(config: DataConfig) -> Dataset:

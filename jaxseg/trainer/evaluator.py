@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import dataclass
 from typing import Any
 
+import numpy as np
 from jax.sharding import Mesh
 
 from jaxseg import memory
 from jaxseg.build import build_scores, size_multiple
 from jaxseg.config import Config
+from jaxseg.data.samples import Samples
 from jaxseg.evaluation.evaluate import (
     Evaluation,
     EvaluationStep,
@@ -21,6 +24,20 @@ from jaxseg.evaluation.window_plan import smaller_window
 from jaxseg.parallel import devices
 from jaxseg.segmenter import Segmenter
 from jaxseg.trainer.data import TrainingData
+
+
+@dataclass(frozen=True)
+class _Part:
+    """Some of the samples of a split."""
+
+    samples: Samples
+    indices: list[int]
+
+    def __len__(self) -> int:
+        return len(self.indices)
+
+    def __getitem__(self, index: Any) -> Any:
+        return self.samples[self.indices[int(index)]]
 
 
 class Evaluator:
@@ -42,18 +59,26 @@ class Evaluator:
         self._step: EvaluationStep | None = None
 
     def __call__(
-        self, variables: Any, on_batch: Callable[[], None] = lambda: None
+        self,
+        variables: Any,
+        on_batch: Callable[[], None] = lambda: None,
+        images: int | None = None,
     ) -> Evaluation:
         """Evaluate the model on the evaluation split.
 
         Args:
           variables: of the model, on the mesh.
           on_batch: called before each batch; what it raises ends the evaluation.
+          images: how many to evaluate, at equal distances in the split; None are all.
 
         Raises:
           UserError: memory is short; the message says what takes less.
         """
         options, data = self._config.evaluation, self._data
+        samples, sizes = data.evaluation, data.evaluation_sizes
+        if images is not None:
+            part = np.linspace(0, len(sizes) - 1, images).round().astype(int).tolist()
+            samples, sizes = _Part(samples, part), [sizes[index] for index in part]
         remedy = "give --evaluation.batch_size 1"
         if window := smaller_window(options.window):
             remedy += f" or --evaluation.window {window}"
@@ -62,8 +87,8 @@ class Evaluator:
             return evaluate(
                 self._compiled(),
                 variables,
-                data.evaluation,
-                data.evaluation_sizes,
+                samples,
+                sizes,
                 self._mesh,
                 batch_size=options.batch_size,
                 multiple=size_multiple(self._model, options),

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable
 from contextlib import ExitStack
+from dataclasses import replace
 from typing import Any
 
 import jax
@@ -86,8 +87,8 @@ class Trainer:
         shape = config.train.batch_size, config.augment.crop, weighted
         _check_batch(config, self.mesh)
         require_batch(batch_leaves(*shape))
-        balanced = bool(config.train.class_balance)
-        self.data: TrainingData = open_training_data(config.data, balanced)
+        count = bool(config.train.class_balance or config.data.balance)
+        self.data: TrainingData = open_training_data(config.data, count)
         self._leaves = batch_leaves(*shape, self.data.dataset.labels.planes)
         require_batch(self._leaves)
         self.parts: Parts = build(config, self.data.num_classes, self.data.frequencies)
@@ -99,6 +100,7 @@ class Trainer:
         self._evaluator = Evaluator(config, self.model, self.data, self.mesh)
         self._position: dict[str, Any] | None = None
         self._unread: tuple[int, dict[str, jax.Array]] | None = None
+        self._without_gain = 0
 
     @property
     def model(self) -> Segmenter:
@@ -112,6 +114,17 @@ class Trainer:
         several after a step more, which is the same in all of them.
         """
         self._request.ask(Stop.FINISH)
+
+    def set_steps(self, steps: int) -> None:
+        """Take another number of steps than `config.train.steps`, from step 0.
+
+        Raises:
+          UserError: the warm-up is not shorter.
+        """
+        options = replace(self.config.train, steps=steps)
+        self.config = replace(self.config, train=options)
+        self.parts = build(self.config, self.data.num_classes, self.data.frequencies)
+        self.state = self._train_step = None
 
     def initialize(self, weights: bool = True) -> None:
         """Initialise the state of step 0 from `config.seed` and the weights.
@@ -146,6 +159,23 @@ class Trainer:
         """
         self.state, self._position = checkpoints.restore(self._initialized(), step)
         self.step = step
+        self._without_gain = checkpoints.without_gain(step)
+
+    def end(self) -> str:
+        """Say why no further step is to be taken; empty if there is one to take."""
+        options = self.config.train
+        if self.step >= options.steps:
+            return f"all of its {options.steps} steps are taken"
+        if 0 < options.patience <= self._without_gain:
+            return (
+                f"{self._without_gain} evaluations in a row were no gain, and"
+                f" train.patience is {options.patience}"
+            )
+        return ""
+
+    def is_finished(self, checkpoints: Checkpoints) -> bool:
+        """Whether nothing is left to do: no step, and no evaluation of the last."""
+        return bool(self.end()) and not self._misses_evaluation(checkpoints)
 
     def compile(self) -> TrainStep:
         """Compile the training step, once, and return it.
@@ -188,6 +218,7 @@ class Trainer:
             self.parts.transform,
             batch_size=config.train.batch_size,
             seed=config.seed,
+            repeats=self.parts.repeats,
             threads=config.data.threads,
             process_index=jax.process_index(),
             process_count=jax.process_count(),
@@ -206,8 +237,7 @@ class Trainer:
           UserError: the loss is no number, the disk is full, memory is short, ...
           Interrupted: on Ctrl-C or SIGTERM, after saving.
         """
-        last = self.config.train.steps
-        if self.step == last and checkpoints.miou(last) is not None:
+        if self.is_finished(checkpoints):
             return
         train_step, stream = self.compile(), self.create_stream()
         with ExitStack() as stack:
@@ -218,7 +248,7 @@ class Trainer:
             if self._misses_evaluation(checkpoints):
                 self._evaluate_and_record(checkpoints)
             request = Stop.NO
-            while self.step < last and not request:
+            while not request and not self.end():
                 request = self._take_step(train_step, stream, checkpoints)
                 self._leave_if_interrupted(request, checkpoints)
                 if request or self._evaluates(self.step):
@@ -226,22 +256,28 @@ class Trainer:
                     request = self._request.agree()
                     self._leave_if_interrupted(request, checkpoints)
             checkpoints.wait()
+        if self.step < self.config.train.steps and self.end():
+            log(f"the training ends at step {self.step}: {self.end()}")
 
     def evaluate(
-        self, variables: Any = None, on_batch: Callable[[], None] = lambda: None
+        self,
+        variables: Any = None,
+        on_batch: Callable[[], None] = lambda: None,
+        images: int | None = None,
     ) -> Evaluation:
         """Measure the evaluation split.
 
         Args:
           variables: of the model; None are those of `state`.
           on_batch: called before each batch; what it raises ends the evaluation.
+          images: how many to measure, at equal distances in the split; None are all.
 
         Raises:
           UserError: memory is short; the message says what takes less.
         """
         if variables is None:
             variables = self._initialized().variables
-        return self._evaluator(variables, on_batch)
+        return self._evaluator(variables, on_batch, images)
 
     def best(self, checkpoints: Checkpoints) -> tuple[int | None, Any, Evaluation]:
         """Return the step of the best checkpoint, its variables and its evaluation."""
@@ -304,6 +340,7 @@ class Trainer:
         for callback in self.callbacks:
             callback.on_evaluation(self, self.step, evaluation)
         self._record(checkpoints, self.step, evaluation)
+        self._without_gain = checkpoints.without_gain(self.step)
 
     def _record(
         self, checkpoints: Checkpoints, step: int, evaluation: Evaluation

@@ -8,11 +8,12 @@ deleted only when a newer one is complete.
 
 from __future__ import annotations
 
+import math
 import shutil
 from collections.abc import Callable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import contextmanager, suppress
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
 
@@ -116,6 +117,14 @@ class Checkpoints:
         """Return the best thresholds that were recorded for an intact step."""
         return self._manifests[step].thresholds
 
+    def without_gain(self, step: int) -> int:
+        """Return the evaluations in a row, up to an intact step, without a gain.
+
+        The score of an evaluation is a gain if it is above all scores before it.  What
+        was evaluated again, with other options, is not counted twice.
+        """
+        return broadcast_from_primary(lambda: self._manifests[step].without_gain)
+
     def save(self, state: TrainState, stream: dict[str, Any]) -> None:
         """Start to save asynchronously; `wait` raises if saving failed.
 
@@ -147,7 +156,12 @@ class Checkpoints:
         self.wait()
         if not self._writes:
             return
-        rated = Manifest(step, miou, self._manifests[step].files, thresholds)
+        old = self._manifests[step]
+        rated = replace(old, miou=miou, thresholds=thresholds)
+        if old.miou is None:
+            earlier = [each.rank[0] for each in self._manifests.values() if each != old]
+            gains = rated.rank[0] > max(earlier, default=-math.inf)
+            rated = replace(rated, without_gain=0 if gains else old.without_gain + 1)
         with _disk_errors(self.directory):
             rated.write(self._manifest(step))
             self._manifests[step] = rated
@@ -270,6 +284,9 @@ class Checkpoints:
         if not self._path(step).is_dir():
             raise RuntimeError(f"Orbax skipped the checkpoint of step {step}")
         manifest = Manifest.of(self._path(step), step)
+        before = self._manifests.get(max(self._manifests, default=0))
+        if before is not None:
+            manifest = replace(manifest, without_gain=before.without_gain)
         manifest.write(self._manifest(step))
         self._manifests[step] = manifest
         self._prune()

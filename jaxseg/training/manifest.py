@@ -31,12 +31,15 @@ class Manifest:
       files: path inside the checkpoint -> sha256, hexadecimal.
       thresholds: of a binary or multilabel run, those of the best IoU of each class
         that has a logit.
+      without_gain: evaluations in a row, up to this step, whose score was not above
+        all scores before it.
     """
 
     step: int
     miou: float | None
     files: dict[str, str]
     thresholds: tuple[float, ...] = ()
+    without_gain: int = 0
 
     @classmethod
     def of(cls, directory: Path, step: int, miou: float | None = None) -> Manifest:
@@ -52,8 +55,9 @@ class Manifest:
     def write(self, path: Path) -> None:
         """Replace the file at `path` in one step, and flush it to the disk."""
         content = asdict(self)
-        if not self.thresholds:  # as earlier versions wrote and read it
-            del content["thresholds"]
+        for name in ("thresholds", "without_gain"):
+            if not content[name]:  # as earlier versions wrote and read it
+                del content[name]
         content = {**content, "sha256": _sum_of(content)}
         replace_text(path, json.dumps(content, indent=1))
 

@@ -1,9 +1,11 @@
 """Whole runs on a folder of shapes: results, resume, refusals."""
 
 import dataclasses
+import itertools
 import json
 import os
 import signal
+from functools import partial
 
 import jax
 import numpy as np
@@ -16,12 +18,15 @@ from jaxseg.commands.train import train
 from jaxseg.config import MeshConfig
 from jaxseg.data.catalog import open_dataset
 from jaxseg.errors import UserError
+from jaxseg.evaluation.evaluate import Evaluation
+from jaxseg.evaluation.metrics import Confusion
 from jaxseg.nn.cpu import library
 from jaxseg.parallel.mesh import create_mesh
 from jaxseg.report.events import read_metrics
 from jaxseg.run import Run
 from jaxseg.trainer.callbacks import Callback
-from jaxseg.trainer.trainer import Interrupted
+from jaxseg.trainer.pace import plan
+from jaxseg.trainer.trainer import Interrupted, Trainer
 from jaxseg.weights.load import save_weights
 
 
@@ -188,6 +193,44 @@ def test_a_run_that_is_stopped_between_evaluations_is_evaluated_there(
     assert record.calls[-2][:2] == ("evaluation", 2)
 
 
+def confusion_of(score):
+    """One correct pixel in so many of class 0; class 1 does not occur."""
+    total = 100
+    right = round(score * total)
+    return Evaluation(Confusion(np.array([[right, total - right], [0, 0]])), 1, 1.0, 1)
+
+
+@pytest.mark.parametrize("at", [3, *slow(None)])
+def test_a_run_without_gains_ends_there_interrupted_or_not_and_goes_on_with_patience(
+    tiny_config, with_train, one_device, tmp_path, monkeypatch, capsys, at
+):
+    """Scores of step 2 on are no gain: two in a row are known at step 4."""
+    scores = [0.0, 0.4, 0.6, 0.6, 0.5, 0.5, 0.5]
+    evaluations = [confusion_of(score) for score in scores]
+    monkeypatch.setattr(
+        Trainer, "evaluate", lambda self, *_, **__: evaluations[self.step]
+    )
+    monkeypatch.setattr("jaxseg.commands.train.finish", lambda *_: {})
+    config = with_train(tiny_config, eval_every=1, patience=2)
+    run = partial(train, workdir=tmp_path, mesh=one_device)
+    if at:
+        with pytest.raises(Interrupted, match=f"stopped at step {at}"):
+            run(config, callbacks=[Signal(at, signal.SIGTERM)])
+    run(config, callbacks=[record := Record()])
+    assert record.calls[-1][:2] == ("end", 4)
+    assert "the training ends at step 4: 2 evaluations in a row" in said(capsys)
+    run(config, callbacks=[Refuse()])
+    assert "finished at step 4, 2 evaluations in a row" in (line := said(capsys))
+    assert "a larger --train.patience goes on" in line
+    run(with_train(config, patience=3), callbacks=[record := Record()])
+    assert record.calls[0][:2] == ("begin", 4) and record.calls[-1][:2] == ("end", 5)
+
+
+def said(capsys):
+    """What was logged since the last call, as one line."""
+    return " ".join("".join(capsys.readouterr()).split())
+
+
 @pytest.mark.parametrize("at", [*slow(2, 3), 5])
 def test_an_interrupted_run_ends_with_the_same_parameters(
     run, tiny_config, tmp_path, at
@@ -269,6 +312,45 @@ def test_a_run_goes_on_when_more_steps_are_asked_for(tiny_config, with_train, tm
     assert longer["trained_steps"] == 4
     with pytest.raises(UserError, match="stands at step 4, beyond train.steps 2"):
         train(short, tmp_path / "run")
+
+
+def test_a_run_by_minutes_is_that_of_the_steps_it_takes_and_is_measured_once(
+    tiny_config, with_train, one_device, tmp_path, monkeypatch, capsys
+):
+    """Each reading of the clock is a second later: 15 s are 11 of measuring, 3 steps.
+
+    A step takes 0.2 s; the evaluation and the checkpoint of step 3 a second each.
+    """
+    clock = partial(next, map(float, itertools.count()))
+    monkeypatch.setattr("jaxseg.commands.train.plan", partial(plan, clock=clock))
+    run = partial(train, mesh=one_device)
+    config = with_train(tiny_config, minutes=0.25)
+    timed = run(config, tmp_path / "timed").results
+    assert "0.25 minutes: 3 steps (a step takes 0.2 s" in said(capsys)
+    assert [path.name for path in tmp_path.iterdir()] == ["timed"]
+    monkeypatch.setattr("jaxseg.commands.train.plan", None)
+    run(config, tmp_path / "timed", callbacks=[Refuse()])
+    assert "all of its 3 steps are taken; a larger --train.steps goes" in said(capsys)
+    whole = run(with_train(tiny_config, steps=3), tmp_path / "steps").results
+    assert timed["trained_steps"] == 3
+    for name in ("parameters_sha256", "step", "miou", "confusion"):
+        assert timed[name] == whole[name]
+    assert read_metrics(tmp_path / "timed") == read_metrics(tmp_path / "steps")
+
+
+def test_a_balanced_run_keeps_the_classes_of_its_images_and_its_balance(
+    tiny_config, with_train, one_device, tmp_path, capsys
+):
+    def balanced(text):
+        data = dataclasses.replace(tiny_config.data, balance=text)
+        return dataclasses.replace(with_train(tiny_config, steps=1), data=data)
+
+    train(balanced("classes"), tmp_path, mesh=one_device)
+    assert "an epoch draws 12 images, the rarest 1.0 times each" in said(capsys)
+    counted = json.loads((tmp_path / "class_frequencies.json").read_text())
+    assert counted["images"] == [[0, 1, 2]] * 12
+    with pytest.raises(UserError, match="data.balance classes, not classes.crops=0.2"):
+        train(balanced("classes(crops=0.2)"), tmp_path, mesh=one_device)
 
 
 def test_two_trainers_in_one_folder_are_one_too_many(tiny_config, tmp_path):

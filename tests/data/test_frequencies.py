@@ -21,7 +21,7 @@ def test_pixels_of_each_class_and_of_the_images_that_have_it():
     found = count_classes(
         samples([[0, 0, 1], [IGNORE, 0, 0]], [[0, 0], [0, IGNORE]]), LABELS
     )
-    assert found == ClassFrequencies((7, 1, 0), (8, 5, 0))
+    assert found == ClassFrequencies((7, 1, 0), (8, 5, 0), ((0, 1), (0,)))
 
 
 def test_classes_that_overlap_are_counted_alone():
@@ -29,7 +29,7 @@ def test_classes_that_overlap_are_counted_alone():
     label = np.zeros((2, 3, 2), np.uint8)
     label[0, :, 0], label[1, 0, 0], label[1, 1, 1] = 1, IGNORE, 1
     found = count_classes(samples(label, np.zeros((1, 1, 2))), planes)
-    assert found == ClassFrequencies((3, 1), (5, 6))
+    assert found == ClassFrequencies((3, 1), (5, 6), ((0, 1), ()))
 
 
 @pytest.mark.parametrize(
@@ -59,7 +59,7 @@ def test_few_pixels_weigh_in_inverse_proportion_whatever_their_number():
 
 def test_what_was_written_is_read(tmp_path):
     path = tmp_path / "counts.json"
-    counted = ClassFrequencies((2**40, 0), (2**41, 0))
+    counted = ClassFrequencies((2**40, 0), (2**41, 0), ((0,), ()))
     path.write_text(counted.write())
     assert ClassFrequencies.read(path) == counted
 
@@ -74,6 +74,8 @@ def test_what_was_written_is_read(tmp_path):
         '{"pixels": [-1], "around": [1]}',
         '{"pixels": [1.5], "around": [1]}',
         '{"pixels": 3, "around": 4}',
+        '{"pixels": [1], "around": [1], "images": [[1]]}',
+        '{"pixels": [1], "around": [1], "images": [0]}',
         "[" * 100_000,
     ],
 )
@@ -92,8 +94,10 @@ def test_they_are_counted_once_and_kept_with_the_records(
     assert sum(found.pixels) == 12 * 48 * 56
     (kept,) = tmp_path.glob("**/class_frequencies-*.json")
     assert ClassFrequencies.read(kept) == found
-    kept.write_text(kept.read_text()[:-5])  # damaged
-    assert open_dataset(config).frequencies("train") == found
+    text = kept.read_text()
+    for spoiled in (text[:-5], text.replace("images", "earlier")):  # of no images
+        kept.write_text(spoiled)
+        assert open_dataset(config).frequencies("train") == found
     monkeypatch.setattr(dataset, "count_classes", None)
     assert open_dataset(config).frequencies("train") == found
 
@@ -109,3 +113,13 @@ def test_they_are_counted_once_and_kept_with_the_records(
 def test_a_difference_is_named(now, said):
     before = ClassFrequencies((1, 2, 3), (6, 6, 6))
     assert before.difference(now, LABELS.names) == said
+
+
+def test_images_with_other_classes_are_a_difference_if_they_were_counted():
+    counted, now = (
+        ClassFrequencies((1, 1), (2, 2), images)
+        for images in (((0,), (1,)), ((1,), (0,)))
+    )
+    assert counted.difference(now, LABELS.names) == "its classes lie in other images"
+    earlier = ClassFrequencies((1, 1), (2, 2))
+    assert earlier.difference(now, LABELS.names) is None

@@ -38,12 +38,13 @@ def jitter(sample, rng):
     return {**sample, "image": sample["image"] + noise}
 
 
-def stream(process=0, processes=1, batch=4, count=10, seed=0, threads=2):
+def stream(process=0, processes=1, batch=4, count=10, seed=0, threads=2, repeats=()):
     return TrainingStream(
         Numbered(count),
         jitter,
         batch_size=batch,
         seed=seed,
+        repeats=repeats,
         threads=threads,
         process_index=process,
         process_count=processes,
@@ -141,6 +142,39 @@ def test_a_restored_stream_continues_bit_for_bit(steps):
     second = stream()
     second.restore(place)
     assert pairs(take(second, 4)) == rest
+
+
+BALANCED = (1.0,) * 8 + (2.5, 1.5)  # an epoch of 12 draws
+
+
+def test_balanced_epochs_draw_samples_as_often_as_their_factors():
+    seen = [index for index, _ in pairs(take(stream(repeats=BALANCED), 6))]
+    for epoch in (seen[:12], seen[12:]):
+        assert set(epoch) == set(range(10))
+        assert epoch.count(8) in (2, 3) and epoch.count(9) in (1, 2)
+    assert seen[:12] != seen[12:]
+
+
+def test_repeated_samples_are_augmented_differently():
+    found = pairs(take(stream(repeats=BALANCED), 3))
+    often = [noise for index, noise in found if index == 8]
+    assert len(set(often)) == len(often) > 1
+
+
+@pytest.mark.parametrize("steps", [0, 2, 7])
+def test_a_balanced_stream_is_the_same_in_any_threads_and_processes_after_a_resume(
+    steps,
+):
+    first = stream(repeats=BALANCED, threads=1)
+    take(first, steps)
+    place = json.loads(json.dumps(first.state()))
+    whole = take(first, 5)
+    parts = [stream(process, 2, repeats=BALANCED) for process in (0, 1)]
+    for part in parts:
+        part.restore(place)
+    shared = [take(part, 5) for part in parts]
+    for step in range(5):
+        assert pairs([shared[0][step], shared[1][step]]) == pairs([whole[step]])
 
 
 @pytest.mark.parametrize(

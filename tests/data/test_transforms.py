@@ -42,6 +42,7 @@ TRANSFORMS = {
     "crop": RandomScaleCrop((32, 40)),
     "scale up": RandomScaleCrop((32, 40), (1.5, 2.0)),
     "scale down": RandomScaleCrop((32, 40), (0.4, 0.7)),
+    "crop by class": RandomScaleCrop((32, 40), (1.0, 1.5), by_class=1.0),
     "rotate": RandomRotation(30.0),
     "bend": ElasticDeformation(4.0),
     "flip": RandomFlip(1.0),
@@ -118,6 +119,45 @@ def test_a_crop_of_one_class_is_drawn_again():
         outs = [crop(sample, np.random.default_rng(i))["label"] for i in range(60)]
         shares[cap] = np.mean([out.any() for out in outs])
     assert shares[0.75] > 3 * shares[1.0]
+
+
+def rare(planes=False):
+    """One pixel of class 1 at row 5, column 300, and ten columns of class 2."""
+    label = np.zeros((40, 400), np.uint8)
+    label[5, 300], label[:, 100:110] = 1, 2
+    if planes:
+        label = np.stack([label == 1, label == 2], axis=-1).astype(np.uint8)
+    return {"image": np.zeros((40, 400, 3), np.uint8), "label": label, "name": ""}
+
+
+@pytest.mark.parametrize("planes", [False, True])
+def test_crops_by_class_have_each_class_of_the_image_equally_often(planes):
+    crop = RandomScaleCrop((9, 9), by_class=1.0)
+    sample, count = rare(planes), 300
+    found = [crop(sample, np.random.default_rng(i))["label"] for i in range(count)]
+    centres = [each[..., 0] if planes else each == 1 for each in found]
+    # Of two or three classes one is drawn; the pixel is a centre, as far as may be.
+    shares = np.mean([centre[4, 4] for centre in centres])
+    assert shares == pytest.approx(1 / 2 if planes else 1 / 3, abs=0.07)
+
+
+def test_a_crop_by_class_at_the_border_lies_inside_the_image():
+    sample = rare()
+    sample["label"][:] = 255
+    sample["label"][0, 399] = 1
+    out = RandomScaleCrop((9, 9), by_class=1.0)(sample, np.random.default_rng(0))
+    assert out["label"].shape == (9, 9) and out["label"][0, 8] == 1
+
+
+@pytest.mark.parametrize("planes", [False, True])
+def test_an_image_of_ignored_pixels_is_cropped_by_class_anywhere(planes):
+    sample = rare(planes)
+    sample["label"][:] = IGNORE
+    anyhow, by_class = (
+        RandomScaleCrop((9, 9), by_class=share)(sample, np.random.default_rng(0))
+        for share in (0.0, 1.0)
+    )
+    assert by_class["label"].shape == anyhow["label"].shape
 
 
 def test_a_flip_mirrors_both():
@@ -244,8 +284,12 @@ def test_planes_are_changed_as_one_mask_is(name):
         changed = TRANSFORMS[name](sample, np.random.default_rng(seed))
         sample["label"] = several_planes(sample["label"])
         found = TRANSFORMS[name](sample, np.random.default_rng(seed))
-        if name == "all":  # it draws a crop anew by the classes' shares
-            assert found["label"].shape == (48, 48, 5)
+        if name in ("all", "crop by class"):  # where they cut depends on the classes
+            assert found["label"].shape == (*changed["label"].shape, 5)
+            planes = several_planes(np.arange(3, dtype=np.uint8))
+            sure = (found["label"] != IGNORE).all(axis=2)
+            known = {tuple(plane) for plane in planes}
+            assert set(map(tuple, found["label"][sure])) <= known
             continue
         np.testing.assert_array_equal(found["image"], changed["image"])
         expected = several_planes(changed["label"])

@@ -67,6 +67,45 @@ def test_a_checkpoint_between_evaluations_is_only_the_latest(tmp_path):
     assert kept(tmp_path) == [1, 2, 3]
 
 
+NAN = float("nan")
+
+
+@pytest.mark.parametrize(
+    ("scores", "counts"),
+    [
+        ([0.3, 0.5, 0.5, 0.4, 0.6, 0.1], [0, 0, 1, 2, 0, 1]),
+        ([NAN, 0.0, NAN, 0.1], [1, 0, 1, 0]),
+        ([0.9, 0.3, None, None, None, 0.5], [0, 1, 1, 1, 1, 2]),
+    ],
+)
+def test_evaluations_in_a_row_without_a_gain_are_counted_over_every_resume(
+    tmp_path, scores, counts
+):
+    """Of steps that were not evaluated too; superseded steps are deleted by then."""
+    for folder, resumed in ((tmp_path / "whole", False), (tmp_path / "parts", True)):
+        checkpoints, found = Checkpoints(folder), []
+        for step, score in enumerate(scores, 1):
+            if resumed:
+                checkpoints.__exit__(None)
+                checkpoints = Checkpoints(folder)
+            checkpoints.save(make_state(step), {})
+            if score is not None:
+                checkpoints.record_score(step, score)
+            checkpoints.wait()
+            found.append(checkpoints.without_gain(step))
+        checkpoints.__exit__(None)
+        assert found == counts
+
+
+def test_a_step_that_is_evaluated_again_is_counted_once(tmp_path):
+    with Checkpoints(tmp_path) as checkpoints:
+        for step, score in ((1, 0.5), (2, 0.4)):
+            checkpoints.save(make_state(step), {})
+            checkpoints.record_score(step, score)
+        checkpoints.record_score(2, 0.3)
+        assert checkpoints.without_gain(2) == 1
+
+
 def test_the_thresholds_of_a_step_are_kept_with_it(tmp_path):
     with Checkpoints(tmp_path) as checkpoints:
         checkpoints.save(make_state(1), {})
