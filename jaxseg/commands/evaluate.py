@@ -27,8 +27,10 @@ from jaxseg.data.catalog import Dataset, open_dataset
 from jaxseg.data.class_tables import says_classes
 from jaxseg.data.labels import LabelSet, numbered_names
 from jaxseg.errors import UserError
-from jaxseg.evaluation.evaluate import create_evaluation_step, evaluate
+from jaxseg.evaluation.evaluate import evaluate
 from jaxseg.evaluation.probabilities import Probabilities
+from jaxseg.evaluation.step import create_evaluation_step
+from jaxseg.evaluation.surfaces import SurfaceOptions
 from jaxseg.parallel.devices import left, require_devices
 from jaxseg.parallel.mesh import create_mesh, replicated
 from jaxseg.paths import no_folder, require_run, unwritable_file, user_path, write_file
@@ -36,13 +38,20 @@ from jaxseg.report.console import Progress, log
 from jaxseg.run import CONFIG, Run
 from jaxseg.schema import from_file
 
+SURFACES = (
+    "evaluation.surfaces",
+    "evaluation.boundary_ratio",
+    "evaluation.boundary_tolerance",
+)
+"""Further options that this command takes in place of the run's."""
+
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Add the options of the command."""
     parser.add_argument("--run", required=True, help="run folder")
     parser.add_argument("--split", help="default: the run's evaluation split")
     add_import_option(parser)
-    add_short_options(parser, NAMES)
+    add_short_options(parser, (*NAMES, *SURFACES))
     parser.add_argument("--root", help="folder of the raw data, if it has moved")
     parser.add_argument("--out", type=Path, help="write the metrics as JSON")
 
@@ -78,8 +87,9 @@ def evaluate_run(
       workdir: the run folder.
       split: of its data set; None is the one it was evaluated on.
       root: where the raw data lies now, if it has moved.
-      **inference: scales, flip, window, crf or threshold of `EvaluationConfig`, in
-        place of the run's; None is the run's.
+      **inference: scales, flip, window, crf, threshold, surfaces, boundary_ratio or
+        boundary_tolerance of `EvaluationConfig`, in place of the run's; None is the
+        run's.
 
     Returns:
       Metrics, as in `results.json`.
@@ -104,7 +114,7 @@ def evaluate_run(
     thresholds = run.thresholds(options, best.thresholds)
     with Progress(len(samples), name="image") as progress:
         evaluation = evaluate(
-            create_evaluation_step(scores, classes, mesh, said),
+            create_evaluation_step(scores, classes, mesh, said, options.surfaces),
             best.variables,
             samples,
             samples.sizes(),
@@ -113,13 +123,18 @@ def evaluate_run(
             multiple=size_multiple(best.model, options),
             threads=run.config.data.threads,
             thresholds=thresholds,
+            surfaces=SurfaceOptions.of(options) if options.surfaces else None,
             done=progress.update,
         )
     return {
         "name": run.config.name,
         "step": best.step,
         "split": split,
-        **evaluation.summary(run.labels.names, options.calibration_bins),
+        **evaluation.summary(
+            run.labels.names,
+            options.calibration_bins,
+            lambda index: samples[index]["name"],
+        ),
         "evaluation": dataclasses.asdict(options),
     }
 

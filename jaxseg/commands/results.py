@@ -55,7 +55,9 @@ def finish(trainer: Trainer, run: Run, checkpoints: Checkpoints) -> dict[str, An
         "step": step,
         "split": config.data.eval_split,
         **evaluation.summary(
-            trainer.data.dataset.labels.names, config.evaluation.calibration_bins
+            trainer.data.dataset.labels.names,
+            config.evaluation.calibration_bins,
+            lambda index: trainer.data.evaluation[index]["name"],
         ),
         "trained_steps": trainer.step,
         "parameters": sum(leaf.size for leaf in jax.tree.leaves(state.params)),

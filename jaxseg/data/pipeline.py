@@ -210,7 +210,8 @@ class EvaluationBatch:
     Attributes:
       indices: of the images in the split; padding of the batch is not among them.
       sizes: height and width of each image before padding.
-      arrays: image, label and valid.
+      arrays: image, label, valid, and `index` int32 `[B]`: of each image, -1 of what
+        fills the batch.
     """
 
     indices: tuple[int, ...]
@@ -265,7 +266,9 @@ def evaluation_batches(
             "image": np.zeros((count, *size, 3), np.uint8),
             "label": np.full((count, *size, *planes), IGNORE, np.uint8),
             "valid": np.arange(count) < len(indices),
+            "index": np.full(count, -1, np.int32),
         }
+        arrays["index"][: len(indices)] = indices
         shapes = []
         for row, index in enumerate(indices):
             sample = samples[index]

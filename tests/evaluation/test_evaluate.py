@@ -7,7 +7,8 @@ import numpy as np
 import pytest
 
 from jaxseg.data.labels import IGNORE
-from jaxseg.evaluation.evaluate import create_evaluation_step, evaluate
+from jaxseg.evaluation.evaluate import evaluate
+from jaxseg.evaluation.step import create_evaluation_step
 from jaxseg.evaluation.histograms import rounded_threshold
 from jaxseg.evaluation.metrics import Confusion
 from jaxseg.evaluation.probabilities import Probabilities
