@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import jax
+from jax.sharding import Mesh
 
 from jaxseg import memory
 from jaxseg.build import build_scores, size_multiple
@@ -22,14 +23,14 @@ from jaxseg.commands.inference_options import (
     run_import,
 )
 from jaxseg.commands.metrics_table import print_metrics
-from jaxseg.config import DataConfig
+from jaxseg.config import DataConfig, EvaluationConfig
 from jaxseg.data.catalog import Dataset, open_dataset
 from jaxseg.data.class_tables import says_classes
 from jaxseg.data.labels import LabelSet, numbered_names
 from jaxseg.errors import UserError
 from jaxseg.evaluation.evaluate import evaluate
 from jaxseg.evaluation.probabilities import Probabilities
-from jaxseg.evaluation.step import create_evaluation_step
+from jaxseg.evaluation.step import EvaluationStep, create_evaluation_step
 from jaxseg.evaluation.surfaces import SurfaceOptions
 from jaxseg.parallel.devices import left, require_devices
 from jaxseg.parallel.mesh import create_mesh, replicated
@@ -37,6 +38,7 @@ from jaxseg.paths import no_folder, require_run, unwritable_file, user_path, wri
 from jaxseg.report.console import Progress, log
 from jaxseg.run import CONFIG, Run
 from jaxseg.schema import from_file
+from jaxseg.segmenter import Segmenter
 
 SURFACES = (
     "evaluation.surfaces",
@@ -108,13 +110,10 @@ def evaluate_run(
     # The run's mesh, as far as the number of devices here allows.
     mesh = create_mesh(spatial=math.gcd(run.config.mesh.spatial, jax.device_count()))
     best = run.best(replicated(mesh))
-    classes = run.labels.num_classes
-    scores = build_scores(run.config, best.model, options)
-    said = Probabilities.of(run.labels.task, options)
     thresholds = run.thresholds(options, best.thresholds)
     with Progress(len(samples), name="image") as progress:
         evaluation = evaluate(
-            create_evaluation_step(scores, classes, mesh, said, options.surfaces),
+            _create_step(run, best.model, options, mesh),
             best.variables,
             samples,
             samples.sizes(),
@@ -137,6 +136,19 @@ def evaluate_run(
         ),
         "evaluation": dataclasses.asdict(options),
     }
+
+
+def _create_step(
+    run: Run, model: Segmenter, options: EvaluationConfig, mesh: Mesh
+) -> EvaluationStep:
+    """Return what evaluates the model of a run on batches of images."""
+    return create_evaluation_step(
+        build_scores(run.config, model, options),
+        run.labels.num_classes,
+        mesh,
+        Probabilities.of(run.labels.task, options),
+        masks=options.surfaces,
+    )
 
 
 def _dataset_of(run: Run, root: str | None) -> Dataset:

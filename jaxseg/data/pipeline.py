@@ -265,10 +265,9 @@ def evaluation_batches(
         arrays = {
             "image": np.zeros((count, *size, 3), np.uint8),
             "label": np.full((count, *size, *planes), IGNORE, np.uint8),
-            "valid": np.arange(count) < len(indices),
-            "index": np.full(count, -1, np.int32),
+            "index": np.array(indices + [-1] * (count - len(indices)), np.int32),
         }
-        arrays["index"][: len(indices)] = indices
+        arrays["valid"] = arrays["index"] >= 0
         shapes = []
         for row, index in enumerate(indices):
             sample = samples[index]
@@ -278,5 +277,5 @@ def evaluation_batches(
             shapes.append((height, width))
         return EvaluationBatch(tuple(indices), tuple(shapes), arrays)
 
-    dataset = grain.MapDataset.source(plan).map(read)
-    yield from dataset.to_iter_dataset(_read_options(threads))
+    batches = grain.MapDataset.source(plan).map(read)
+    yield from batches.to_iter_dataset(_read_options(threads))

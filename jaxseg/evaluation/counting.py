@@ -111,7 +111,9 @@ def overlaps_of_planes(label: jax.Array, prediction: jax.Array) -> jax.Array:
     """
     labelled, predicted = label == 1, prediction & (label != IGNORE)
     pixels = [labelled & predicted, labelled | predicted]
-    return jnp.stack([jnp.sum(each, axis=(1, 2), dtype=jnp.int32) for each in pixels], -1)
+    return jnp.stack(
+        [jnp.sum(each, axis=(1, 2), dtype=jnp.int32) for each in pixels], -1
+    )
 
 
 def added(total: Counts, counts: Counts) -> Counts:

@@ -180,7 +180,9 @@ def evaluate(
         done(len(sizes))
     found = _evaluation(tally, step.counter.task, known)
     seconds = time.perf_counter() - start
-    return Evaluation(**found, seconds=seconds, images=len(sizes), size_multiple=multiple)
+    return Evaluation(
+        **found, seconds=seconds, images=len(sizes), size_multiple=multiple
+    )
 
 
 def _batches(
