@@ -20,8 +20,8 @@ Counts = dict[str, Any]
 """`histogram`, int `[planes, 2, BINS]`: pixels by label and probability, of each class
 that has a logit; of a multiclass task, by whether the prediction is right and by its
 probability.  Then also `confusion`, int `[classes, classes]`.  Of a batch also
-`overlaps`, int `[B, classes, 2]`: intersection and union of each class in each image, at
-the thresholds."""
+`overlaps`, int `[B, classes, 2]`: intersection and union of each class in each image,
+at the thresholds."""
 
 
 @dataclass(frozen=True)

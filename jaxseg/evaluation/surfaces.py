@@ -1,4 +1,4 @@
-"""How well predicted boundaries lie on labelled ones, image by image and class by class.
+"""How near predicted boundaries are to labelled ones, in each image of each class.
 
 A pixel of a region lies on its boundary if one of its four neighbours is outside of the
 region, or outside of the image, as in MONAI.  What is ignored makes no boundary: an

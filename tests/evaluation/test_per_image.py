@@ -67,14 +67,12 @@ def test_without_any_counted_pixel_nothing_is_known():
 def test_overlaps_are_read_off_a_confusion_matrix_of_each_image():
     confusions = np.array([[[3, 1], [2, 4]], [[0, 0], [5, 0]]], np.int32)
     expected = [[[3, 6], [4, 7]], [[0, 5], [0, 5]]]
-    assert (
-        np.asarray(overlaps_of_confusions(jnp.array(confusions))).tolist() == expected
-    )
+    found = overlaps_of_confusions(jnp.array(confusions))
+    assert np.asarray(found).tolist() == expected
 
 
 def test_ignored_pixels_are_in_no_overlap():
     label = np.array([0, 0, 1, 1, IGNORE, IGNORE]).reshape(1, 2, 3, 1)
     prediction = np.array([0, 1, 0, 1, 0, 1]).astype(bool).reshape(1, 2, 3, 1)
-    assert np.asarray(
-        overlaps_of_planes(jnp.array(label), jnp.array(prediction))
-    ).tolist() == [[[1, 3]]]
+    found = overlaps_of_planes(jnp.array(label), jnp.array(prediction))
+    assert np.asarray(found).tolist() == [[[1, 3]]]

@@ -1,4 +1,4 @@
-"""Boundaries: values by hand, by MONAI and by brute force; ignored pixels are unseen."""
+"""Boundaries: values by hand, by MONAI, by brute force; ignored pixels are unseen."""
 
 import itertools
 import json

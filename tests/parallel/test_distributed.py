@@ -13,6 +13,7 @@ import numpy as np
 import pytest
 
 from jaxseg.cli import STOPPED
+from jaxseg.parallel import distributed
 
 ROOT = Path(__file__).parents[2]
 
