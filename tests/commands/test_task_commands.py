@@ -259,7 +259,7 @@ def test_images_are_measured_at_the_best_thresholds(trained):
     assert "Worst images" in (folder / "run" / "report.html").read_text()
 
 
-@pytest.mark.parametrize("window", ["0", "40"])
+@pytest.mark.parametrize("window", ["0", pytest.param("40", marks=pytest.mark.slow)])
 def test_boundaries_are_measured_if_asked_for(trained, window, capsys):
     task, folder = trained
     out = folder / "surfaces.json"
