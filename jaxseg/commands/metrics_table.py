@@ -75,14 +75,14 @@ def _print_boundaries(results: Mapping[str, Any]) -> None:
     rows.append(["mean", *(_scaled(results[key], by) for _, key, by in COLUMNS)])
     table(rows, ("class", *(title for title, _, _ in COLUMNS)))
     alone = [
-        f"{name} {counts['label_only']} + {counts['prediction_only']}"
+        f"{name} {counts['label_only']} and {counts['prediction_only']}"
         for name, counts in results["surface_images"].items()
         if counts["label_only"] + counts["prediction_only"]
     ]
     if alone:
         print_line(
-            "images whose label alone + whose prediction alone has a class, which have"
-            f" no distance, and boundary IoU and F1 of 0: {', '.join(alone)}"
+            "images with the boundary in the label alone and in the prediction alone,"
+            f" of boundary F1 0 and without a distance: {', '.join(alone)}"
         )
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import functools
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from typing import Any, NamedTuple
+from typing import Any
 
 import jax
 import jax.numpy as jnp
@@ -32,7 +32,8 @@ Masks = dict[int, np.ndarray]
 of the images that this process holds, by their places in the batch."""
 
 
-class Counted(NamedTuple):
+@dataclass(frozen=True)
+class Counted:
     """What was found in a batch of images.
 
     Attributes:

@@ -14,6 +14,7 @@ distance equal to the tolerance counts as within it.  Distances are those of MON
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -57,7 +58,7 @@ class SurfaceOptions:
 
     def width(self, shape: tuple[int, ...]) -> int:
         """Return the width of the bands in an image of a size, at least one pixel."""
-        return max(1, round(self.ratio * float(np.hypot(*shape[:2]))))
+        return max(1, round(self.ratio * math.hypot(*shape[:2])))
 
 
 @dataclass(frozen=True)

@@ -7,6 +7,7 @@ from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
 
+from jaxseg.data.labels import Task
 from jaxseg.data.pipeline import EvaluationBatch
 from jaxseg.evaluation.counting import Counter, added
 from jaxseg.evaluation.per_image import PerImage
@@ -38,7 +39,8 @@ class Tally:
           threads: that measure boundaries; 0 is one a core.
         """
         self.counts = counter.zero()
-        self._task, self._classes = counter.task, counter.num_classes
+        self._task: Task = counter.task
+        self._classes = counter.num_classes
         self._overlaps = np.zeros((images, self._classes, 2), np.int64)
         self._options, self._threads = surfaces, threads or os.cpu_count() or 1
         planes = self._classes - (self._task == "binary")
