@@ -42,8 +42,9 @@ def evaluation(root: str, cores: int, **settings: Any) -> Prepared:
     import jax
 
     from benchmarks import jaxseg_side
-    from jaxseg.evaluation.evaluate import create_evaluation_step, evaluate
+    from jaxseg.evaluation.evaluate import evaluate
     from jaxseg.evaluation.inference import create_scores
+    from jaxseg.evaluation.step import create_evaluation_step
     from jaxseg.parallel.mesh import create_mesh
 
     case = Case(**settings)

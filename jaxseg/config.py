@@ -303,6 +303,13 @@ class EvaluationConfig(Section):
     split, of each class its own, which the run keeps."""
     calibration_bins: Annotated[int, Field(ge=1, le=1000)] = 15
     """Parts of 0..1, equally wide, of the expected calibration error."""
+    surfaces: bool = False
+    """Measure boundaries too (boundary IoU and F1, Hausdorff and surface distance); a
+    training does so once, in the end."""
+    boundary_ratio: Annotated[float, Field(gt=0, le=1)] = 0.02
+    """Width of the bands of the boundary IoU, of the image's diagonal."""
+    boundary_tolerance: Annotated[float, Field(ge=0, le=1000)] = 2.0
+    """Distance within which boundaries agree in the boundary F1, pixels."""
     size_multiple: Annotated[int, Field(ge=0, le=4096)] = 0
     """Pad an image's sides to multiples of this by reflection; 0 is 32 (of a classifier
     1), 1 pads none.  A window's side is rounded up to it."""

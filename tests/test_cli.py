@@ -177,6 +177,28 @@ def test_a_mean_over_one_class_is_said_to_be_one(other, capsys):
     assert ("mean IoU 100.00 %" in printed.out) == (other is not None)
 
 
+def test_boundaries_and_single_images_are_printed_where_they_were_measured(capsys):
+    shares = {"ground": 0.5, "road": 0.25}
+    names = ("miou", "mean_dice", "frequency_weighted_iou", "pixel_accuracy")
+    kinds = ("boundary_iou", "boundary_f1", "hausdorff95", "average_surface_distance")
+    results = dict.fromkeys((*names, *kinds), 0.5)
+    results |= {"per_class_iou": shares, "per_class_dice": shares}
+    results |= {f"per_class_{kind}": {"ground": None, "road": 0.125} for kind in kinds}
+    alone = {"both": 0, "label_only": 2, "prediction_only": 1}
+    both = {"both": 3, "label_only": 0, "prediction_only": 0}
+    results["surface_images"] = {"ground": alone, "road": both}
+    results["per_image"] = {"mean_iou": {"mean": 0.5, "median": 0.25}}
+    results["worst_images"] = [{"name": "x", "score": 0.125}]
+    print_metrics(results | {"images": 3, "split": "val", "step": 4})
+    printed = capsys.readouterr().out
+    said = "Mean over the images: mean IoU 50.0 % (median 25.0 %). Worst: x 12.50 %."
+    assert said in printed
+    assert ["road", "12.50", "12.50", "0.12", "0.12"] in [
+        line.split() for line in printed.splitlines()
+    ]
+    assert printed.splitlines()[-1].endswith("without a distance: ground 2 and 1")
+
+
 def test_datasets_lists_the_catalog(capsys):
     assert cli.main(["datasets"]) == 0
     printed = capsys.readouterr().out

@@ -10,7 +10,8 @@ from hypothesis import strategies as st
 
 from jaxseg.data.labels import LabelSet
 from jaxseg.errors import UserError
-from jaxseg.evaluation.evaluate import create_evaluation_step, evaluate
+from jaxseg.evaluation.evaluate import evaluate
+from jaxseg.evaluation.step import create_evaluation_step
 from jaxseg.evaluation.windows import WindowedScores
 from jaxseg.models import create_model
 from jaxseg.parallel.mesh import create_mesh

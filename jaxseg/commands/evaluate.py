@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import jax
+from jax.sharding import Mesh
 
 from jaxseg import memory
 from jaxseg.build import build_scores, size_multiple
@@ -22,19 +23,29 @@ from jaxseg.commands.inference_options import (
     run_import,
 )
 from jaxseg.commands.metrics_table import print_metrics
-from jaxseg.config import DataConfig
+from jaxseg.config import DataConfig, EvaluationConfig
 from jaxseg.data.catalog import Dataset, open_dataset
 from jaxseg.data.class_tables import says_classes
 from jaxseg.data.labels import LabelSet, numbered_names
 from jaxseg.errors import UserError
-from jaxseg.evaluation.evaluate import create_evaluation_step, evaluate
+from jaxseg.evaluation.evaluate import evaluate
 from jaxseg.evaluation.probabilities import Probabilities
+from jaxseg.evaluation.step import EvaluationStep, create_evaluation_step
+from jaxseg.evaluation.surfaces import SurfaceOptions
 from jaxseg.parallel.devices import left, require_devices
 from jaxseg.parallel.mesh import create_mesh, replicated
 from jaxseg.paths import no_folder, require_run, unwritable_file, user_path, write_file
 from jaxseg.report.console import Progress, log
 from jaxseg.run import CONFIG, Run
 from jaxseg.schema import from_file
+from jaxseg.segmenter import Segmenter
+
+SURFACES = (
+    "evaluation.surfaces",
+    "evaluation.boundary_ratio",
+    "evaluation.boundary_tolerance",
+)
+"""Further options that this command takes in place of the run's."""
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -42,7 +53,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--run", required=True, help="run folder")
     parser.add_argument("--split", help="default: the run's evaluation split")
     add_import_option(parser)
-    add_short_options(parser, NAMES)
+    add_short_options(parser, (*NAMES, *SURFACES))
     parser.add_argument("--root", help="folder of the raw data, if it has moved")
     parser.add_argument("--out", type=Path, help="write the metrics as JSON")
 
@@ -78,8 +89,9 @@ def evaluate_run(
       workdir: the run folder.
       split: of its data set; None is the one it was evaluated on.
       root: where the raw data lies now, if it has moved.
-      **inference: scales, flip, window, crf or threshold of `EvaluationConfig`, in
-        place of the run's; None is the run's.
+      **inference: scales, flip, window, crf, threshold, surfaces, boundary_ratio or
+        boundary_tolerance of `EvaluationConfig`, in place of the run's; None is the
+        run's.
 
     Returns:
       Metrics, as in `results.json`.
@@ -98,13 +110,10 @@ def evaluate_run(
     # The run's mesh, as far as the number of devices here allows.
     mesh = create_mesh(spatial=math.gcd(run.config.mesh.spatial, jax.device_count()))
     best = run.best(replicated(mesh))
-    classes = run.labels.num_classes
-    scores = build_scores(run.config, best.model, options)
-    said = Probabilities.of(run.labels.task, options)
     thresholds = run.thresholds(options, best.thresholds)
     with Progress(len(samples), name="image") as progress:
         evaluation = evaluate(
-            create_evaluation_step(scores, classes, mesh, said),
+            _create_step(run, best.model, options, mesh),
             best.variables,
             samples,
             samples.sizes(),
@@ -113,15 +122,33 @@ def evaluate_run(
             multiple=size_multiple(best.model, options),
             threads=run.config.data.threads,
             thresholds=thresholds,
+            surfaces=SurfaceOptions.of(options) if options.surfaces else None,
             done=progress.update,
         )
     return {
         "name": run.config.name,
         "step": best.step,
         "split": split,
-        **evaluation.summary(run.labels.names, options.calibration_bins),
+        **evaluation.summary(
+            run.labels.names,
+            options.calibration_bins,
+            lambda index: samples[index]["name"],
+        ),
         "evaluation": dataclasses.asdict(options),
     }
+
+
+def _create_step(
+    run: Run, model: Segmenter, options: EvaluationConfig, mesh: Mesh
+) -> EvaluationStep:
+    """Return what evaluates the model of a run on batches of images."""
+    return create_evaluation_step(
+        build_scores(run.config, model, options),
+        run.labels.num_classes,
+        mesh,
+        Probabilities.of(run.labels.task, options),
+        masks=options.surfaces,
+    )
 
 
 def _dataset_of(run: Run, root: str | None) -> Dataset:

@@ -50,11 +50,11 @@ def changed_options(config: Config, given: Mapping[str, Any]) -> EvaluationConfi
 
     Args:
       config: of the run.
-      given: scales, flip, window, crf or threshold; None is the run's.
+      given: fields of `EvaluationConfig`; None is the run's.
 
     Raises:
-      UserError: a value of another type or out of its range, or a threshold for a
-        multiclass run.
+      UserError: a value of another type or out of its range, a threshold for a
+        multiclass run, or options of boundaries that are not measured.
     """
     kept = {
         f"evaluation.{name}": tuple(value) if isinstance(value, list) else value
@@ -66,7 +66,13 @@ def changed_options(config: Config, given: Mapping[str, Any]) -> EvaluationConfi
             f"threshold {kept['evaluation.threshold']}: this run is multiclass, where a"
             " pixel has the most probable class; leave it out"
         )
-    return replaced(config, kept).evaluation
+    options = replaced(config, kept).evaluation
+    for name in ("boundary_ratio", "boundary_tolerance"):
+        if given.get(name) is not None and not options.surfaces:
+            raise UserError(
+                f"{name} {given[name]}: boundaries are not measured; add --surfaces"
+            )
+    return options
 
 
 def less_memory(window: int) -> str:

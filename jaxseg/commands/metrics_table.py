@@ -6,11 +6,13 @@ from collections.abc import Mapping
 from typing import Any
 
 from jaxseg.evaluation.metrics import METRICS
+from jaxseg.report.boundaries import COLUMNS
 from jaxseg.report.console import print_line, table, warn
+from jaxseg.report.per_image import per_image_line
 
 
 def print_metrics(results: Mapping[str, Any]) -> None:
-    """Print IoU and Dice of every class, and one line of overall metrics.
+    """Print IoU and Dice of every class, and lines of overall metrics.
 
     Args:
       results: the content of `results.json`.
@@ -44,10 +46,44 @@ def print_metrics(results: Mapping[str, Any]) -> None:
     )
     if task in ("binary", "multilabel"):
         print_line(_probabilities(results))
+    if line := per_image_line(results):
+        print_line(line + _worst(results))
+    if "boundary_iou" in results:
+        _print_boundaries(results)
     for name in METRICS:
         if METRICS.own(name):
             value = results[name]
             print_line(f"{name}: {'-' if value is None else f'{value:.6g}'}")
+
+
+def _worst(results: Mapping[str, Any]) -> str:
+    """Name the three worst images, with their scores; "" if none has a score."""
+    worst = [
+        f"{each['name']} {_percent(each['score'])} %"
+        for each in results["worst_images"][:3]
+    ]
+    return f" Worst: {', '.join(worst)}." if worst else ""
+
+
+def _print_boundaries(results: Mapping[str, Any]) -> None:
+    """Print the measures of boundaries, and what was left out of the distances."""
+    rows = [
+        [name]
+        + [_scaled(results[f"per_class_{key}"][name], by) for _, key, by in COLUMNS]
+        for name in results["per_class_boundary_iou"]
+    ]
+    rows.append(["mean", *(_scaled(results[key], by) for _, key, by in COLUMNS)])
+    table(rows, ("class", *(title for title, _, _ in COLUMNS)))
+    alone = [
+        f"{name} {counts['label_only']} and {counts['prediction_only']}"
+        for name, counts in results["surface_images"].items()
+        if counts["label_only"] + counts["prediction_only"]
+    ]
+    if alone:
+        print_line(
+            "images with the boundary in the label alone and in the prediction alone,"
+            f" of boundary F1 0 and without a distance: {', '.join(alone)}"
+        )
 
 
 def _probabilities(results: Mapping[str, Any]) -> str:
@@ -70,5 +106,9 @@ def _probabilities(results: Mapping[str, Any]) -> str:
     )
 
 
+def _scaled(value: float | None, factor: float) -> str:
+    return "-" if value is None else f"{factor * value:.2f}"
+
+
 def _percent(share: float | None) -> str:
-    return "-" if share is None else f"{100 * share:.2f}"
+    return _scaled(share, 100)

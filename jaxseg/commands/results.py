@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import math
 import platform
+from collections.abc import Sequence
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
@@ -35,6 +36,9 @@ from jaxseg.version import __version__
 PICTURES = 8
 """Number of sample pictures in a report."""
 
+WORST_PICTURES = 4
+"""Number of pictures of the worst images in a report."""
+
 
 def finish(trainer: Trainer, run: Run, checkpoints: Checkpoints) -> dict[str, Any]:
     """Evaluate the best checkpoint; write results, pictures and the report.
@@ -55,7 +59,9 @@ def finish(trainer: Trainer, run: Run, checkpoints: Checkpoints) -> dict[str, An
         "step": step,
         "split": config.data.eval_split,
         **evaluation.summary(
-            trainer.data.dataset.labels.names, config.evaluation.calibration_bins
+            trainer.data.dataset.labels.names,
+            config.evaluation.calibration_bins,
+            lambda index: trainer.data.evaluation[index]["name"],
         ),
         "trained_steps": trainer.step,
         "parameters": sum(leaf.size for leaf in jax.tree.leaves(state.params)),
@@ -64,13 +70,16 @@ def finish(trainer: Trainer, run: Run, checkpoints: Checkpoints) -> dict[str, An
         "versions": versions(),
     }
     variables = gather(variables, trainer.mesh)
+    assert evaluation.per_image is not None
+    worst = evaluation.per_image.worst(WORST_PICTURES)
 
     def write() -> str:
         best = evaluation.best_thresholds
         predictor = Predictor.of_run(
             run, trainer.model, variables, best_thresholds=best
         )
-        return str(write_results(run, results, predictor, trainer.data.evaluation))
+        samples = trainer.data.evaluation
+        return str(write_results(run, results, predictor, samples, worst))
 
     page = broadcast_from_primary(write)
     score = "-" if math.isnan(evaluation.score) else f"{evaluation.score:.4f}"
@@ -79,7 +88,11 @@ def finish(trainer: Trainer, run: Run, checkpoints: Checkpoints) -> dict[str, An
 
 
 def write_results(
-    run: Run, results: dict[str, Any], predictor: Predictor, samples: Samples
+    run: Run,
+    results: dict[str, Any],
+    predictor: Predictor,
+    samples: Samples,
+    worst: Sequence[int] = (),
 ) -> Path:
     """Write `results.json`, `samples/*.png` and `report.html` into the run folder.
 
@@ -88,30 +101,34 @@ def write_results(
       results: the content of `results.json`.
       predictor: the model that was evaluated.
       samples: the split that was evaluated.
+      worst: indices of the worst images, of which the page shows pictures.
 
     Returns:
       The path of the report.
     """
     replace_text(run.workdir / "results.json", json.dumps(results, indent=2) + "\n")
-    sheets = _draw_samples(run.workdir / "samples", predictor, samples)
-    return write_report(run.workdir, results, to_json(run.config), run.labels, sheets)
-
-
-def _draw_samples(
-    folder: Path, predictor: Predictor, samples: Samples
-) -> dict[str, Sheet]:
-    """Draw images, labels, predictions and errors, at equal distances in the split."""
+    folder = run.workdir / "samples"
     folder.mkdir(exist_ok=True)
-    indices = np.linspace(0, len(samples) - 1, min(PICTURES, len(samples))).round()
+    spread = np.linspace(0, len(samples) - 1, min(PICTURES, len(samples))).round()
+    shown = _sheets(predictor, samples, spread.astype(int))
+    for name, sheet in shown.items():
+        save_picture(folder / f"{name}.png", sheet.flat())
+    text = to_json(run.config)
+    worst_sheets = _sheets(predictor, samples, worst)
+    return write_report(run.workdir, results, text, run.labels, shown, worst_sheets)
+
+
+def _sheets(
+    predictor: Predictor, samples: Samples, indices: Sequence[int] | np.ndarray
+) -> dict[str, Sheet]:
+    """Draw images, labels, predictions and errors, by names that files can have."""
     chosen = [samples[int(index)] for index in indices]
     masks = predictor([sample["image"] for sample in chosen])
-    sheets = {}
     names = file_names([sample["name"] for sample in chosen])
-    for name, sample, mask in zip(names, chosen, masks, strict=True):
-        sheet = comparison(sample["image"], sample["label"], mask, predictor.labels)
-        save_picture(folder / f"{name}.png", sheet.flat())
-        sheets[name] = sheet
-    return sheets
+    return {
+        name: comparison(sample["image"], sample["label"], mask, predictor.labels)
+        for name, sample, mask in zip(names, chosen, masks, strict=True)
+    }
 
 
 def describe_run(config: Config) -> dict[str, Any]:

@@ -241,7 +241,8 @@ class EvaluationBatch:
     Attributes:
       indices: of the images in the split; padding of the batch is not among them.
       sizes: height and width of each image before padding.
-      arrays: image, label and valid.
+      arrays: image, label, valid, and `index` int32 `[B]`: of each image, -1 of what
+        fills the batch.
     """
 
     indices: tuple[int, ...]
@@ -295,8 +296,9 @@ def evaluation_batches(
         arrays = {
             "image": np.zeros((count, *size, 3), np.uint8),
             "label": np.full((count, *size, *planes), IGNORE, np.uint8),
-            "valid": np.arange(count) < len(indices),
+            "index": np.array(indices + [-1] * (count - len(indices)), np.int32),
         }
+        arrays["valid"] = arrays["index"] >= 0
         shapes = []
         for row, index in enumerate(indices):
             sample = samples[index]
@@ -306,5 +308,5 @@ def evaluation_batches(
             shapes.append((height, width))
         return EvaluationBatch(tuple(indices), tuple(shapes), arrays)
 
-    dataset = grain.MapDataset.source(plan).map(read)
-    yield from dataset.to_iter_dataset(_read_options(threads))
+    batches = grain.MapDataset.source(plan).map(read)
+    yield from batches.to_iter_dataset(_read_options(threads))

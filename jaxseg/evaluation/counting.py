@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import functools
 from dataclasses import dataclass
 from typing import Any
 
 import jax
 import jax.numpy as jnp
 import numpy as np
+from jax.typing import ArrayLike
 
 from jaxseg.data.labels import IGNORE, Task
 from jaxseg.evaluation.histograms import BINS, count_probabilities
@@ -17,7 +19,9 @@ from jaxseg.evaluation.probabilities import Probabilities
 Counts = dict[str, Any]
 """`histogram`, int `[planes, 2, BINS]`: pixels by label and probability, of each class
 that has a logit; of a multiclass task, by whether the prediction is right and by its
-probability.  Then also `confusion`, int `[classes, classes]`."""
+probability.  Then also `confusion`, int `[classes, classes]`.  Of a batch also
+`overlaps`, int `[B, classes, 2]`: intersection and union of each class in each image,
+at the thresholds."""
 
 
 @dataclass(frozen=True)
@@ -49,31 +53,71 @@ class Counter:
             found["confusion"] = np.zeros((self.num_classes,) * 2, np.int64)
         return found
 
-    def __call__(self, scores: jax.Array, label: jax.Array) -> Counts:
+    def __call__(
+        self, scores: jax.Array, label: jax.Array, thresholds: ArrayLike = 0.5
+    ) -> Counts:
         """Count a batch on the device, int32.
 
         Args:
           scores: `[B, H, W, classes]`, of a binary task `[B, H, W, 1]`.
           label: int `[B, H, W]`, of a multilabel task `[B, H, W, classes]`; the class
             or, of a plane, 0 or 1; `IGNORE` where nothing counts.
+          thresholds: float32 of each class that has a logit, for the overlaps; a
+            multiclass task has none.
         """
-        if self.task == "multilabel":
-            found = self.probabilities(scores)
-            return {"histogram": count_probabilities(label, found)}
+        if self.task == "multiclass":
+            return self._count_classes(scores, label)
+        found = self.probabilities(scores)
         if self.task == "binary":
-            found = self.probabilities(scores)[..., None]
-            return {"histogram": count_probabilities(label[..., None], found)}
+            found, label = found[..., None], label[..., None]
+        predicted, planes = found >= thresholds, label
+        if self.task == "binary":  # the background is a class of its own
+            planes = jnp.where(label == IGNORE, IGNORE, label == jnp.arange(2))
+            predicted = predicted == jnp.arange(2)
+        return {
+            "histogram": count_probabilities(label, found),
+            "overlaps": overlaps_of_planes(planes, predicted),
+        }
+
+    def _count_classes(self, scores: jax.Array, label: jax.Array) -> Counts:
         prediction = jnp.argmax(scores, axis=-1)
         right = jnp.where(label == IGNORE, IGNORE, label == prediction)
         top = self.probabilities.top(scores)
+        count = functools.partial(confusion_matrix, num_classes=self.num_classes)
+        confusions = jax.vmap(count)(label, prediction)
         return {
             "histogram": count_probabilities(right[..., None], top[..., None]),
-            "confusion": confusion_matrix(label, prediction, self.num_classes),
+            "confusion": confusions.sum(0),
+            "overlaps": overlaps_of_confusions(confusions),
         }
 
 
+def overlaps_of_confusions(confusions: jax.Array) -> jax.Array:
+    """Return intersection and union, int32 `[B, classes, 2]`, of each class.
+
+    Args:
+      confusions: int32 `[B, classes, classes]`.
+    """
+    both = jnp.diagonal(confusions, axis1=1, axis2=2)
+    return jnp.stack([both, confusions.sum(1) + confusions.sum(2) - both], axis=-1)
+
+
+def overlaps_of_planes(label: jax.Array, prediction: jax.Array) -> jax.Array:
+    """Return intersection and union, int32 `[B, planes, 2]`, of each plane.
+
+    Args:
+      label: int `[B, H, W, planes]` of 0, 1 and `IGNORE`.
+      prediction: bool `[B, H, W, planes]`.
+    """
+    labelled, predicted = label == 1, prediction & (label != IGNORE)
+    pixels = [labelled & predicted, labelled | predicted]
+    return jnp.stack(
+        [jnp.sum(each, axis=(1, 2), dtype=jnp.int32) for each in pixels], -1
+    )
+
+
 def added(total: Counts, counts: Counts) -> Counts:
-    """Return int64 counts with those of a batch added."""
+    """Return int64 counts with those of a batch added, under the names of `total`."""
     return {
         name: total[name] + np.asarray(counts[name]).astype(np.int64) for name in total
     }

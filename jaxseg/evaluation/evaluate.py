@@ -3,53 +3,30 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 import jax
-import jax.numpy as jnp
 import numpy as np
 from jax.sharding import Mesh
 
-from jaxseg.data.labels import IGNORE, Task
-from jaxseg.data.pipeline import Samples, evaluation_batches
+from jaxseg.data.labels import Task
+from jaxseg.data.pipeline import EvaluationBatch, Samples, evaluation_batches
 from jaxseg.evaluation import measures
-from jaxseg.evaluation.counting import Counter, Counts, added
 from jaxseg.evaluation.histograms import Histogram, rounded_threshold
-from jaxseg.evaluation.inference import Scores
 from jaxseg.evaluation.metrics import (
     AnyConfusion,
     Confusion,
     MultilabelConfusion,
     compute_metrics,
 )
-from jaxseg.evaluation.probabilities import Probabilities
-from jaxseg.evaluation.windows import WindowedScores
-from jaxseg.nn.lowering import compiling_for
-from jaxseg.parallel.mesh import (
-    batch_devices,
-    constrain,
-    replicated,
-    shard_batch,
-    split_rows,
-)
+from jaxseg.evaluation.per_image import PerImage
+from jaxseg.evaluation.step import EvaluationStep
+from jaxseg.evaluation.surfaces import SurfaceOptions, Surfaces
+from jaxseg.evaluation.tally import Tally
+from jaxseg.parallel.mesh import batch_devices
 from jaxseg.segmenter import SIZE_MULTIPLE, SMALLEST
-
-
-@dataclass(frozen=True)
-class EvaluationStep:
-    """A function that counts the pixels of a batch of images.
-
-    Attributes:
-      count: `(variables, this process' part of a batch) -> counts over the batch`.
-      counter: that counts.
-      one_each: a device takes one image at a time.
-    """
-
-    count: Callable[[Any, Mapping[str, np.ndarray]], Counts]
-    counter: Counter
-    one_each: bool = False
 
 
 @dataclass(frozen=True)
@@ -67,6 +44,9 @@ class Evaluation:
         predicted.
       thresholds: of each class that has a logit: it is predicted from there on; none in
         a multiclass task.
+      per_image: the overlaps in each image, at the thresholds; None where these were
+        known only after the pass.
+      surfaces: the measures of boundaries; None if they were not asked for.
     """
 
     confusion: AnyConfusion
@@ -76,6 +56,8 @@ class Evaluation:
     task: Task = "multiclass"
     histogram: Histogram | None = None
     thresholds: tuple[float, ...] = ()
+    per_image: PerImage | None = None
+    surfaces: Surfaces | None = None
 
     @property
     def score(self) -> float:
@@ -110,12 +92,18 @@ class Evaluation:
             found |= measures.scalars(self.confusion, self.histogram, self.task)
         return found
 
-    def summary(self, names: Sequence[str], parts: int = 15) -> dict[str, Any]:
+    def summary(
+        self,
+        names: Sequence[str],
+        parts: int = 15,
+        image_name: Callable[[int], str] = str,
+    ) -> dict[str, Any]:
         """Return all metrics as values for JSON; undefined ones are None.
 
         Args:
           names: of the classes.
           parts: of 0..1, for the calibration.
+          image_name: index -> name, asked of the worst images alone.
         """
         confusion = self.confusion
         found: dict[str, Any] = {"task": self.task, **self.metrics()}
@@ -123,6 +111,10 @@ class Evaluation:
             found |= measures.details(
                 self.histogram, self.task, names, self.thresholds, parts
             )
+        if self.per_image is not None:
+            found |= self.per_image.summary(image_name)
+        if self.surfaces is not None:
+            found |= self.surfaces.summary(names)
         return {
             **{name: measures.plain(value) for name, value in found.items()},
             "per_class_iou": measures.by_name(names, confusion.iou),
@@ -133,67 +125,6 @@ class Evaluation:
             "images_per_second": round(self.images / self.seconds, 2),
             "size_multiple": self.size_multiple,
         }
-
-
-def create_evaluation_step(
-    scores: Scores | WindowedScores,
-    num_classes: int,
-    mesh: Mesh,
-    probabilities: Probabilities | None = None,
-) -> EvaluationStep:
-    """Return a function that counts the pixels of batches of images.
-
-    Images whose `valid` is False are not counted.
-
-    Args:
-      scores: images -> class scores; by a sliding window a device has one image at a
-        time.
-      num_classes: number of classes; of a binary task 2.
-      mesh: the devices.
-      probabilities: what the scores say, and of which task; None are the logits of a
-        multiclass task.
-    """
-    counter = Counter(num_classes, probabilities or Probabilities())
-    if isinstance(scores, WindowedScores):
-        return _windowed_step(scores, counter, mesh)
-
-    @compiling_for(mesh)
-    def step(variables: Any, batch: Mapping[str, jax.Array]) -> Counts:
-        batch = constrain(batch, mesh)
-        with split_rows(mesh):
-            found = scores(variables, batch["image"])
-        return counter(found, _valid_label(batch))
-
-    compiled = jax.jit(step, out_shardings=replicated(mesh))
-    return EvaluationStep(
-        lambda variables, batch: compiled(variables, shard_batch(batch, mesh)), counter
-    )
-
-
-def _windowed_step(
-    scores: WindowedScores, counter: Counter, mesh: Mesh
-) -> EvaluationStep:
-    count = jax.jit(
-        lambda found, batch: counter(found, _valid_label(batch)),
-        out_shardings=replicated(mesh),
-    )
-
-    def step(variables: Any, batch: Mapping[str, np.ndarray]) -> Counts:
-        total = counter.zero()
-        for top, block in scores.blocks(variables, batch["image"], mesh):
-            label = batch["label"][:, top : top + block.shape[1]]
-            rows = shard_batch({"label": label, "valid": batch["valid"]}, mesh)
-            total = added(total, count(block, rows))
-        return total
-
-    return EvaluationStep(step, counter, one_each=True)
-
-
-def _valid_label(batch: Mapping[str, jax.Array]) -> jax.Array:
-    """Return the labels, int32; those of images that are not valid are ignored."""
-    label = batch["label"].astype(jnp.int32)
-    valid = batch["valid"].reshape(-1, *(1 for _ in label.shape[1:]))
-    return jnp.where(valid, label, IGNORE)
 
 
 def evaluate(
@@ -207,10 +138,11 @@ def evaluate(
     multiple: int = SIZE_MULTIPLE,
     threads: int = 0,
     thresholds: Sequence[float] | None = None,
+    surfaces: SurfaceOptions | None = None,
     on_batch: Callable[[], None] = lambda: None,
     done: Callable[[int], None] = lambda images: None,
 ) -> Evaluation:
-    """Count every image of a split once.
+    """Measure every image of a split once.
 
     Args:
       step: from `create_evaluation_step`.
@@ -222,13 +154,47 @@ def evaluate(
       multiple: sides are padded to multiples of this by reflection; 1 pads none.
       threads: number of reading threads; 0 is one per core, up to a limit.
       thresholds: of each class that has a logit, in a binary or multilabel task; None
-        are those of the best IoU in this split.
+        are those of the best IoU in this split, which are known only afterwards.
+      surfaces: measure boundaries too; the step returns masks, and thresholds are
+        given.
       on_batch: called before each batch; what it raises ends the evaluation.
       done: called with the number of images that are done, of all processes.
     """
-    start, processes = time.perf_counter(), jax.process_count()
-    total, pending, finished = step.counter.zero(), None, 0
-    batches = evaluation_batches(
+    start, pending, finished = time.perf_counter(), None, 0
+    known = _known_bounds(step, thresholds)
+    assert surfaces is None or (step.masks and known is not None)
+    guess = (0.5,) * (step.counter.planes or (1,))[0]  # of what nothing is kept
+    bounds = np.array(guess if known is None else known, np.float32)
+    tally = Tally(step.counter, len(sizes), surfaces, threads)
+    for batch in _batches(step, samples, sizes, mesh, batch_size, multiple, threads):
+        on_batch()
+        counted = step.count(variables, batch.arrays, bounds)
+        if pending is not None:  # fetch one batch late, so that the device never waits
+            tally.add(*pending)
+            done(finished)
+        pending = batch, counted
+        count = len(batch.indices) * jax.process_count()
+        finished = min(len(sizes), finished + count)
+    if pending is not None:
+        tally.add(*pending)
+        done(len(sizes))
+    found = _evaluation(tally, step.counter.task, known)
+    seconds = time.perf_counter() - start
+    return Evaluation(
+        **found, seconds=seconds, images=len(sizes), size_multiple=multiple
+    )
+
+
+def _batches(
+    step: EvaluationStep,
+    samples: Samples,
+    sizes: Sequence[tuple[int, int]],
+    mesh: Mesh,
+    batch_size: int,
+    multiple: int,
+    threads: int,
+) -> Iterator[EvaluationBatch]:
+    return evaluation_batches(
         samples,
         sizes,
         batch_size=1 if step.one_each else batch_size,
@@ -236,39 +202,42 @@ def evaluate(
         smallest=SMALLEST,
         threads=threads,
         process_index=jax.process_index(),
-        process_count=processes,
+        process_count=jax.process_count(),
         unit=batch_devices(mesh),
         planes=step.counter.planes,
     )
-    for batch in batches:
-        on_batch()
-        counts = step.count(variables, batch.arrays)
-        if pending is not None:  # fetch one batch late, so that the device never waits
-            total = added(total, pending)
-            done(finished)
-        pending = counts
-        finished = min(len(sizes), finished + len(batch.indices) * processes)
-    if pending is not None:
-        total = added(total, pending)
-        done(len(sizes))
-    seconds = time.perf_counter() - start
-    measured = len(sizes), seconds, multiple
-    return _evaluation(step.counter.task, total, thresholds, measured)
+
+
+def _known_bounds(
+    step: EvaluationStep, thresholds: Sequence[float] | None
+) -> tuple[float, ...] | None:
+    """Return the thresholds as bounds of bins, none in a multiclass task.
+
+    None are those that are known only after the pass.
+    """
+    if step.counter.task == "multiclass":
+        return ()
+    if thresholds is None:
+        return None
+    return tuple(rounded_threshold(each) for each in thresholds)
 
 
 def _evaluation(
-    task: Task,
-    total: Counts,
-    thresholds: Sequence[float] | None,
-    measured: tuple[int, float, int],
-) -> Evaluation:
-    histogram = Histogram(total["histogram"])
+    tally: Tally, task: Task, known: tuple[float, ...] | None
+) -> dict[str, Any]:
+    """Return what an `Evaluation` holds, but for how it was measured."""
+    histogram = Histogram(tally.counts["histogram"])
+    found: dict[str, Any] = {
+        "task": task,
+        "histogram": histogram,
+        "per_image": None if known is None else tally.per_image(),
+        "surfaces": tally.surfaces(),
+    }
     if task == "multiclass":
-        return Evaluation(Confusion(total["confusion"]), *measured, task, histogram)
+        return found | {"confusion": Confusion(tally.counts["confusion"])}
     best = histogram.best_thresholds.tolist
-    chosen = best() if thresholds is None else thresholds
-    bounds = tuple(rounded_threshold(each) for each in chosen)
+    bounds = tuple(map(rounded_threshold, best())) if known is None else known
     counts = histogram.confusion_at(bounds)
     multilabel = task == "multilabel"
     confusion = MultilabelConfusion(counts) if multilabel else Confusion(counts[0])
-    return Evaluation(confusion, *measured, task, histogram, bounds)
+    return found | {"confusion": confusion, "thresholds": bounds}

@@ -210,6 +210,9 @@ RESERVED = frozenset(
     " task iou dice roc_auc average_precision expected_calibration_error threshold"
     " best_threshold best_iou reliability per_class_roc_auc"
     " per_class_average_precision per_class_calibration_error"
+    " per_image worst_images surface_images boundary_iou boundary_f1 hausdorff95"
+    " average_surface_distance per_class_boundary_iou per_class_boundary_f1"
+    " per_class_hausdorff95 per_class_average_surface_distance"
     " trained_steps parameters parameters_sha256 device versions".split()
 )
 """Names of what else is written beside the metrics."""

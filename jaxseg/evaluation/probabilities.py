@@ -7,7 +7,6 @@ from dataclasses import dataclass
 
 import jax
 import jax.numpy as jnp
-import numpy as np
 
 from jaxseg.config import EvaluationConfig
 from jaxseg.data.labels import Task
@@ -57,7 +56,9 @@ class Probabilities:
             return largest
         return 1 / jnp.exp(scores - largest[..., None]).sum(axis=-1)
 
-    def predict(self, scores: jax.Array, thresholds: Sequence[float] = ()) -> jax.Array:
+    def predict(
+        self, scores: jax.Array, thresholds: Sequence[float] | jax.Array = ()
+    ) -> jax.Array:
         """Return what is predicted.
 
         Args:
@@ -71,7 +72,7 @@ class Probabilities:
         """
         if self.task == "multiclass":
             return jnp.argmax(scores, axis=-1).astype(jnp.int32)
-        bounds = np.asarray(thresholds, np.float32)
+        bounds = jnp.asarray(thresholds, jnp.float32)
         if self.task == "binary":
             return (self(scores) >= bounds[0]).astype(jnp.int32)
         return (self(scores) >= bounds).astype(jnp.uint8)

@@ -162,6 +162,23 @@ def _broadcast_bytes(message: bytes, length: int) -> bytes:
     return multihost_utils.broadcast_one_to_all(padded)[:length].tobytes()
 
 
+def gather_rows(rows: np.ndarray, mine: np.ndarray) -> np.ndarray:
+    """Return the rows of all processes, each of which has computed some of them.
+
+    All processes must call this in the same order.
+
+    Args:
+      rows: float64 `[N, ...]`, equally large in all processes.
+      mine: bool `[N]`, which rows this process has computed, and no other has.
+    """
+    if not is_distributed():
+        return rows
+    own = np.zeros_like(rows)
+    own[mine] = rows[mine]
+    bits = multihost_utils.process_allgather(own.view(np.uint32))  # jax lacks float64
+    return np.asarray(bits).sum(axis=0, dtype=np.uint32).view(np.float64)
+
+
 def abort(code: int) -> NoReturn:
     """End this process after a failure, whatever the others do.
 

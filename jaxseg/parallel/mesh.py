@@ -65,6 +65,25 @@ def replicated(mesh: AnyMesh) -> NamedSharding:
     return NamedSharding(mesh, PartitionSpec())
 
 
+def by_image(mesh: AnyMesh) -> NamedSharding:
+    """Return the sharding of arrays `[B, ...]` whose images the devices divide."""
+    return NamedSharding(mesh, PartitionSpec(BATCH_AXIS))
+
+
+def local_rows(array: jax.Array) -> dict[int, np.ndarray]:
+    """Return the rows of an array `[B, ...]` that this process holds, by their place.
+
+    Args:
+      array: whole or sharded as by `by_image`.
+    """
+    found: dict[int, np.ndarray] = {}
+    for shard in array.addressable_shards:
+        start = shard.index[0].start or 0
+        if start not in found:
+            found |= dict(enumerate(np.asarray(shard.data), start))
+    return found
+
+
 def shard_batch(batch: Mapping[str, np.ndarray], mesh: Mesh) -> dict[str, jax.Array]:
     """Put this host's part of a batch on its devices, as one global array a leaf.
 

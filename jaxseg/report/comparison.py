@@ -10,6 +10,7 @@ from typing import Any
 from jaxseg.errors import UserError
 from jaxseg.paths import replace_text
 from jaxseg.report import charts
+from jaxseg.report.boundaries import COLUMNS
 from jaxseg.report.curves import (
     MOST_SMOOTHED,
     Figure,
@@ -26,13 +27,19 @@ from jaxseg.report.titles import data_title, model_title
 COLOURS = 8
 """Number of runs that can be told apart."""
 
-_COLUMNS = (
-    ("Foreground IoU, %", "iou", 100),
-    ("Mean IoU, %", "miou", 100),
-    ("Mean Dice, %", "mean_dice", 100),
-    ("Pixel accuracy, %", "pixel_accuracy", 100),
-    ("Best step", "step", 1),
-    ("Parameters, M", "parameters", 1e-6),
+_Column = tuple[str, str, float, int]
+"""Title, name in `results.json`, factor to what is shown, and decimals of that."""
+
+_SOME: tuple[_Column, ...] = (("Foreground IoU, %", "iou", 100, 2),)
+_ALL: tuple[_Column, ...] = (
+    ("Mean IoU, %", "miou", 100, 2),
+    ("Mean Dice, %", "mean_dice", 100, 2),
+    ("Pixel accuracy, %", "pixel_accuracy", 100, 2),
+)
+_BOUNDARIES: tuple[_Column, ...] = tuple((*column, 2) for column in COLUMNS)
+_RUN: tuple[_Column, ...] = (
+    ("Best step", "step", 1, 0),
+    ("Parameters, M", "parameters", 1e-6, 2),
 )
 
 
@@ -61,13 +68,12 @@ def write_comparison(workdirs: Sequence[str | Path], path: str | Path) -> Path:
             raise UserError(f"{folder}: not a run folder, metrics.jsonl is missing")
         records[name] = read_metrics(folder)
     results = [_results(folder) for folder in folders]
-    binary = any("iou" in result for result in results)
-    columns = _COLUMNS if binary else _COLUMNS[1:]
+    columns = _columns(results)
     title = f"{len(records)} runs compared" if len(records) > 1 else "One run"
     page = render(
         "comparison.html.j2",
         title=title,
-        columns=[column for column, _, _ in columns],
+        columns=[column for column, _, _, _ in columns],
         runs=[
             _row(name, result, columns)
             for name, result in zip(records, results, strict=True)
@@ -101,22 +107,31 @@ def _results(folder: Path) -> Mapping[str, Any]:
     return results
 
 
+def _columns(results: Sequence[Mapping[str, Any]]) -> list[_Column]:
+    """Return the columns of the table; those of some tasks where a run has them."""
+
+    def held(columns: Sequence[_Column]) -> list[_Column]:
+        return [each for each in columns if any(each[1] in found for found in results)]
+
+    return [*held(_SOME), *_ALL, *held(_BOUNDARIES), *_RUN]
+
+
 def _row(
-    name: str, result: Mapping[str, Any], columns: Sequence[tuple[str, str, float]]
+    name: str, result: Mapping[str, Any], columns: Sequence[_Column]
 ) -> Mapping[str, Any]:
     what = ", ".join(filter(None, (model_title(result), data_title(result))))
-    figures = [_figure(result, key, factor) for _, key, factor in columns]
+    figures = [_figure(result, *column[1:]) for column in columns]
     return {"name": name, "what": what, "figures": figures}
 
 
 def _figure(
-    result: Mapping[str, Any], key: str, factor: float
+    result: Mapping[str, Any], key: str, factor: float, digits: int
 ) -> tuple[str, str | None]:
     """Return a metric as text, and the remark beside it."""
     value = finite(result.get(key))
     if value is None:
         return DASH, None
-    text = f"{factor * value:,.{0 if factor == 1 else 2}f}"
+    text = f"{factor * value:,.{digits}f}"
     return text, one_class_remark(result) if key == "miou" else None
 
 

@@ -15,10 +15,12 @@ import numpy as np
 
 from jaxseg.data.labels import LabelSet
 from jaxseg.paths import replace_text
+from jaxseg.report.boundaries import boundary_table
 from jaxseg.report.curves import finite, learning_curves
 from jaxseg.report.events import read_metrics
 from jaxseg.report.markup import render
 from jaxseg.report.numbers import numbers, one_class_remark
+from jaxseg.report.per_image import per_image_line, with_scores
 from jaxseg.report.reliability import reliability_figures
 from jaxseg.report.samples import sample_figures
 from jaxseg.report.sheets import Sheet
@@ -43,6 +45,7 @@ def write_report(
     config_text: str,
     labels: LabelSet,
     samples: Mapping[str, Sheet] | None = None,
+    worst: Mapping[str, Sheet] | None = None,
 ) -> Path:
     """Write `report.html` into a run folder, replacing an older one at once.
 
@@ -58,6 +61,8 @@ def write_report(
       config_text: the run's configuration as text.
       labels: names and colours of the classes.
       samples: sheets to show, by the sample's name.
+      worst: sheets of the worst images, the worst first; their scores are those of
+        `worst_images` in the summary.
 
     Returns:
       The path of the page.
@@ -72,7 +77,10 @@ def write_report(
         numbers=numbers(summary),
         curves=learning_curves(read_metrics(workdir)),
         classes=_classes(summary, labels, confusion),
+        boundaries=boundary_table(summary, labels),
         reliability=reliability_figures(summary),
+        worst=sample_figures(with_scores(summary, worst or {})),
+        per_image=per_image_line(summary),
         samples=sample_figures(samples or {}),
         confusion=None if confusion is None or large else heat_table(confusion, labels),
         too_many_classes=labels.num_classes if large else 0,

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -13,13 +13,10 @@ from jaxseg import memory
 from jaxseg.build import build_scores, size_multiple
 from jaxseg.config import Config
 from jaxseg.data.samples import Samples
-from jaxseg.evaluation.evaluate import (
-    Evaluation,
-    EvaluationStep,
-    create_evaluation_step,
-    evaluate,
-)
+from jaxseg.evaluation.evaluate import Evaluation, evaluate
 from jaxseg.evaluation.probabilities import Probabilities
+from jaxseg.evaluation.step import EvaluationStep, create_evaluation_step
+from jaxseg.evaluation.surfaces import SurfaceOptions
 from jaxseg.evaluation.window_plan import smaller_window
 from jaxseg.parallel import devices
 from jaxseg.segmenter import Segmenter
@@ -41,12 +38,12 @@ class _Part:
 
 
 class Evaluator:
-    """Evaluates variables of one model; the program is compiled once."""
+    """Evaluates variables of one model; each program is compiled once."""
 
     def __init__(
         self, config: Config, model: Segmenter, data: TrainingData, mesh: Mesh
     ):
-        """Keep the arguments; the program is compiled by the first call.
+        """Keep the arguments; a program is compiled by the first call that needs it.
 
         Args:
           config: of the training.
@@ -56,13 +53,15 @@ class Evaluator:
         """
         self._config, self._model, self._data = config, model, data
         self._mesh = mesh
-        self._step: EvaluationStep | None = None
+        self._steps: dict[bool, EvaluationStep] = {}
 
     def __call__(
         self,
         variables: Any,
         on_batch: Callable[[], None] = lambda: None,
         images: int | None = None,
+        thresholds: Sequence[float] | None = None,
+        surfaces: bool = False,
     ) -> Evaluation:
         """Evaluate the model on the evaluation split.
 
@@ -70,6 +69,8 @@ class Evaluator:
           variables: of the model, on the mesh.
           on_batch: called before each batch; what it raises ends the evaluation.
           images: how many to evaluate, at equal distances in the split; None are all.
+          thresholds: of each class that has a logit; None are those of the config.
+          surfaces: measure boundaries too, at thresholds that are known.
 
         Raises:
           UserError: memory is short; the message says what takes less.
@@ -79,13 +80,15 @@ class Evaluator:
         if images is not None:
             part = np.linspace(0, len(sizes) - 1, images).round().astype(int).tolist()
             samples, sizes = _Part(samples, part), [sizes[index] for index in part]
+        thresholds = thresholds or self._thresholds()
+        surfaces = surfaces and thresholds is not None
         remedy = "give --evaluation.batch_size 1"
         if window := smaller_window(options.window):
             remedy += f" or --evaluation.window {window}"
         remedy += ", and run the same command again to go on"
         with memory.remedied("evaluating", remedy, devices.left):
             return evaluate(
-                self._compiled(),
+                self._compiled(surfaces),
                 variables,
                 samples,
                 sizes,
@@ -93,18 +96,42 @@ class Evaluator:
                 batch_size=options.batch_size,
                 multiple=size_multiple(self._model, options),
                 threads=self._config.data.threads,
-                thresholds=self._thresholds(),
+                thresholds=thresholds,
+                surfaces=SurfaceOptions.of(options) if surfaces else None,
                 on_batch=on_batch,
             )
 
-    def _compiled(self) -> EvaluationStep:
+    def complete(self, variables: Any, evaluation: Evaluation | None) -> Evaluation:
+        """Evaluate what the config asks for of a finished run, unless that is known.
+
+        A second pass is taken where the best thresholds are known only after the first.
+
+        Args:
+          variables: of the model, on the mesh.
+          evaluation: of these variables, as far as they were evaluated.
+
+        Raises:
+          UserError: memory is short; the message says what takes less.
+        """
+        surfaces = self._config.evaluation.surfaces
+        if evaluation is None:
+            evaluation = self(variables, surfaces=surfaces)
+        known = evaluation.per_image is not None
+        if known and (evaluation.surfaces is not None or not surfaces):
+            return evaluation
+        thresholds = evaluation.thresholds or None
+        return self(variables, thresholds=thresholds, surfaces=surfaces)
+
+    def _compiled(self, masks: bool) -> EvaluationStep:
         """Return the evaluation step, which is created by the first call."""
-        if self._step is None:
+        if masks not in self._steps:
             scores = build_scores(self._config, self._model)
             classes = self._data.num_classes
             said = Probabilities.of(self._config.data.task, self._config.evaluation)
-            self._step = create_evaluation_step(scores, classes, self._mesh, said)
-        return self._step
+            self._steps[masks] = create_evaluation_step(
+                scores, classes, self._mesh, said, masks
+            )
+        return self._steps[masks]
 
     def _thresholds(self) -> tuple[float, ...] | None:
         """Return the thresholds that the config gives; None are the best."""

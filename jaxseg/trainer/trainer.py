@@ -286,11 +286,12 @@ class Trainer:
             target = abstract_variables(self.model, replicated(self.mesh))
             average = self.config.train.ema > 0
             variables = checkpoints.restore_variables(target, step, average)
+        known = None
         if self.evaluation is not None and self.evaluation[0] == step:
-            return step, variables, self.evaluation[1]
-        evaluation = self.evaluate(variables)
-        if step is not None and evaluation.best_thresholds:  # of other options, perhaps
-            self._record(checkpoints, step, evaluation)
+            known = self.evaluation[1]
+        evaluation = self._evaluator.complete(variables, known)
+        if known is None and step is not None and evaluation.best_thresholds:
+            self._record(checkpoints, step, evaluation)  # of other options, perhaps
         return step, variables, evaluation
 
     def _take_step(

@@ -15,6 +15,24 @@ def test_what_is_given_takes_the_place_of_the_runs():
         changed_options(config, {"window": 5})
 
 
+@pytest.mark.parametrize("name", ["boundary_ratio", "boundary_tolerance"])
+def test_an_option_of_boundaries_that_are_not_measured_is_refused(name):
+    said = f"{name} 0.5: boundaries are not measured; add --surfaces"
+    with pytest.raises(UserError, match=said):
+        changed_options(Config(), {name: 0.5})
+    found = changed_options(Config(), {name: 0.5, "surfaces": True})
+    assert getattr(found, name) == 0.5
+    measured = Config(evaluation=EvaluationConfig(surfaces=True))
+    assert getattr(changed_options(measured, {name: 0.5}), name) == 0.5
+
+
+@pytest.mark.parametrize("given", [{"boundary_ratio": 0.0}, {"boundary_tolerance": -1}])
+def test_options_of_boundaries_have_ranges(given):
+    (name,) = given
+    with pytest.raises(UserError, match=f"evaluation.{name} {given[name]}"):
+        changed_options(Config(), given | {"surfaces": True})
+
+
 @pytest.mark.parametrize(
     ("window", "remedy"),
     [

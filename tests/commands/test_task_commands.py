@@ -245,3 +245,53 @@ def test_a_run_of_another_task_is_not_gone_on_with(trained, capsys):
     said = capsys.readouterr().err.splitlines()[-1]
     assert "data.task binary, not multiclass" in said or task == "multilabel"
     assert (folder / "run" / "config.json").read_bytes() == before
+
+
+def test_images_are_measured_at_the_best_thresholds(trained):
+    task, folder = trained
+    results = results_of(folder)
+    assert len(results["worst_images"]) == 3
+    named = {each["name"] for each in results["worst_images"]}
+    assert named == {"0", "1", "2"}
+    scores = [each["score"] for each in results["worst_images"]]
+    assert scores == sorted(scores)
+    key = "iou" if task == "binary" else "mean_iou"
+    assert np.mean(scores) == pytest.approx(results["per_image"][key]["mean"])
+    assert "boundary_iou" not in results
+    assert "Worst images" in (folder / "run" / "report.html").read_text()
+
+
+@pytest.mark.parametrize("window", ["0", pytest.param("40", marks=pytest.mark.slow)])
+def test_boundaries_are_measured_if_asked_for(trained, window, capsys):
+    task, folder = trained
+    out = folder / "surfaces.json"
+    words = ["--surfaces", "--boundary_tolerance", "1", "--window", window]
+    options = ["--run", str(folder / "run"), "--out", str(out), *words]
+    assert cli.main(["evaluate", *options]) == 0
+    found = json.loads(out.read_text())
+    classes = ["foreground"] if task == "binary" else list(NAMES)
+    predictor = Predictor.from_run(
+        folder / "run",
+        EvaluationConfig(batch_size=8, threshold="best", window=int(window)),
+    )
+    masks = predictor(images(folder))
+    for place, name in enumerate(classes):
+        counts = found["surface_images"][name]
+        planes = [mask if task == "binary" else mask[..., place] for mask in masks]
+        assert counts["both"] == sum(plane.any() for plane in planes)
+        assert sum(counts.values()) == 3
+        assert list(found["per_class_boundary_f1"]) == classes
+    assert found["evaluation"]["boundary_tolerance"] == 1.0
+    assert "Hausdorff 95 %, px" in capsys.readouterr().out
+
+
+def test_a_training_measures_boundaries_once_in_the_end(trained):
+    _, folder = trained
+    steps = str(results_of(folder)["trained_steps"])
+    words = ("--train.steps", steps, "--evaluation.surfaces", "True")
+    assert cli.main(command(folder, *words)) == 0
+    found = results_of(folder)
+    assert 0 <= found["boundary_iou"] <= 1 and 0 <= found["boundary_f1"] <= 1
+    assert "<h2>Boundaries</h2>" in (folder / "run" / "report.html").read_text()
+    records = read_metrics(folder / "run")
+    assert not any("boundary_iou" in record for record in records)

@@ -259,6 +259,7 @@ def test_what_fills_a_batch_is_marked_and_ignored():
     last = batches[-1].arrays
     assert last["image"].shape == (4, 4, 5, 3)
     assert last["valid"].tolist() == [True, False, False, False]
+    assert last["index"].tolist() == [4, -1, -1, -1]
     assert (last["label"][1:] == IGNORE).all()
 
 

@@ -7,10 +7,13 @@ import numpy as np
 import pytest
 
 from jaxseg.data.labels import IGNORE
-from jaxseg.evaluation.evaluate import create_evaluation_step, evaluate
+from jaxseg.evaluation.evaluate import evaluate
 from jaxseg.evaluation.histograms import rounded_threshold
 from jaxseg.evaluation.metrics import Confusion
+from jaxseg.evaluation.per_image import PerImage
 from jaxseg.evaluation.probabilities import Probabilities
+from jaxseg.evaluation.step import create_evaluation_step
+from jaxseg.evaluation.surfaces import SurfaceOptions, measure_image
 from jaxseg.evaluation.windows import WindowedScores
 from jaxseg.parallel.mesh import create_mesh
 
@@ -51,6 +54,17 @@ def expected(samples):
     return total
 
 
+def expected_overlaps(samples):
+    """Intersection and union of each class in each image."""
+    found = []
+    for sample in samples.all:
+        kept = sample["label"] != IGNORE
+        label, prediction = sample["label"][kept], sample["image"].argmax(-1)[kept]
+        pairs = [(label == index, prediction == index) for index in range(CLASSES)]
+        found.append([[np.sum(a & b), np.sum(a | b)] for a, b in pairs])
+    return np.array(found)
+
+
 SIZES = [(40, 50)] * 5 + [(50, 40)] * 2 + [(34, 40)]
 
 
@@ -72,6 +86,7 @@ def test_counts_are_exact(batch_size, devices, multiple):
     )
     np.testing.assert_array_equal(result.confusion.counts, expected(samples))
     assert result.images == len(SIZES)
+    np.testing.assert_array_equal(result.per_image.counts, expected_overlaps(samples))
 
 
 class Colour(nn.Module):
@@ -94,6 +109,7 @@ def test_counts_by_window_are_exact(devices, spatial, flip):
     finished = []
     result = evaluate(step, {}, samples, sizes, mesh, threads=2, done=finished.append)
     np.testing.assert_array_equal(result.confusion.counts, expected(samples))
+    np.testing.assert_array_equal(result.per_image.counts, expected_overlaps(samples))
     assert finished == sorted(finished)
     assert finished[-1] == 4
 
@@ -201,3 +217,116 @@ def test_a_multiclass_pass_counts_how_often_the_predicted_class_is_right():
     assert right == np.trace(expected(samples))
     assert wrong + right == expected(samples).sum()
     assert 0 < result.summary("abc")["expected_calibration_error"] < 1
+
+
+SURFACES = SurfaceOptions(ratio=0.05, tolerance=1.0)
+
+
+def expected_surfaces(samples, masks, task):
+    return np.stack(
+        [
+            measure_image(
+                sample["label"], mask.astype(np.uint8), task, max(2, CLASSES), SURFACES
+            )
+            for sample, mask in zip(samples.all, masks, strict=True)
+        ]
+    )
+
+
+class Blocks(Memory):
+    """Samples of coarse blocks, so that there are regions."""
+
+    def __init__(self, sizes):
+        super().__init__(sizes)
+        for sample in self.all:
+            for name in ("image", "label"):
+                height, width = sample["label"].shape
+                coarse = sample[name][: -(-height // 7), : -(-width // 7)]
+                fine = np.kron(coarse, np.ones((7, 7, 1)[: coarse.ndim], np.uint8))
+                sample[name] = fine[:height, :width]
+
+
+@pytest.mark.parametrize(
+    "devices, batch_size, multiple, windowed",
+    [(1, 1, 1, False), (1, 8, 16, False), (8, 64, 32, False), (2, 1, 1, True)],
+)
+def test_boundaries_do_not_depend_on_batch_padding_devices_or_windows(
+    devices, batch_size, multiple, windowed
+):
+    samples, mesh = Blocks(SIZES), create_mesh(jax.devices()[:devices])
+    scores, variables = brightest_channel, jnp.ones(3)
+    if windowed:
+        unit = {"mean": (0.0, 0.0, 0.0), "std": (1.0, 1.0, 1.0)}
+        scores, variables = WindowedScores(Colour(), **unit, window=36, flip=True), {}
+    step = create_evaluation_step(scores, CLASSES, mesh, masks=True)
+    result = evaluate(
+        step,
+        variables,
+        samples,
+        SIZES,
+        mesh,
+        batch_size=batch_size,
+        multiple=multiple,
+        threads=2,
+        surfaces=SURFACES,
+    )
+    masks = [sample["image"].argmax(-1) for sample in samples.all]
+    expected = expected_surfaces(samples, masks, "multiclass")
+    np.testing.assert_array_equal(result.surfaces.values, expected)
+    assert np.isfinite(expected).all()
+    assert result.summary("abc")["per_class_hausdorff95"]["b"] == pytest.approx(
+        expected[:, 1, 2].mean()
+    )
+
+
+@pytest.mark.parametrize("task, planes", [("binary", 1), ("multilabel", CLASSES)])
+def test_at_thresholds_that_are_given_each_image_and_its_boundaries_are_measured(
+    task, planes
+):
+    samples, mesh = Planes(SIZES, task), create_mesh(jax.devices()[:2])
+    classes, said = max(2, planes), Probabilities(task, logits=False)
+    step = create_evaluation_step(shares, classes, mesh, said, masks=True)
+    bounds = (0.25, 0.5, 0.75)[:planes]
+    given = {"thresholds": bounds, "surfaces": SURFACES}
+    result = evaluate(step, jnp.ones(planes), samples, SIZES, mesh, **given)
+    masks = [
+        sample["image"][..., :planes] >= 256 * np.array(bounds)
+        for sample in samples.all
+    ]
+    if task == "binary":
+        masks = [mask[..., 0] for mask in masks]
+    for index, (sample, mask) in enumerate(zip(samples.all, masks, strict=True)):
+        label = sample["label"]
+        found = measure_image(label, mask.astype(np.uint8), task, classes, SURFACES)
+        np.testing.assert_array_equal(result.surfaces.values[index], found)
+        hit, kept = mask & (label == 1), (label != IGNORE)
+        either = kept & (mask | (label == 1))
+        expected = np.stack([hit.sum((0, 1)), either.sum((0, 1))], -1)
+        counted = result.per_image.counts[index]
+        np.testing.assert_array_equal(counted[-planes:].squeeze(), expected.squeeze())
+        if task == "binary":
+            away = [np.sum(kept & ~mask & (label == 0)), np.sum(kept & ~hit)]
+            assert counted[0].tolist() == away
+    overall = result.per_image.counts.sum(0)
+    np.testing.assert_array_equal(overall[:, 0], result.confusion.intersection)
+    np.testing.assert_array_equal(overall[:, 1], result.confusion.union)
+
+
+def test_thresholds_that_are_known_only_afterwards_leave_the_images_unmeasured():
+    samples, mesh = Planes(SIZES, "binary"), create_mesh(jax.devices()[:1])
+    step = create_evaluation_step(shares, 2, mesh, Probabilities("binary", False))
+    result = evaluate(step, jnp.ones(1), samples, SIZES, mesh)
+    assert result.per_image is None
+    again = evaluate(
+        step, jnp.ones(1), samples, SIZES, mesh, thresholds=result.thresholds
+    )
+    np.testing.assert_array_equal(again.confusion.counts, result.confusion.counts)
+    assert isinstance(again.per_image, PerImage)
+
+
+def test_a_step_without_masks_returns_none():
+    samples, mesh = Memory(SIZES), create_mesh(jax.devices()[:1])
+    step = create_evaluation_step(brightest_channel, CLASSES, mesh)
+    result = evaluate(step, jnp.ones(3), samples, SIZES, mesh)
+    assert result.surfaces is None and not step.masks
+    assert "boundary_iou" not in result.summary("abc")

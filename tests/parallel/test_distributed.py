@@ -14,6 +14,7 @@ import pytest
 from slow_cases import slow
 
 from jaxseg.cli import STOPPED
+from jaxseg.parallel import distributed
 
 ROOT = Path(__file__).parents[2]
 
@@ -126,15 +127,22 @@ def test_several_processes_give_what_one_gives(start, tmp_path, count):
 def test_several_processes_evaluate_by_window_as_one_does(start, tmp_path):
     words = "--train.steps 1 --train.eval_every 1 --evaluation.flip True".split()
     words += "--evaluation.window 33 --evaluation.size_multiple 1".split()
-    counts = []
+    words += "--evaluation.surfaces True".split()
+    counts, found = [], []
     for count in (1, 2):
         workdir = tmp_path / str(count)
         codes, _, errors = ended(start(count, workdir, *words))
         assert codes == [0] * count, errors
         results = json.loads((workdir / "results.json").read_text())
         counts.append(np.array(results["confusion"]))
+        found.append(results)
     assert (counts[0].sum(1) == counts[1].sum(1)).all(), "every image once"
     assert abs(counts[0] - counts[1]).sum() <= 0.01 * counts[0].sum()
+    for name in ("boundary_iou", "average_surface_distance"):
+        assert found[1][name] == pytest.approx(found[0][name], rel=0.05)
+    for kind in ("mean", "median"):  # every image has its own row in both
+        one, two = (each["per_image"]["mean_iou"][kind] for each in found)
+        assert two == pytest.approx(one, rel=0.05)
 
 
 @pytest.mark.slow
@@ -259,6 +267,24 @@ def run_pair(script, *words):
 
 def test_the_primary_process_says_that_it_is_busy_then_its_result_or_its_error():
     assert run_pair(MESSAGES) == ["no such thing"] * 2
+
+
+def test_rows_of_all_processes_are_gathered_bit_by_bit(monkeypatch):
+    rows = np.array([[1 / 3, np.nan], [2 / 7, -0.0], [np.inf, 1e-300]])
+    own = [np.array([True, False, False]), np.array([False, True, True])]
+    sent = []
+    monkeypatch.setattr(distributed, "is_distributed", lambda: True)
+    monkeypatch.setattr(
+        distributed.multihost_utils, "process_allgather", lambda x: sent.append(x) or x
+    )
+    for mine in own:
+        distributed.gather_rows(np.where(mine[:, None], rows, 9), mine)
+    assert sent[0].dtype == np.uint32
+    monkeypatch.setattr(
+        distributed.multihost_utils, "process_allgather", lambda x: np.stack(sent)
+    )
+    found = distributed.gather_rows(rows, own[0])
+    assert found.tobytes() == rows.tobytes()
 
 
 @pytest.mark.slow

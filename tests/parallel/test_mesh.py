@@ -8,10 +8,13 @@ from closeness import assert_close
 
 from jaxseg.errors import UserError
 from jaxseg.parallel.mesh import (
+    by_image,
     check_batch_size,
     constrain,
     create_mesh,
     device_put,
+    local_rows,
+    replicated,
     shard_batch,
 )
 
@@ -76,3 +79,14 @@ def test_a_batch_that_micro_batches_do_not_divide_is_refused_with_those_that_fit
     with pytest.raises(UserError, match="use 4$"):
         check_batch_size(3, 4, create_mesh())
     check_batch_size(12, 4, create_mesh())
+
+
+@pytest.mark.parametrize("devices, spatial", [(1, 1), (4, 1), (8, 2)])
+def test_rows_of_an_array_are_found_by_their_places(devices, spatial):
+    mesh = create_mesh(jax.devices()[:devices], spatial)
+    array = np.arange(8 * 6).reshape(8, 6)
+    for sharding in (by_image(mesh), replicated(mesh)):
+        found = local_rows(jax.device_put(array, sharding))
+        assert sorted(found) == list(range(8))
+        for place, row in found.items():
+            np.testing.assert_array_equal(row, array[place])

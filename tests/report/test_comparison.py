@@ -102,3 +102,16 @@ def test_a_run_that_has_logged_nothing_yet_has_no_curves(tmp_path):
     (tmp_path / "run/metrics.jsonl").touch()
     page = write_comparison([tmp_path / "run"], tmp_path / "out.html").read_text()
     assert "Curves" not in page
+
+
+def test_boundaries_have_columns_where_a_run_has_measured_them(tmp_path):
+    runs = [make_run(tmp_path / name, [1.0], 0.5) for name in "ab"]
+    page = write_comparison(runs, tmp_path / "out.html").read_text()
+    assert "Boundary" not in page
+    path = runs[1] / "results.json"
+    measured = {"boundary_iou": 0.25, "hausdorff95": 12.3456}
+    path.write_text(json.dumps(json.loads(path.read_text()) | measured))
+    page = write_comparison(runs, tmp_path / "out.html").read_text()
+    assert "Boundary IoU, %" in page and "Hausdorff 95 %, px" in page
+    assert "<td>25.00</td>" in page and "<td>12.35</td>" in page
+    assert "Surface distance" not in page

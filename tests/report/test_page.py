@@ -204,3 +204,20 @@ def test_a_loss_that_broke_is_said_to_have(tmp_path):
         for step in range(200):
             log.write(step, "train", {"loss": 1.0 if step < 20 else math.nan})
     assert "not finite at the end" in write(tmp_path)
+
+
+def test_the_worst_images_have_a_section_of_their_own(tmp_path):
+    mask = np.zeros((40, 40), int)
+    sheet = comparison(np.zeros((40, 40, 3), np.uint8), mask, mask, LABELS)
+    worst = {"0007": sheet}
+    found = {
+        "per_image": {"mean_iou": {"mean": 0.5, "median": 0.25}},
+        "worst_images": [{"name": "0007", "score": 0.125}],
+    }
+    page = write_report(tmp_path, SUMMARY | found, "{}", LABELS, {}, worst).read_text()
+    checker = check(page)
+    assert checker.crossed == [] == checker.open
+    text = " ".join(" ".join(checker.text).split())
+    assert "Mean over the images: mean IoU 50.0 % (median 25.0 %)." in text
+    assert "0007, mean IoU 12.5 %" in text
+    assert "Worst images" not in write(tmp_path)
