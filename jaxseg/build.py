@@ -18,7 +18,7 @@ from jaxseg.build_loss import build_loss
 from jaxseg.config import Config, EvaluationConfig, ModelConfig
 from jaxseg.data import tasks
 from jaxseg.data.border_weights import BorderWeights
-from jaxseg.data.catalog import DATASETS
+from jaxseg.data.catalog import DATASETS, check_roi
 from jaxseg.data.frequencies import ClassFrequencies
 from jaxseg.data.labels import num_logits
 from jaxseg.data.named_transforms import TRANSFORMS, Checked
@@ -100,6 +100,7 @@ def check(config: Config) -> None:
       UserError: an unknown name, or values that do not go together; the first found.
     """
     DATASETS.find(config.data.name)
+    check_roi(config.data)
     check_batch_size(config.train.batch_size, config.train.accumulate)
     classes = config.data.num_classes or len(config.data.class_names)
     if config.data.task == "binary":

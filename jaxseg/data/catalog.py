@@ -60,6 +60,19 @@ def open_dataset(config: DataConfig) -> Dataset:
     return with_task(dataset, config.task)
 
 
+def check_roi(config: DataConfig) -> None:
+    """Refuse regions of interest of a data set that does not read them.
+
+    Raises:
+      UserError: it is one of jaxseg's own that is not read from image files.
+    """
+    if config.roi and config.name in _ENTRIES and config.name not in WITH_ROI:
+        raise UserError(
+            f"data.roi {config.roi!r} is of files, and data set {config.name!r} does"
+            f" not read it; give --data.name {' or '.join(WITH_ROI)}, or leave it out"
+        )
+
+
 def _open_digit_scenes(config: DataConfig) -> RecordDataset:
     from jaxseg.data.builders import digit_scenes
 
@@ -120,6 +133,9 @@ _ENTRIES: dict[str, Entry] = {
         for name, dataset in TFDS_DATASETS.items()
     },
 }
+
+WITH_ROI = ("folder", "camvid")
+"""The data sets that read `data.roi`."""
 
 DATASETS = Registry("data set", _ENTRIES)
 """Name -> entry."""
