@@ -29,6 +29,7 @@ if TYPE_CHECKING:
     from jaxseg.data.named_transforms import register_transform
     from jaxseg.data.sequences import SequenceDataset
     from jaxseg.errors import UserError
+    from jaxseg.evaluation.cleaning import clean_mask
     from jaxseg.evaluation.metrics import Confusion, register_metric
     from jaxseg.experiment import load_config
     from jaxseg.heads import register_head
@@ -59,6 +60,7 @@ _HOMES = {
     "TrainConfig": "jaxseg.config",
     "Trainer": "jaxseg.trainer.trainer",
     "UserError": "jaxseg.errors",
+    "clean_mask": "jaxseg.evaluation.cleaning",
     "create_classifier": "jaxseg.models",
     "create_model": "jaxseg.models",
     "list_models": "jaxseg.models",
@@ -95,6 +97,7 @@ __all__ = [
     "Trainer",
     "UserError",
     "__version__",
+    "clean_mask",
     "create_classifier",
     "create_model",
     "list_models",

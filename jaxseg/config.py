@@ -59,6 +59,10 @@ class DataConfig(Section):
     """For `folder`: pattern of the masks.  An image and its mask agree in what the
     wildcards stand for, and {split} is the name of a split; of "multilabel" {class} is
     that of a class, as in "masks/{class}/*.png"."""
+    roi: str = ""
+    """For `folder` and `camvid`: pattern of masks that mark a region of interest in
+    each image, such as "{split}/roi/*.png"; where one is 0 (black) the pixels neither
+    train nor count."""
     allow_leakage: bool = False
     """For `folder`: train although an image lies in two splits."""
     cache: str = ""

@@ -11,6 +11,7 @@ import numpy as np
 
 from jaxseg.build import build_scores, size_multiple
 from jaxseg.config import EvaluationConfig
+from jaxseg.data.inputs import Image, pixels_of, size_of
 from jaxseg.data.labels import LabelSet
 from jaxseg.data.padding import Size, group_by_size, pad_image, padded_size
 from jaxseg.errors import UserError
@@ -22,8 +23,14 @@ from jaxseg.nn.lowering import compiling_for, devices_of
 from jaxseg.run import Run
 from jaxseg.segmenter import SIZE_MULTIPLE, SMALLEST, Segmenter
 
-Answer = Callable[[Any, np.ndarray, Callable[[int], None]], np.ndarray]
-"""`(variables, uint8 [B, H, W, 3], called as windows are done) -> [B, H, W, ...]`."""
+Finish = Callable[[jax.Array], jax.Array]
+"""Makes masks or probabilities, `[B, H, W, ...]`, of scores."""
+
+Answer = Callable[
+    [Any, np.ndarray, Callable[[int], None], Sequence[Finish]], list[np.ndarray]
+]
+"""`(variables, uint8 [B, H, W, 3], called as windows are done, what is made of the
+scores) -> what each of these makes`."""
 
 
 def _nothing(count: int) -> None:
@@ -74,8 +81,9 @@ class Predictor:
         if isinstance(scores, WindowedScores):
             self._windows, self._batch_size = scores, 1
         said = Probabilities(labels.task, logits)
-        self._masks = _answer(scores, lambda x: said.predict(x, self.thresholds))
-        self._probabilities = _answer(scores, said)
+        self._answer = _answer(scores)
+        self._masks = jax.jit(lambda scores: said.predict(scores, self.thresholds))
+        self._probabilities = jax.jit(said)
 
     @classmethod
     def from_run(
@@ -156,41 +164,43 @@ class Predictor:
         )
 
     @overload
-    def __call__(self, images: np.ndarray) -> np.ndarray: ...
+    def __call__(self, images: Image) -> np.ndarray: ...
 
     @overload
-    def __call__(self, images: Sequence[np.ndarray]) -> list[np.ndarray]: ...
+    def __call__(self, images: Sequence[Image]) -> list[np.ndarray]: ...
 
     def __call__(
-        self, images: np.ndarray | Sequence[np.ndarray]
+        self, images: Image | Sequence[Image]
     ) -> np.ndarray | list[np.ndarray]:
         """Predict the class of every pixel.
 
         Args:
-          images: uint8 `[H, W, 3]` RGB, or a list of such of any sizes.
+          images: uint8 `[H, W, 3]` RGB, or the path of an image file, which is read as
+            `jaxseg.load_image` does; or a list of such of any sizes.  Of a list of
+            paths one batch at a time is in memory.
 
         Returns:
           int32 `[H, W]`, of a binary task 1 where the foreground is; of a multilabel
           task uint8 `[H, W, classes]` of 0 and 1.  Of a list, a list in the same order.
 
         Raises:
-          UserError: an image of another shape or type.
+          UserError: an image of another shape or type, or a file that is no image.
         """
         return self._predict(images, self._masks)
 
     @overload
-    def probabilities(self, images: np.ndarray) -> np.ndarray: ...
+    def probabilities(self, images: Image) -> np.ndarray: ...
 
     @overload
-    def probabilities(self, images: Sequence[np.ndarray]) -> list[np.ndarray]: ...
+    def probabilities(self, images: Sequence[Image]) -> list[np.ndarray]: ...
 
     def probabilities(
-        self, images: np.ndarray | Sequence[np.ndarray]
+        self, images: Image | Sequence[Image]
     ) -> np.ndarray | list[np.ndarray]:
         """Predict how probable the classes of every pixel are.
 
         Args:
-          images: uint8 `[H, W, 3]` RGB, or a list of such of any sizes.
+          images: an image, a path, or a list of them, as above.
 
         Returns:
           float32 `[H, W, classes]`; they add up to 1 unless the task is multilabel.  Of
@@ -198,26 +208,26 @@ class Predictor:
           in the same order.
 
         Raises:
-          UserError: an image of another shape or type.
+          UserError: an image of another shape or type, or a file that is no image.
         """
         return self._predict(images, self._probabilities)
 
     def _predict(
-        self, images: np.ndarray | Sequence[np.ndarray], answer: Answer
+        self, images: Image | Sequence[Image], finish: Finish
     ) -> np.ndarray | list[np.ndarray]:
+        if isinstance(images, str | Path):
+            return self._predict_list([images], finish)[0]
         if isinstance(images, np.ndarray) and images.ndim == 3:
-            return self._predict_list([images], answer)[0]
-        return self._predict_list(list(images), answer)
+            return self._predict_list([images], finish)[0]
+        return self._predict_list(list(images), finish)
 
-    def _predict_list(
-        self, images: list[np.ndarray], answer: Answer
-    ) -> list[np.ndarray]:
-        for image in images:
-            _check(image)
-        sizes = [(image.shape[0], image.shape[1]) for image in images]
+    def _predict_list(self, images: list[Image], finish: Finish) -> list[np.ndarray]:
+        sizes = [size_of(image) for image in images]
         found: list[np.ndarray] = [np.empty(0, np.int32)] * len(images)
-        lazily = self._answer_lazily(sizes, images.__getitem__, _nothing, answer)
-        for index, _, mask in lazily:
+        lazily = self._answer_lazily(
+            sizes, lambda index: pixels_of(images[index]), _nothing, [finish]
+        )
+        for index, _, (mask,) in lazily:
             found[index] = mask
         return found
 
@@ -252,15 +262,42 @@ class Predictor:
         Raises:
           UserError: an image of another size than was said.
         """
-        yield from self._answer_lazily(sizes, load, done, self._masks)
+        finishes = [self._masks]
+        for index, image, (mask,) in self._answer_lazily(sizes, load, done, finishes):
+            yield index, image, mask
+
+    def probabilities_lazily(
+        self,
+        sizes: Sequence[Size],
+        load: Callable[[int], np.ndarray],
+        done: Callable[[int], None] = _nothing,
+    ) -> Iterator[tuple[int, np.ndarray, np.ndarray, np.ndarray]]:
+        """Predict as `predict_lazily`, and give the probabilities of the same pass too.
+
+        Args:
+          sizes: height and width of every image.
+          load: index -> uint8 `[H, W, 3]`.
+          done: called with how many more are done of what `work` counts.
+
+        Yields:
+          Index, image, the mask of `predict_lazily`, bit for bit, and probabilities
+          (see `probabilities`), in an order of their own.
+
+        Raises:
+          UserError: an image of another size than was said.
+        """
+        finishes = [self._masks, self._probabilities]
+        for index, image, found in self._answer_lazily(sizes, load, done, finishes):
+            mask, probabilities = found
+            yield index, image, mask, probabilities
 
     def _answer_lazily(
         self,
         sizes: Sequence[Size],
         load: Callable[[int], np.ndarray],
         done: Callable[[int], None],
-        answer: Answer,
-    ) -> Iterator[tuple[int, np.ndarray, np.ndarray]]:
+        finishes: Sequence[Finish],
+    ) -> Iterator[tuple[int, np.ndarray, list[np.ndarray]]]:
         groups = group_by_size(sizes, self._multiple, SMALLEST)
         for padded, indices in groups.items():
             for start in range(0, len(indices), self._batch_size):
@@ -274,10 +311,10 @@ class Predictor:
                     # The last chunk borrows the full chunks' compiled program.
                     extra = self._batch_size - len(chunk)
                     batch = np.concatenate([batch, np.repeat(batch[-1:], extra, 0)])
-                predicted = answer(self._variables, batch, done)
+                answers = self._answer(self._variables, batch, done, finishes)
                 for row, (index, image) in enumerate(zip(chunk, images, strict=True)):
                     height, width = sizes[index]
-                    yield index, image, predicted[row, :height, :width]
+                    yield index, image, [each[row, :height, :width] for each in answers]
                     if self._windows is None:
                         done(1)
 
@@ -302,48 +339,46 @@ def _thresholds(
     return tuple(rounded_threshold(each) for each in given)
 
 
-def _answer(
-    scores: Scores | WindowedScores, finish: Callable[[jax.Array], jax.Array]
-) -> Answer:
-    """Return what turns images into an array of theirs, such as masks."""
+def _answer(scores: Scores | WindowedScores) -> Answer:
+    """Return what scores images and makes something of the scores, such as masks.
+
+    What is made of them has a program of its own, so that masks are the same whatever
+    else is made of the same scores.
+    """
     if isinstance(scores, WindowedScores):
-        return _by_window(scores, jax.jit(finish))
-    predict = jax.jit(lambda variables, images: finish(scores(variables, images)))
+        return _by_window(scores)
+    score = jax.jit(scores)
 
     def answer(
-        variables: Any, images: np.ndarray, done: Callable[[int], None]
-    ) -> np.ndarray:
+        variables: Any,
+        images: np.ndarray,
+        done: Callable[[int], None],
+        finishes: Sequence[Finish],
+    ) -> list[np.ndarray]:
         with compiling_for(devices_of(variables)):
-            return np.asarray(predict(variables, images))
+            found = score(variables, images)
+            return [np.asarray(finish(found)) for finish in finishes]
 
     return answer
 
 
-def _by_window(
-    scores: WindowedScores, finish: Callable[[jax.Array], jax.Array]
-) -> Answer:
+def _by_window(scores: WindowedScores) -> Answer:
     def answer(
-        variables: Any, images: np.ndarray, done: Callable[[int], None]
-    ) -> np.ndarray:
-        found = np.empty(0, np.int32)
+        variables: Any,
+        images: np.ndarray,
+        done: Callable[[int], None],
+        finishes: Sequence[Finish],
+    ) -> list[np.ndarray]:
+        found: list[np.ndarray] = []
         for top, block in scores.blocks(variables, images, done=done):
-            rows = np.asarray(finish(block))
+            parts = [np.asarray(finish(block)) for finish in finishes]
             if top == 0:
-                size = images.shape[:3] + rows.shape[3:]
-                found = np.empty(size, rows.dtype)
-            found[:, top : top + rows.shape[1]] = rows
+                found = [
+                    np.empty(images.shape[:3] + part.shape[3:], part.dtype)
+                    for part in parts
+                ]
+            for whole, part in zip(found, parts, strict=True):
+                whole[:, top : top + part.shape[1]] = part
         return found
 
     return answer
-
-
-def _check(image: np.ndarray) -> None:
-    if image.dtype != np.uint8 or image.ndim != 3 or image.shape[2] != 3:
-        raise UserError(
-            f"an image must be uint8 [H, W, 3] RGB, not {image.dtype}"
-            f" {list(image.shape)}; read files with jaxseg.load_image"
-        )
-    if min(image.shape[:2]) < 1:
-        raise UserError(
-            f"an image of {image.shape[0]}x{image.shape[1]} pixels is empty"
-        )

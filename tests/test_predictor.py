@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from PIL import Image
 
 from jaxseg.data.labels import LabelSet
 from jaxseg.errors import UserError
@@ -196,3 +197,78 @@ def test_many_sizes_compile_few_programs():
 def test_another_shape_or_type_is_refused(predictor, image):
     with pytest.raises(UserError):
         predictor([image])
+
+
+def test_paths_of_files_are_read_as_load_image_reads_them(predictor, tmp_path):
+    images = [noise(40, 50, seed=1), noise(33, 41, seed=2)]
+    paths = [tmp_path / "a.png", tmp_path / "b.tif"]
+    for path, image in zip(paths, images, strict=True):
+        Image.fromarray(image).save(path)
+    one = predictor(str(paths[0]))
+    assert isinstance(one, np.ndarray)
+    np.testing.assert_array_equal(one, images[0].argmax(-1))
+    for found, image in zip(
+        predictor([*paths, images[0]]), [*images, images[0]], strict=True
+    ):
+        np.testing.assert_array_equal(found, image.argmax(-1))
+    shares = predictor.probabilities(paths[1])
+    np.testing.assert_array_equal(shares, predictor.probabilities(images[1]))
+
+
+def test_a_list_of_paths_is_read_a_batch_at_a_time(predictor, tmp_path, monkeypatch):
+    Image.fromarray(noise(40, 50)).save(tmp_path / "a.png")
+    held, most = [], []
+
+    def load(path):
+        held.append(path)
+        most.append(len(held))
+        return np.zeros((40, 50, 3), np.uint8)
+
+    answer = predictor._answer
+    monkeypatch.setattr("jaxseg.data.inputs.load_image", load)
+    monkeypatch.setattr(
+        predictor, "_answer", lambda *given: (held.clear(), answer(*given))[1]
+    )
+    assert len(predictor([tmp_path / "a.png"] * 10)) == 10
+    assert max(most) == 4
+
+
+@pytest.mark.parametrize(
+    ("given", "said"),
+    [
+        ("missing.png", "missing.png: no such image"),
+        (["missing.png"], "missing.png: no such image"),
+        (".", "not a plain file"),
+        (np.zeros((40, 40, 4), np.uint8), "give the path of a file, or read it with"),
+    ],
+)
+def test_what_is_no_image_is_refused_with_a_remedy(predictor, given, said):
+    with pytest.raises(UserError, match=said):
+        predictor(given)
+
+
+@pytest.mark.parametrize("task", ["multiclass", "binary", "multilabel"])
+def test_probabilities_of_the_same_pass_leave_the_masks_as_they_are(task):
+    names = ("no", "yes") if task == "binary" else ("red", "green", "blue")
+    labels = LabelSet(names, task=task)
+    runs = []
+
+    def scores(variables, image):
+        jax.debug.callback(runs.append, image.shape[0])
+        return variables * (image[..., : labels.num_logits] / 128.0 - 1)
+
+    predictor = Predictor(scores, jnp.float32(1.7), labels, batch_size=2)
+    images = [noise(40, 50, seed=i) for i in range(3)]
+    masks, shares = predictor(images), predictor.probabilities(images)
+    runs.clear()
+    seen = []
+    for index, image, mask, share in predictor.probabilities_lazily(
+        [(40, 50)] * 3, images.__getitem__
+    ):
+        np.testing.assert_array_equal(image, images[index])
+        np.testing.assert_array_equal(mask, masks[index])
+        np.testing.assert_array_equal(share, shares[index])
+        seen.append(index)
+    assert sorted(seen) == [0, 1, 2]
+    jax.effects_barrier()
+    assert len(runs) == 2  # batches of two: the network ran once on each

@@ -3,13 +3,11 @@
 from __future__ import annotations
 
 import argparse
-import os
+import math
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
-
-import numpy as np
 
 from jaxseg import memory
 from jaxseg.command_line import add_short_options, short_values
@@ -20,25 +18,18 @@ from jaxseg.commands.inference_options import (
     less_memory,
     run_import,
 )
-from jaxseg.data.image_search import Found, find_images, is_result
+from jaxseg.commands.prediction_files import PROBABILITIES, VALUES, PredictionFiles
+from jaxseg.data.image_search import FOLDERS, Found, find_images
 from jaxseg.data.images import image_size, load_image
-from jaxseg.data.labels import LabelSet
-from jaxseg.errors import UserError, choose
+from jaxseg.data.padding import Size
+from jaxseg.evaluation.cleaning import check_cleaning, clean_mask
 from jaxseg.parallel.devices import left, require_devices
 from jaxseg.paths import require_run
 from jaxseg.predictor import Predictor
 from jaxseg.report.console import Progress, log, print_line
-from jaxseg.report.image_files import file_names, save_mask, save_picture, save_values
-from jaxseg.report.pictures import overlay
+from jaxseg.report.image_files import file_names
 from jaxseg.run import CONFIG, Run
 from jaxseg.schema import from_file
-
-VALUES = {
-    "classes": "the number of the class, 0, 1, ..., which shows in its colour; of a"
-    " multilabel run 0 and 1 in a folder a class",
-    "masks": "what the data set's own masks hold: grey values, or RGB colours",
-}
-"""Value of `--values` -> the content of the masks that are written."""
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -57,6 +48,38 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         help="what the masks hold: "
         + "; ".join(f"{name}: {text}" for name, text in VALUES.items()),
     )
+    parser.add_argument(
+        "--probabilities",
+        choices=tuple(PROBABILITIES),
+        help="write the probabilities too, into probabilities/: "
+        + "; ".join(f"{name}: {text}" for name, text in PROBABILITIES.items()),
+    )
+    parser.add_argument(
+        "--components",
+        type=_pixels,
+        default=0,
+        metavar="N",
+        help="drop connected components of fewer than N pixels of each class, the eight"
+        " neighbours of a pixel being connected; in a multiclass run they take the"
+        " class that most of the pixels around them have, otherwise the background's",
+    )
+    parser.add_argument(
+        "--fill-holes",
+        type=_pixels,
+        nargs="?",
+        default=0,
+        const=math.inf,
+        metavar="N",
+        help="of a binary or multilabel run: fill the holes of the foreground that do"
+        " not touch the image's edge, or those of at most N pixels",
+    )
+
+
+def _pixels(text: str) -> int:
+    """Read a number of pixels."""
+    if not text.isdecimal():
+        raise argparse.ArgumentTypeError(f"{text!r}: a number of pixels, 0 or more")
+    return int(text)
 
 
 def run(options: argparse.Namespace) -> int:
@@ -69,10 +92,18 @@ def run(options: argparse.Namespace) -> int:
     require_devices()
     with memory.remedied("predicting", less_memory(window), left):
         count = predict_files(
-            options.run, found, options.out, values=options.values, **given
+            options.run,
+            found,
+            options.out,
+            values=options.values,
+            probabilities=options.probabilities,
+            components=options.components,
+            fill_holes=options.fill_holes,
+            **given,
         )
-    out = options.out
-    print_line(f"{count} masks in {out / 'masks'}, {out / 'overlays'}")
+    written = FOLDERS if options.probabilities else FOLDERS[:2]
+    places = ", ".join(str(options.out / name) for name in written)
+    print_line(f"{count} masks in {places}")
     return 0
 
 
@@ -81,6 +112,9 @@ def predict_files(
     images: Sequence[str | Path] | Found,
     out: str | Path,
     values: str = "classes",
+    probabilities: str | None = None,
+    components: int = 0,
+    fill_holes: float = 0,
     **inference: Any,
 ) -> int:
     """Segment image files; write `out/masks/*.png` and `out/overlays/*.png`.
@@ -100,6 +134,11 @@ def predict_files(
       values: "classes" writes palette PNGs of the class numbers; "masks" writes what
         the masks of the run's data hold: grey values, or RGB where they are in colours;
         of several values of a class, the first.
+      probabilities: one of `PROBABILITIES` writes `out/probabilities/*.npz`, or an
+        image a class, `out/probabilities/CLASS/*.png` or `*.tiff`, of a binary run
+        without CLASS; None writes none.  They are of the same pass, and not cleaned.
+      components: see `clean_mask`; it changes masks and overlays.
+      fill_holes: likewise.
       **inference: scales, flip, window, crf or threshold of `EvaluationConfig`, in
         place of the run's; None is the run's.
 
@@ -107,94 +146,48 @@ def predict_files(
       The number of images.
 
     Raises:
-      UserError: no run, no image, an unreadable image, an unwritable folder, or a file
-        in the place of a result that no prediction wrote.
+      UserError: no run, no image, an unreadable image, an unwritable folder, a file in
+        the place of a result that no prediction wrote, or holes of a multiclass run.
     """
-    choose("kind of values", values, VALUES)
     run, out = Run.open(workdir), Path(out)
+    check_cleaning(run.labels.task, components, fill_holes)
     found = images if isinstance(images, Found) else find_images(images, out)
     paths = list(found.images)
+    files = PredictionFiles(run, out, values, probabilities)
     names = _names(paths)
-    mask_folders, overlays = _mask_folders(out / "masks", run, values), out / "overlays"
-    _check_free([*mask_folders, overlays], names)
+    files.check_free(names)
     if found.left_out():
         log(found.left_out())
-    options = changed_options(run.config, inference)
     sizes = [image_size(path) for path in paths]
-    best = run.best()
-    predictor = Predictor.of_run(
-        run, best.model, best.variables, options, best.thresholds
-    )
-    _make_folders([*mask_folders, overlays])
-    counted, total = predictor.work(sizes)
-    with Progress(total, name=counted) as progress:
-        predictions = predictor.predict_lazily(
-            sizes, lambda i: load_image(paths[i]), progress.advance
-        )
-        for index, picture, mask in predictions:
-            _save(mask_folders, f"{names[index]}.png", mask, run, values)
-            painted = overlay(picture, mask, run.labels, legend=True)
-            save_picture(overlays / f"{names[index]}.png", painted)
+    predictor = _predictor(run, inference)
+    files.make_folders()
+    found = _predictions(predictor, paths, sizes, bool(probabilities))
+    for index, image, mask, *shares in found:
+        cleaned = clean_mask(mask, run.labels, components, fill_holes)
+        files.write(names[index], image, cleaned, *shares)
     return len(paths)
 
 
-def _mask_folders(masks: Path, run: Run, values: str) -> list[Path]:
-    """Return the folder of the masks, or a folder a class where classes may overlap."""
-    planes = run.labels.planes and not (values == "masks" and run.form.bits)
-    if not planes:
-        return [masks]
-    return [masks / name for name in file_names(run.labels.names)]
+def _predictions(
+    predictor: Predictor,
+    paths: Sequence[Path],
+    sizes: Sequence[Size],
+    probabilities: bool,
+) -> Iterator[tuple[Any, ...]]:
+    """Yield index, image, mask and, if asked for, probabilities; show the progress."""
+    counted, total = predictor.work(sizes)
+    with Progress(total, name=counted) as progress:
+        predict = predictor.predict_lazily
+        if probabilities:
+            predict = predictor.probabilities_lazily
+        yield from predict(sizes, lambda i: load_image(paths[i]), progress.advance)
 
 
-def _make_folders(folders: Sequence[Path]) -> None:
-    for folder in folders:
-        try:
-            folder.mkdir(parents=True, exist_ok=True)
-        except OSError as error:
-            raise UserError(f"{folder}: cannot make it ({error.strerror})") from error
-
-
-def _check_free(folders: Sequence[Path], names: Sequence[str]) -> None:
-    """Refuse to replace files that are not results, such as masks drawn by hand."""
-    for folder in folders:
-        for name in names:
-            path = folder / f"{name}.png"
-            if os.path.exists(path) and not is_result(path):
-                raise UserError(
-                    f"{path}: exists, and was not written by predict; choose another"
-                    " --out, or move it away"
-                )
-
-
-def _save(
-    folders: Sequence[Path], name: str, mask: np.ndarray, run: Run, values: str
-) -> None:
-    """Write a mask in the values of `--values`."""
-    labels, form = run.labels, run.form
-    if labels.planes and len(folders) == 1:
-        bits = mask.astype(np.int32) << np.arange(labels.num_classes)
-        save_values(folders[0] / name, bits.sum(2), range(1 << labels.num_classes))
-    elif labels.planes:
-        for index, folder in enumerate(folders):
-            _save_plane(folder / name, mask[..., index], run, values, index)
-    elif values == "classes":
-        save_mask(folders[0] / name, mask, labels)
-    elif form.colours:
-        save_picture(folders[0] / name, labels.colours(mask))
-    else:
-        save_values(folders[0] / name, mask, form.values or range(labels.num_classes))
-
-
-def _save_plane(
-    path: Path, plane: np.ndarray, run: Run, values: str, index: int
-) -> None:
-    """Write the mask of one of the classes that may overlap."""
-    if values == "masks":
-        save_values(path, plane, run.form.values or range(2))
-        return
-    labels = run.labels
-    painted = LabelSet(("none", "class"), ((0, 0, 0), labels.palette[index]))
-    save_mask(path, plane, painted)
+def _predictor(run: Run, inference: dict[str, Any]) -> Predictor:
+    """Load the best checkpoint of a run, with options in place of the run's."""
+    options = changed_options(run.config, inference)
+    best = run.best()
+    return Predictor.of_run(run, best.model, best.variables, options, best.thresholds)
 
 
 def _names(paths: Sequence[Path]) -> list[str]:

@@ -48,12 +48,18 @@ def check_data(config: DataConfig) -> None:
     """Refuse what no files are needed to refuse.
 
     Args:
-      config: `name` and `task`.
+      config: `name`, `task` and `roi`.
 
     Raises:
-      UserError: an unknown name, or a task that the set's labels are not of.
+      UserError: an unknown name, a task that the set's labels are not of, or regions of
+        interest of a set of jaxseg's own that is not read from image files.
     """
     entry = DATASETS.find(config.name)
+    if config.roi and config.name in _ENTRIES and config.name not in WITH_ROI:
+        raise UserError(
+            f"data.roi {config.roi!r} is of files, and data set {config.name!r} does"
+            f" not read it; give --data.name {' or '.join(WITH_ROI)}, or leave it out"
+        )
     if entry.num_classes is not None:
         check_task(config.name, "multiclass", entry.num_classes, config.task)
 
@@ -143,6 +149,9 @@ _ENTRIES: dict[str, Entry] = {
         for name, dataset in TFDS_DATASETS.items()
     },
 }
+
+WITH_ROI = ("folder", "camvid")
+"""The data sets that read `data.roi`."""
 
 DATASETS = Registry("data set", _ENTRIES)
 """Name -> entry."""

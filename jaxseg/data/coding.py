@@ -81,7 +81,8 @@ class Coding:
             for file in files:
                 np.add.at(pixels, self.classes(file), file.tally.pixels)
             counted = tuple(pixels[: self.labels.num_classes].tolist())
-            found[split] = Content(counted, int(pixels[IGNORE]), self._text(files))
+            ignored = int(pixels[IGNORE]) + sum(file.outside for file in files)
+            found[split] = Content(counted, ignored, self._text(files))
         return found
 
     def form(self, survey: Survey) -> MaskForm:

@@ -16,11 +16,13 @@ class Content(NamedTuple):
       pixels: of each class.
       ignored: pixels that neither train nor count.
       found: the values or colours in the mask files and how often, in words.
+      remark: what else a user should know, in words.
     """
 
     pixels: tuple[int, ...]
     ignored: int
     found: str
+    remark: str = ""
 
 
 def check_contents(

@@ -81,9 +81,16 @@ def ambiguous(root: Path, found: list[tuple[str, str, str]]) -> UserError:
         f"{images or '.'} + {masks or '.'}" for images, masks, _ in found
     )
     choices = " or ".join(option for _, _, option in found)
+    regions = dict.fromkeys(shlex.quote(shlex.split(each[2])[3]) for each in found)
+    region = ""
+    if len(regions) == len(found):
+        region = (
+            "; if one of them only marks the region that counts, such as a field of"
+            f" view, give that one as --data.roi {' or '.join(regions)}"
+        )
     return UserError(
         f"{root}: images and masks may be {places}, and only you know which; pass"
-        f" {choices}"
+        f" {choices}{region}"
     )
 
 

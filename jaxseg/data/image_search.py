@@ -7,6 +7,7 @@ out.  `jaxseg.data.images` reads the images.
 from __future__ import annotations
 
 import os
+import zipfile
 from collections import Counter
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
@@ -16,14 +17,23 @@ from jaxseg.data.images import IMAGE_SUFFIXES, open_image
 from jaxseg.errors import UserError
 
 WRITER = "jaxseg"
-"""The value of `Software` in the PNG files that a prediction writes."""
+"""The value of `Software` in the PNG and TIFF files that a prediction writes."""
+
+SOFTWARE = 305
+"""The TIFF tag of it."""
+
+_ARRAYS = ["probabilities.npy", "classes.npy"]
+"""What a file of probabilities holds."""
+
+FOLDERS = ("masks", "overlays", "probabilities")
+"""Folders of the results."""
 
 _HIDDEN = ("__MACOSX", "@eaDir")
 """Folders that archives and network disks create for their own use."""
 
 _NO_IMAGES = (
     *(".txt", ".csv", ".tsv", ".json", ".jsonl", ".xml", ".yaml", ".yml", ".md"),
-    *(".html", ".log", ".ini", ".db", ".py", ".ipynb", ".pdf"),
+    *(".html", ".log", ".ini", ".db", ".py", ".ipynb", ".pdf", ".npz"),
 )
 """Suffixes of files that are not counted as left out: nobody expects an image."""
 
@@ -69,7 +79,7 @@ def find_images(paths: Iterable[str | Path], out: str | Path | None = None) -> F
       paths: files, taken whatever they are, and folders, searched at all depths for
         files that end in `IMAGE_SUFFIXES`.
       out: folder of the results.  What lies in it is left out; if it is a folder that
-        is searched or holds one, only what lies in its `masks` and `overlays` is.
+        is searched or holds one, only what lies in its `FOLDERS` is.
 
     Returns:
       The files, each once, and what was left out of the folders.
@@ -98,12 +108,17 @@ def find_images(paths: Iterable[str | Path], out: str | Path | None = None) -> F
 
 
 def is_result(path: Path) -> bool:
-    """Whether a file is a PNG that a prediction wrote."""
-    if path.suffix.lower() != ".png":
+    """Whether a file is a PNG, TIFF or NumPy file that a prediction wrote."""
+    ending = path.suffix.lower()
+    if ending not in (".png", ".tiff", ".npz"):
         return False
     try:
+        if ending == ".npz":
+            with zipfile.ZipFile(path) as arrays:
+                return arrays.namelist() == _ARRAYS
         with open_image(path, str(path)) as image:
-            return image.info.get("Software") == WRITER
+            tags = getattr(image, "tag_v2", {})
+            return WRITER in (image.info.get("Software"), tags.get(SOFTWARE))
     except Exception:  # a broken image is no result
         return False
 
@@ -113,7 +128,7 @@ def _own_folders(folder: Path, out: str | Path | None) -> tuple[Path, ...]:
         return ()
     own = _real(out)
     if _real(folder).is_relative_to(own):
-        return own / "masks", own / "overlays"
+        return tuple(own / name for name in FOLDERS)
     return (own,)
 
 

@@ -8,6 +8,7 @@ whose layout is unknown.
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 from types import MappingProxyType
 from typing import NamedTuple
@@ -15,6 +16,7 @@ from typing import NamedTuple
 from jaxseg.data import class_files, hints, patterns, splits
 from jaxseg.data.candidates import Candidate, find_candidates, from_tables
 from jaxseg.data.folders import MOST, ORDER, Listing, inside, list_files
+from jaxseg.data.roi import with_roi
 from jaxseg.errors import UserError
 
 LAYOUTS = (
@@ -47,6 +49,7 @@ def find(
     layouts: str = LAYOUTS,
     classes: Sequence[str] | None = None,
     absent: bool = False,
+    roi: str = "",
 ) -> Layout:
     """Find the splits of a folder by patterns, or in whichever layout it has.
 
@@ -59,6 +62,8 @@ def find(
       classes: of masks of a file a class, the names of the classes, which may be none;
         None takes a mask an image.
       absent: whether an image without any mask is taken, paired with itself.
+      roi: pattern of the regions of interest, which are no images and no masks; empty
+        is none.
 
     Raises:
       UserError: no such folder or layout, several folders that could hold the masks,
@@ -72,7 +77,32 @@ def find(
             "data.images and data.masks go together; pass both patterns, such as"
             " --data.images 'img/*.tif' --data.masks 'truth/*.png'"
         )
-    listing, groups = list_files(root), {}
+    listing = list_files(root)
+    regions = patterns.find_files(listing, roi, "data.roi") if roi else {}
+    listing = _without(listing, regions)
+    try:
+        found = _found(listing, images, masks, layouts, classes, absent)
+    except UserError as error:
+        but = f" (the files of data.roi {roi!r} do not count)" * bool(roi)
+        raise UserError(f"{error}{but}") from error
+    _check_paths(found, root)
+    if roi:
+        chosen, notes = with_roi(found.splits, regions, roi)
+        found = found._replace(splits=chosen, notes=(*found.notes, *notes))
+        _check_paths(found, root)
+    return found
+
+
+def _found(
+    listing: Listing,
+    images: str,
+    masks: str,
+    layouts: str,
+    classes: Sequence[str] | None,
+    absent: bool,
+) -> Layout:
+    """Return what `find` does, of the files that are listed."""
+    groups: class_files.Groups = MappingProxyType({})
     if images:
         found, groups = _by_patterns(listing, images, masks, classes, absent)
     elif classes is None:
@@ -80,6 +110,25 @@ def find(
     else:
         listing, groups = class_files.joined(listing, classes)
         found = _by_folders(listing, layouts, absent)
+    return found._replace(groups=groups)
+
+
+def _without(listing: Listing, regions: patterns.Table) -> Listing:
+    """Return the listing without the files of regions of interest."""
+    taken = {path for files in regions.values() for path in files.values()}
+    return replace(
+        listing,
+        paths=[path for path in listing.paths if path not in taken],
+        files=[file for file in listing.files if file.path not in taken],
+    )
+
+
+def _check_paths(found: Layout, root: Path) -> None:
+    """Refuse an empty split, and names and links that cannot be taken.
+
+    Raises:
+      UserError: the first of them.
+    """
     for split, pairs in found.splits.items():
         if not pairs:
             raise UserError(f"{root}: split {split!r} holds no images")
@@ -88,11 +137,11 @@ def find(
                 raise UserError(
                     f"{pair.image}: a name that is not UTF-8; rename it and its mask"
                 )
-            masks_of = groups.get(pair.mask, {"": pair.mask}).values()
-            for path in (pair.image, *masks_of):
+            masks_of = found.groups.get(pair.mask, {"": pair.mask}).values()
+            regions = (pair.roi,) if pair.roi else ()
+            for path in (pair.image, *masks_of, *regions):
                 if path.is_symlink():
                     inside(path, root)
-    return found._replace(groups=groups)
 
 
 def _is_text(name: str) -> bool:

@@ -51,7 +51,7 @@ class FileCoding:
                 coded = self.plane.classes(file)
                 counts = file.tally.pixels
                 pixels[self.classes[file.path]] += int(counts[coded == 1].sum())
-                ignored += int(counts[coded == IGNORE].sum())
+                ignored += int(counts[coded == IGNORE].sum()) + file.outside
             total = Tally.total([file.tally for file in files])
             text = total.text(self.plane.labels.raw_ignore)
             found[split] = Content(tuple(pixels.values()), ignored, text)
@@ -136,6 +136,7 @@ class BitCoding:
                 for bit in range(self.labels.num_classes)
             )
             ignored = int(tally.pixels[~known].sum())
+            ignored += sum(file.outside for file in files)
             found[split] = Content(pixels, ignored, tally.text(self.ignored))
         return found
 

@@ -37,12 +37,14 @@ class Pair(NamedTuple):
       mask: file; of masks of a file a class, one of them, or the image itself where no
         class has one.
       planes: those of each class; None where a class has none.
+      roi: file of the region of interest; None is all of the image.
     """
 
     name: str
     image: Path
     mask: Path
     planes: tuple[Path | None, ...] = ()
+    roi: Path | None = None
 
     @property
     def masks(self) -> list[Path]:

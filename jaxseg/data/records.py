@@ -260,10 +260,11 @@ def open_records(
             task = known_task(stored.get("task", "multiclass"))  # older ones have none
             labels = LabelSet(tuple(stored["names"]), palette, task=task)
             for split, held in dict(stored.get("contents", {})).items():
-                pixels, ignored, found = held
+                pixels, ignored, found, *remark = held  # older ones have none
                 if len(pixels) != labels.num_classes:
                     raise ValueError(split)
-                contents[split] = Content(tuple(map(int, pixels)), ignored, found)
+                counted = tuple(map(int, pixels))
+                contents[split] = Content(counted, ignored, found, *remark)
             values = tuple(map(int, stored.get("mask_values", ())))
             colours, bits = (
                 bool(stored.get(name, False)) for name in ("mask_colours", "mask_bits")

@@ -12,11 +12,13 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from functools import cached_property, partial
 from pathlib import Path
+from types import MappingProxyType
 
 import numpy as np
 
 from jaxseg.data.labels import NO_COLOUR, colour_codes, runs
 from jaxseg.data.masks import Mask, read_mask
+from jaxseg.data.roi import read_roi
 
 MOST_COLOURS = 4096
 """A mask with more colours than this is a picture or was compressed as JPEG."""
@@ -101,12 +103,14 @@ class FileSurvey:
       tally: of its grey values or indices, or of the codes of its colours.
       kind: "grey", "indexed" (1-bit masks too) or "colour".
       palette: of an indexed mask, int64 `[n]`: the code of each value's colour.
+      outside: pixels outside the region of interest, which are not in the tally.
     """
 
     path: Path
     tally: Tally
     kind: str
     palette: np.ndarray | None = None
+    outside: int = 0
 
     def by_colour(self) -> Tally:
         """Return the tally of the codes of its colours; a grey v is (v, v, v)."""
@@ -167,30 +171,41 @@ def grey_codes(values: np.ndarray) -> np.ndarray:
     return np.where(values < 256, values * 0x10101, NO_COLOUR + values)
 
 
-def survey_masks(splits: Mapping[str, Sequence[Path]], lossy: bool = False) -> Survey:
+def survey_masks(
+    splits: Mapping[str, Sequence[Path]],
+    lossy: bool = False,
+    regions: Mapping[Path, Path] = MappingProxyType({}),
+) -> Survey:
     """Read every mask once, several at a time.
 
     Args:
       splits: the mask files of each split.
       lossy: whether JPEG and WebP are read as well.
+      regions: of masks, the file of the region of interest that alone is counted.
 
     Raises:
-      UserError: a mask that cannot be read.
+      UserError: a mask that cannot be read, or a region of interest.
     """
     with ThreadPoolExecutor(min(os.cpu_count() or 1, 8)) as pool:
-        read = partial(_survey_file, lossy=lossy)
+        read = partial(_survey_file, lossy=lossy, regions=regions)
         return Survey(
             {split: list(pool.map(read, paths)) for split, paths in splits.items()}
         )
 
 
-def _survey_file(path: Path, lossy: bool) -> FileSurvey:
-    mask = read_mask(path, lossy)
+def _survey_file(path: Path, lossy: bool, regions: Mapping[Path, Path]) -> FileSurvey:
+    mask, outside = read_mask(path, lossy), 0
+    if roi := regions.get(path):
+        height, width = mask.pixels.shape[:2]
+        inside = read_roi(roi, (height, width), path)
+        outside = int(inside.size - inside.sum())
+        mask = mask._replace(pixels=mask.pixels[inside][None])
     tally = count_values(mask)
     if mask.palette is not None:
         codes = colour_codes(mask.palette).astype(np.int64)
-        return FileSurvey(path, tally, "indexed", codes[tally.values])
-    return FileSurvey(path, tally, "colour" if mask.pixels.ndim == 3 else "grey")
+        return FileSurvey(path, tally, "indexed", codes[tally.values], outside)
+    kind = "colour" if mask.pixels.ndim == 3 else "grey"
+    return FileSurvey(path, tally, kind, outside=outside)
 
 
 def count_values(mask: Mask) -> Tally:

@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import replace
 from typing import Any
 
 from jaxseg.config import Config, DataConfig
+from jaxseg.data.contents import Content
 from jaxseg.data.dataset import Dataset
 from jaxseg.data.labels import LabelSet, Task
 from jaxseg.errors import UserError
+
+MOST = 12
+"""Classes whose shares are said one by one."""
 
 
 def check_options(config: Config) -> None:
@@ -87,28 +91,54 @@ def check_task(name: str, has: Task, num_classes: int, task: Task) -> None:
 
 
 def held(dataset: Dataset, splits: Iterable[str]) -> list[str]:
-    """Say what the masks of splits hold, where a sigmoid's labels are made of it.
+    """Say what the masks of splits hold, a line a split.
 
     Args:
-      dataset: any; of a multiclass one, and of one whose masks were not counted,
-        nothing is said.
+      dataset: any; of one whose masks were not counted nothing is said.
       splits: to describe.
+
+    Returns:
+      Shares of all pixels, as in "train 112 images: 71.2 % background, 25.9 % cell,
+      2.9 % ignored"; of classes that may overlap the numbers of pixels.  Where a
+      sigmoid's labels are made of them, the values in the files too.
     """
     labels, found = dataset.labels, []
     for split in splits:
         content = dataset.contents.get(split)
-        if content is None or labels.task == "multiclass":
+        if content is None:
             continue
-        files = f"its masks hold {content.found}"
         if labels.task == "multilabel":
             counts = zip(labels.names, content.pixels, strict=True)
             said = ", ".join(f"{name} {pixels:,}" for name, pixels in counts)
-            found.append(f"split {split!r}: pixels of {said}; {files}")
+            said = f"pixels of {said}"
         else:
-            share = 100 * content.pixels[1] / max(sum(content.pixels), 1)
-            name = labels.names[1]
-            found.append(f"split {split!r}: {share:.3g} % {name}; {files}")
+            said = _shares(content, labels.names)
+        if labels.task != "multiclass":
+            said += f"; its masks hold {content.found}"
+        if content.remark:
+            said += f"; {content.remark}"
+        count = dataset.splits[split]
+        found.append(f"{split} {count} image{'s' * (count != 1)}: {said}")
     return found
+
+
+def _shares(content: Content, names: Sequence[str]) -> str:
+    """Write the share of each class, of many the most frequent, and of ignored."""
+    every = max(sum(content.pixels) + content.ignored, 1)
+    order = range(len(names))
+    if len(names) > MOST:
+        order = sorted(order, key=lambda index: -content.pixels[index])[:MOST]
+    parts = [f"{_percent(content.pixels[i], every)} {names[i]}" for i in order]
+    if rest := len(names) - len(parts):
+        pixels = sum(content.pixels) - sum(content.pixels[i] for i in order)
+        parts.append(f"{_percent(pixels, every)} {rest} more classes")
+    if content.ignored:
+        parts.append(f"{_percent(content.ignored, every)} ignored")
+    return ", ".join(parts)
+
+
+def _percent(pixels: int, of: int) -> str:
+    return f"{100 * pixels / of:.3g} %"
 
 
 def described(labels: LabelSet) -> str:

@@ -1,4 +1,4 @@
-"""Pictures and masks, written to files.
+"""Pictures, masks and probabilities, written to files.
 
 A mask is written so that it can be read back exactly.  What is drawn into a picture is
 `pictures.py`'s business; reading is `jaxseg.data.images`'.
@@ -13,7 +13,7 @@ import numpy as np
 from PIL import Image
 from PIL.PngImagePlugin import PngInfo
 
-from jaxseg.data.image_search import WRITER
+from jaxseg.data.image_search import SOFTWARE, WRITER
 from jaxseg.data.labels import LabelSet
 from jaxseg.errors import UserError
 
@@ -68,6 +68,52 @@ def save_values(path: str | Path, mask: np.ndarray, values: Sequence[int]) -> No
     _save(Path(path), Image.fromarray(table[mask]))
 
 
+def save_probabilities(
+    path: str | Path, probabilities: np.ndarray, names: Sequence[str]
+) -> None:
+    """Write the probabilities of an image as the arrays of a NumPy file.
+
+    Args:
+      path: ends in `.npz`; missing folders are made.
+      probabilities: float32 `[H, W, classes]`, or `[H, W]` of the foreground; the array
+        `probabilities` of the file, exact.
+      names: of the classes, of a binary task of the foreground alone; its array
+        `classes`.
+
+    Raises:
+      UserError: another ending, or the file cannot be written.
+    """
+    path = Path(path)
+    if path.suffix.lower() != ".npz":
+        raise UserError(f"{path}: arrays are written as .npz")
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        np.savez(path, probabilities=probabilities, classes=np.array(names, np.str_))
+    except OSError as error:
+        raise UserError(f"{path}: cannot be written: {error}") from error
+
+
+def save_shares(path: str | Path, shares: np.ndarray) -> None:
+    """Write the probability of one class as a grey image.
+
+    Args:
+      path: ends in `.png`, of 16 bits (65535 times the probability, rounded), or
+        `.tiff`, of 32-bit floating-point values, exact; missing folders are made.
+      shares: float32 `[H, W]`, 0..1.
+
+    Raises:
+      UserError: another ending, or the file cannot be written.
+    """
+    ending = Path(path).suffix.lower()
+    if ending == ".png":
+        pixels = np.rint(shares.astype(np.float64) * 65535).astype(np.uint16)
+    elif ending == ".tiff":
+        pixels = np.ascontiguousarray(shares, np.float32)
+    else:
+        raise UserError(f"{path}: probabilities are written as .png or .tiff")
+    _save(Path(path), Image.fromarray(pixels))
+
+
 def _check_mask(path: str | Path, mask: np.ndarray, last: int) -> None:
     if Path(path).suffix.lower() != ".png":
         raise UserError(f"{path}: a mask is written as .png, which keeps it exact")
@@ -87,9 +133,10 @@ def save_picture(path: str | Path, picture: np.ndarray) -> None:
 def _save(path: Path, image: Image.Image) -> None:
     told = PngInfo()
     told.add_text("Software", WRITER)  # so that a result is not taken for an image
+    tags = {SOFTWARE: WRITER}
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
         # The quality is of JPEG and WebP; each format passes over what is not its own.
-        image.save(path, quality=92, pnginfo=told)
+        image.save(path, quality=92, pnginfo=told, tiffinfo=tags)
     except (OSError, ValueError) as error:
         raise UserError(f"{path}: cannot be written: {error}") from error

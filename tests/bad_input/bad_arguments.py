@@ -41,6 +41,15 @@ def options(*given: str, said: str) -> list[Case]:
     ]
 
 
+def predicting(*given: str, said: str) -> Case:
+    """Options that `predict` does not take, or not of this run."""
+    return Case(
+        f"predict {' '.join(given)}",
+        lambda place: [*predict(place.sound_run, place.image()), *given],
+        said,
+    )
+
+
 def inspect(*given: str, said: str) -> Case:
     """Options that `inspect` does not take."""
     return words("inspect", "--config", "EXPERIMENT", *given, said=said)
@@ -139,6 +148,11 @@ ARGUMENTS = [
     words("evaluate", "--run", "RUN", "--root", "gone", said="gone: no such folder"),
     words("evaluate", "--run", "RUN", "extra", said="unrecognized arguments: extra"),
     words("predict", said="--run"),
+    predicting("--probabilities", "jpg", said="'npz', 'png', 'tiff'"),
+    predicting("--components", "-3", said="-3"),
+    predicting("--components", "many", said="'many': a number of pixels, 0 or more"),
+    predicting("--fill-holes", "0.5", said="'0.5': a number of pixels, 0 or more"),
+    predicting("--fill-holes", said="multiclass, .* give components N, which drops"),
     words("predict", "--run", "RUN", "--out", "out", said="images"),
     words("predict", "--run", "RUN", "x.png", said="--out"),
     words("predict", "--run", "gone", "x.png", "--out", "o", said="gone: not a run"),

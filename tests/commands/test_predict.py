@@ -209,3 +209,74 @@ def test_an_unknown_kind_of_values_is_refused(trained, photographs, tmp_path):
 
     with pytest.raises(jaxseg.UserError, match="'mask'. Did you mean 'masks'"):
         predict_files(trained(), [photographs], tmp_path / "out", values="mask")
+
+
+def test_probabilities_are_those_of_the_masks_whatever_the_file(
+    trained, photographs, tmp_path
+):
+    run = trained()
+    assert predict(run, photographs, "--out", tmp_path / "none") == 0
+    predictor = jaxseg.Predictor.from_run(run)
+    expected = predictor.probabilities(sorted(photographs.iterdir()))
+    for kind in ("npz", "png", "tiff"):
+        out = tmp_path / kind
+        words = ("--out", out, "--probabilities", kind)
+        for _ in range(2):  # its own results may be replaced
+            assert predict(run, photographs, *words) == 0
+        assert written(out) == written(tmp_path / "none")
+        for folder in ("masks", "overlays"):
+            for path in (out / folder).iterdir():
+                other = tmp_path / "none" / folder / path.name
+                assert path.read_bytes() == other.read_bytes()
+    for index, shares in enumerate(expected):
+        with np.load(tmp_path / "npz" / "probabilities" / f"{index}.npz") as file:
+            assert file["classes"].tolist() == list(predictor.labels.names)
+            assert file["probabilities"].dtype == np.float32
+            np.testing.assert_array_equal(file["probabilities"], shares)
+        for place, name in enumerate(predictor.labels.names):
+            plane = shares[..., place]
+            path = tmp_path / "tiff" / "probabilities" / name / f"{index}.tiff"
+            np.testing.assert_array_equal(np.asarray(Image.open(path)), plane)
+            path = tmp_path / "png" / "probabilities" / name / f"{index}.png"
+            with Image.open(path) as file:
+                assert file.mode == "I;16"
+                grey = np.asarray(file)
+            np.testing.assert_array_equal(grey, np.rint(plane.astype(float) * 65535))
+
+
+def test_small_components_are_dropped_from_masks_and_overlays(
+    trained, photographs, tmp_path
+):
+    run = trained()
+    words = ("--components", "40", "--probabilities", "npz")
+    assert predict(run, photographs, "--out", tmp_path / "out", *words) == 0
+    predictor = jaxseg.Predictor.from_run(run)
+    changed = 0
+    for index in range(3):
+        image = jaxseg.load_image(photographs / f"{index}.png")
+        mask = predictor(image)
+        cleaned = jaxseg.clean_mask(mask, predictor.labels, components=40)
+        changed += (cleaned != mask).any()
+        png = f"{index}.png"
+        found = np.asarray(Image.open(tmp_path / "out" / "masks" / png))
+        np.testing.assert_array_equal(found, cleaned)
+        overlay = np.asarray(Image.open(tmp_path / "out" / "overlays" / png))
+        painted = jaxseg.overlay(image, cleaned, predictor.labels, legend=True)
+        np.testing.assert_array_equal(overlay, painted)
+        with np.load(tmp_path / "out" / "probabilities" / f"{index}.npz") as file:
+            np.testing.assert_array_equal(file["probabilities"].argmax(-1), mask)
+    assert changed
+
+
+def test_probabilities_that_no_prediction_wrote_are_not_replaced(
+    trained, photographs, capsys
+):
+    run = trained()
+    other = photographs / "probabilities" / "1.npz"
+    other.parent.mkdir()
+    np.savez(other, mine=np.zeros(3))
+    images = [photographs / f"{index}.png" for index in range(3)]
+    words = ("--out", photographs, "--probabilities", "npz")
+    assert predict(run, *images, *words) == 2
+    assert f"{other}: exists, and was not written by" in capsys.readouterr().err
+    assert not (photographs / "masks").exists()

@@ -1,16 +1,19 @@
 """Binary and multilabel runs by the command line: train, evaluate, predict, resume."""
 
 import json
+import math
 import shutil
 
 import jax
 import numpy as np
 import pytest
 from PIL import Image
+from slow_cases import slow
 
 from jaxseg import cli
 from jaxseg.commands.train import train
 from jaxseg.config import EvaluationConfig
+from jaxseg.evaluation.cleaning import clean_mask
 from jaxseg.experiment import load_config
 from jaxseg.parallel.mesh import create_mesh
 from jaxseg.predictor import Predictor
@@ -199,6 +202,28 @@ def test_masks_are_written_and_read_back(trained, values):
             np.testing.assert_array_equal(found, plane * factor)
 
 
+@pytest.mark.parametrize("window", ["0", "40"])
+def test_probabilities_and_cleaned_masks_are_written(trained, window):
+    task, folder = trained
+    run, out = folder / "run", folder / f"out_clean_{window}"
+    words = [str(folder / "data" / "val" / "images"), "--window", window]
+    words += ["--components", "30", "--fill-holes", "--probabilities", "png"]
+    assert cli.main(["predict", "--run", str(run), "--out", str(out), *words]) == 0
+    evaluation = EvaluationConfig(batch_size=8, threshold="best", window=int(window))
+    predictor = Predictor.from_run(run, evaluation)
+    given = images(folder)
+    masks, shares = predictor(given), predictor.probabilities(given)
+    for index, (mask, share) in enumerate(zip(masks, shares, strict=True)):
+        cleaned = clean_mask(mask, predictor.labels, 30, math.inf)
+        for place, name in enumerate(("",) if task == "binary" else NAMES):
+            found = np.asarray(Image.open(out / "masks" / name / f"{index}.png"))
+            np.testing.assert_array_equal(found, np.atleast_3d(cleaned)[..., place])
+            path = out / "probabilities" / name / f"{index}.png"
+            found = np.asarray(Image.open(path))
+            plane = np.atleast_3d(share)[..., place].astype(float)
+            np.testing.assert_array_equal(found, np.rint(plane * 65535))
+
+
 def test_masks_of_bits_are_written_as_bits(trained):
     task, folder = trained
     if task == "binary":
@@ -261,7 +286,7 @@ def test_images_are_measured_at_the_best_thresholds(trained):
     assert "Worst images" in (folder / "run" / "report.html").read_text()
 
 
-@pytest.mark.parametrize("window", ["0", pytest.param("40", marks=pytest.mark.slow)])
+@pytest.mark.parametrize("window", ["0", *slow("40")])
 def test_boundaries_are_measured_if_asked_for(trained, window, capsys):
     task, folder = trained
     out = folder / "surfaces.json"

@@ -8,7 +8,13 @@ from jaxseg.data.image_search import is_result
 from jaxseg.data.images import load_image
 from jaxseg.data.labels import LabelSet
 from jaxseg.errors import UserError
-from jaxseg.report.image_files import save_mask, save_picture, save_values
+from jaxseg.report.image_files import (
+    save_mask,
+    save_picture,
+    save_probabilities,
+    save_shares,
+    save_values,
+)
 
 LABELS = LabelSet(
     ("background", "cell", "wall"), ((0, 0, 0), (200, 0, 0), (0, 100, 250))
@@ -75,6 +81,42 @@ def test_a_class_without_a_value_is_refused(tmp_path, mask):
 def test_what_is_written_is_known_as_a_result(tmp_path, image, mask):
     save_mask(tmp_path / "mask.png", mask, LABELS)
     save_picture(tmp_path / "picture.png", image)
-    Image.fromarray(image).save(tmp_path / "other.png")
+    shares = np.zeros((4, 5), np.float32)
+    save_shares(tmp_path / "shares.png", shares)
+    save_shares(tmp_path / "shares.tiff", shares)
+    save_probabilities(tmp_path / "shares.npz", shares, ["cell"])
+    for name in ("other.png", "other.tiff"):
+        Image.fromarray(image).save(tmp_path / name)
+    np.savez(tmp_path / "other.npz", shares=shares)
+    (tmp_path / "broken.npz").write_bytes(b"PK")
     known = {path.name for path in tmp_path.iterdir() if is_result(path)}
-    assert known == {"mask.png", "picture.png"}
+    assert known == {
+        *("mask.png", "picture.png"),
+        *("shares.png", "shares.tiff", "shares.npz"),
+    }
+
+
+def test_probabilities_are_written_exactly_or_to_16_bits(tmp_path):
+    shares = np.array([[0, 1, 0.5], [1 / 65535, 1e-9, 0.999999]], np.float32)
+    save_shares(tmp_path / "a.png", shares)
+    save_shares(tmp_path / "a.tiff", shares)
+    png = np.asarray(Image.open(tmp_path / "a.png"))
+    # 0.5 lies halfway, and is rounded to the even number.
+    np.testing.assert_array_equal(png, [[0, 65535, 32768], [1, 0, 65535]])
+    np.testing.assert_array_equal(np.asarray(Image.open(tmp_path / "a.tiff")), shares)
+    three = np.stack([shares] * 3, -1)
+    save_probabilities(tmp_path / "new" / "a.npz", three, ["a", "b", "\u00e4"])
+    with np.load(tmp_path / "new" / "a.npz") as file:
+        np.testing.assert_array_equal(file["probabilities"], three)
+        assert file["classes"].tolist() == ["a", "b", "\u00e4"]
+
+
+def test_probabilities_have_no_other_endings(tmp_path):
+    shares = np.zeros((4, 5), np.float32)
+    with pytest.raises(UserError, match=r"a\.jpg: probabilities are written as"):
+        save_shares(tmp_path / "a.jpg", shares)
+    with pytest.raises(UserError, match=r"a\.npy: arrays are written as .npz"):
+        save_probabilities(tmp_path / "a.npy", shares, ["cell"])
+    (tmp_path / "file").touch()
+    with pytest.raises(UserError, match=r"a\.npz: cannot be written"):
+        save_probabilities(tmp_path / "file" / "a.npz", shares, ["cell"])

@@ -75,7 +75,7 @@ def prepare(config: DataConfig) -> folder.Prepared:
     if not root.is_dir():
         raise UserError(f"{root}: no such folder; {_FETCH}")
     layouts = f"train + trainannot, val + valannot, test + testannot, {layout.LAYOUTS}"
-    found = layout.find(root, config.images, config.masks, layouts)
+    found = layout.find(root, config.images, config.masks, layouts, roi=config.roi)
     found = found._replace(splits=_as_listed(root, found.splits))
     cache = cache_folder(config.cache)
     options = {"labels": dataclasses.asdict(LABELS)}

@@ -12,7 +12,7 @@ import contextlib
 import dataclasses
 import hashlib
 import json
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from functools import partial
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -26,6 +26,7 @@ from jaxseg.data.builders import base
 from jaxseg.data.class_tables import with_class_table
 from jaxseg.data.classes import find_classes
 from jaxseg.data.coding import Coding
+from jaxseg.data.labels import IGNORE
 from jaxseg.data.masks import read_mask
 from jaxseg.data.multilabel import (
     BitCoding,
@@ -33,9 +34,11 @@ from jaxseg.data.multilabel import (
     find_bit_coding,
     find_file_coding,
 )
+from jaxseg.data.pairing import Pair
+from jaxseg.data.roi import read_roi
 from jaxseg.data.splits import Splits
-from jaxseg.data.survey import Survey, survey_masks
-from jaxseg.errors import UserError
+from jaxseg.data.survey import FileSurvey, Survey, survey_masks
+from jaxseg.errors import UserError, listed
 from jaxseg.paths import cache_folder, replace_text, user_path
 
 MASK_OPTIONS = (
@@ -87,20 +90,38 @@ class Folder(base.RecordBuilder, skip_registration=True):
     ) -> None:
         self._splits, self._coding = splits, coding
         contents, form = coding.contents(survey), coding.form(survey)
+        for split, pairs in splits.items():
+            remark = _empty_regions(pairs, survey.splits[split])
+            contents[split] = contents[split]._replace(remark=remark)
         super().__init__(cache, fingerprint, coding.labels, splits, contents, form)
 
     def _generate_examples(self, split: str) -> Iterator[tuple[str, dict[str, Any]]]:
         for pair in self._splits[split]:
             image, size = images.read_image(pair.image)
-            absent = np.zeros(size, np.uint8)
-            planes = [
-                absent if path is None else self._label(path, pair.image, size)
-                for path in pair.planes or (pair.mask,)
-            ]
-            label = np.stack(planes, axis=-1) if pair.planes else planes[0]
+            inside = read_roi(pair.roi, size, pair.image) if pair.roi else None
+            label = self._label(pair, size, inside)
             yield pair.name, base.record(image, label, pair.name)
 
-    def _label(self, path: Path, image: Path, size: tuple[int, int]) -> np.ndarray:
+    def _label(
+        self, pair: Pair, size: tuple[int, int], inside: np.ndarray | None
+    ) -> np.ndarray:
+        """Return the label of an image, ignored where `inside`, bool, is not true."""
+        if inside is not None and not inside.any():
+            return np.full((*size, *self._coding.labels.planes), IGNORE, np.uint8)
+        absent = np.zeros(size, np.uint8)
+        planes = [
+            absent if path is None else self._plane(path, pair.image, size, inside)
+            for path in pair.planes or (pair.mask,)
+        ]
+        label = np.stack(planes, axis=-1) if pair.planes else planes[0]
+        if inside is not None:
+            label[~inside] = IGNORE
+        return label
+
+    def _plane(
+        self, path: Path, image: Path, size: tuple[int, int], inside: np.ndarray | None
+    ) -> np.ndarray:
+        """Return what a mask file says; outside, what its first pixel inside says."""
         mask = read_mask(path, lossy=True)  # refused before where it matters
         height, width = mask.pixels.shape[:2]
         if (height, width) != size:
@@ -109,7 +130,18 @@ class Folder(base.RecordBuilder, skip_registration=True):
                 f" {image} has {size[1]}x{size[0]} (upright);"
                 " a mask has the size of its image"
             )
+        if inside is not None:  # what lies outside need not be of any class
+            pixels = mask.pixels.copy()
+            pixels[~inside] = pixels[inside][0]
+            mask = mask._replace(pixels=pixels)
         return self._coding.encode(mask, str(path))
+
+
+def _empty_regions(pairs: Sequence[Pair], files: Sequence[FileSurvey]) -> str:
+    """Name the images whose region of interest is empty, if there are any."""
+    empty = {file.path for file in files if file.outside and not len(file.tally.values)}
+    names = [pair.name for pair in pairs if empty.intersection(pair.masks)]
+    return f"nothing lies inside data.roi in {listed(names)}" if names else ""
 
 
 def prepare(config: DataConfig) -> Prepared:
@@ -130,7 +162,7 @@ def prepare(config: DataConfig) -> Prepared:
         found, config, find_coding = _class_files(config, root)
         splits, table_notes = found.splits, ()
     else:
-        found = layout.find(root, config.images, config.masks)
+        found = layout.find(root, config.images, config.masks, roi=config.roi)
         splits = found.splits
         config, table_notes = with_class_table(config, root, splits)
         bits = config.task == "multilabel"
@@ -154,7 +186,8 @@ def _class_files(
     layouts = class_files.LAYOUTS
     given = config.class_names
     absent = config.absent_masks
-    found = layout.find(root, config.images, config.masks, layouts, given, absent)
+    patterns = config.images, config.masks
+    found = layout.find(root, *patterns, layouts, given, absent, config.roi)
     names = class_files.class_names(
         found.groups, found.splits, given, config.num_classes, root
     )
@@ -200,7 +233,20 @@ def prepare_splits(
             for split, pairs in splits.items()
         }
         lossy = bool(options.get("mask_map") or options.get("nearest_colour"))
-        survey = survey_masks(masks, lossy)
+        regions = {
+            path: pair.roi
+            for pairs in splits.values()
+            for pair in pairs
+            for path in pair.masks
+            if pair.roi
+        }
+        survey = survey_masks(masks, lossy, regions)
+        if regions and not any(file.tally.pixels.sum() for file in survey.files):
+            raise UserError(
+                f"{next(iter(regions.values())).parent}: all files of data.roi are 0"
+                " everywhere, so that no pixel of any image counts; inside they have"
+                " another value"
+            )
         base.prepare(builder(cache, fingerprint, splits, coding(survey), survey))
     if signature not in _load(known):
         with contextlib.suppress(OSError):  # a cache that is only read
@@ -213,11 +259,15 @@ def _signature(root: Path, splits: Splits, options: dict[str, Any]) -> str:
     digest = hashlib.sha256(json.dumps([str(root.resolve()), options]).encode())
     for split, pairs in splits.items():
         for pair in pairs:
-            for path in (pair.image, *pair.masks):
+            for path in (pair.image, *pair.masks, pair.roi):
+                if path is None:
+                    continue
                 stat = path.stat()
                 place = path.relative_to(root).as_posix()
                 known = (split, pair.name, place, stat.st_size, stat.st_mtime_ns)
                 digest.update(repr(known).encode())
+            if pair.roi:  # else masks of two files are as one and its region
+                digest.update(b"roi")
     return digest.hexdigest()
 
 
@@ -232,6 +282,9 @@ def _fingerprint(splits: Splits, options: dict[str, Any]) -> str:
                 digest.update(f"{absent}\n".encode())
             for path in (pair.image, *pair.masks):
                 digest.update(hashlib.sha256(images.read_bytes(path)).digest())
+            if pair.roi:
+                digest.update(b"roi")
+                digest.update(hashlib.sha256(images.read_bytes(pair.roi)).digest())
     return digest.hexdigest()[:16]
 
 

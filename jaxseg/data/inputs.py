@@ -1,0 +1,49 @@
+"""The images that a predictor is given: arrays, or paths of files that it reads."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+
+from jaxseg.data.images import image_size, load_image
+from jaxseg.data.padding import Size
+from jaxseg.errors import UserError
+
+Image = np.ndarray | str | Path
+"""uint8 `[H, W, 3]` RGB, or the path of an image file."""
+
+
+def size_of(image: Image) -> Size:
+    """Return height and width; of a file only the header is read.
+
+    Raises:
+      UserError: an array of another shape or type, or a file that is
+        missing or no image.
+    """
+    if isinstance(image, str | Path):
+        return image_size(image)
+    _check(image)
+    return image.shape[0], image.shape[1]
+
+
+def pixels_of(image: Image) -> np.ndarray:
+    """Return uint8 `[H, W, 3]` RGB, read from the file if it is a path.
+
+    Raises:
+      UserError: the file cannot be read.
+    """
+    return load_image(image) if isinstance(image, str | Path) else image
+
+
+def _check(image: np.ndarray) -> None:
+    if image.dtype != np.uint8 or image.ndim != 3 or image.shape[2] != 3:
+        raise UserError(
+            f"an image must be uint8 [H, W, 3] RGB, not {image.dtype}"
+            f" {list(image.shape)}; give the path of a file, or read it with"
+            " jaxseg.load_image"
+        )
+    if min(image.shape[:2]) < 1:
+        raise UserError(
+            f"an image of {image.shape[0]}x{image.shape[1]} pixels is empty"
+        )
