@@ -16,7 +16,10 @@ from jaxseg.schema import replaced
 NAMES = (
     "evaluation.scales",
     "evaluation.flip",
+    "evaluation.turns",
     "evaluation.window",
+    "evaluation.overlap",
+    "evaluation.window_weights",
     "evaluation.crf",
     "evaluation.threshold",
 )
@@ -50,11 +53,11 @@ def changed_options(config: Config, given: Mapping[str, Any]) -> EvaluationConfi
 
     Args:
       config: of the run.
-      given: scales, flip, window, crf or threshold; None is the run's.
+      given: what `NAMES` lists, by the last part of its name; None is the run's.
 
     Raises:
-      UserError: a value of another type or out of its range, or a threshold for a
-        multiclass run.
+      UserError: a value of another type or out of its range, a threshold for a
+        multiclass run, or how windows overlap where there are none.
     """
     kept = {
         f"evaluation.{name}": tuple(value) if isinstance(value, list) else value
@@ -66,7 +69,14 @@ def changed_options(config: Config, given: Mapping[str, Any]) -> EvaluationConfi
             f"threshold {kept['evaluation.threshold']}: this run is multiclass, where a"
             " pixel has the most probable class; leave it out"
         )
-    return replaced(config, kept).evaluation
+    options = replaced(config, kept).evaluation
+    for name in ("overlap", "window_weights"):
+        if f"evaluation.{name}" in kept and not options.window:
+            raise UserError(
+                f"{name} {kept[f'evaluation.{name}']}: there are no windows; give"
+                " --window 512 with it, or leave it out"
+            )
+    return options
 
 
 def less_memory(window: int) -> str:

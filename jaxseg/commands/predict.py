@@ -100,8 +100,8 @@ def predict_files(
       values: "classes" writes palette PNGs of the class numbers; "masks" writes what
         the masks of the run's data hold: grey values, or RGB where they are in colours;
         of several values of a class, the first.
-      **inference: scales, flip, window, crf or threshold of `EvaluationConfig`, in
-        place of the run's; None is the run's.
+      **inference: scales, flip, turns, window, overlap, window_weights, crf or
+        threshold of `EvaluationConfig`, in place of the run's; None is the run's.
 
     Returns:
       The number of images.

@@ -1,4 +1,4 @@
-"""From whole images to class scores: at several scales, mirrored, with a CRF.
+"""From whole images to class scores: at several scales, mirrored, turned, with a CRF.
 
 A network of stride 32 takes images whose sides are multiples of 32.  Other images are
 padded at the bottom and right by reflection, and the scores of the padding are cut off.
@@ -8,6 +8,7 @@ padded at the bottom and right by reflection, and the scores of the padding are 
 from __future__ import annotations
 
 import functools
+import itertools
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -32,21 +33,29 @@ task `[B, H, W, 1]`."""
 
 @dataclass(frozen=True)
 class View:
-    """A version of an image: at a scale, mirrored or not."""
+    """A version of an image: at a scale, then mirrored, padded and turned.
+
+    Attributes:
+      scale: factor of its size.
+      mirror: whether it is mirrored, left to right.
+      turns: quarter turns, counter-clockwise, 0..3.
+    """
 
     scale: float
     mirror: bool
+    turns: int = 0
 
     def size(self, size: Size) -> Size:
-        """Return height and width of an image of `size` at this scale."""
+        """Return height and width of an image of `size` at this scale, not turned."""
         height, width = (max(SMALLEST, round(side * self.scale)) for side in size)
         return size if self.scale == 1.0 else (height, width)
 
 
-def views(scales: Sequence[float], flip: bool) -> tuple[View, ...]:
-    """Return the views whose scores are averaged."""
+def views(scales: Sequence[float], flip: bool, turns: bool = False) -> tuple[View, ...]:
+    """Return the views whose scores are averaged: at most eight a scale."""
     mirrors = (False, True) if flip else (False,)
-    return tuple(View(scale, mirror) for scale in scales for mirror in mirrors)
+    quarters = range(4) if turns else (0,)
+    return tuple(View(*given) for given in itertools.product(scales, mirrors, quarters))
 
 
 def fitted(size: Size, multiple: int) -> Size:
@@ -61,13 +70,14 @@ def create_scores(
     std: Sequence[float],
     scales: Sequence[float] = (1.0,),
     flip: bool = False,
+    turns: bool = False,
     crf: DenseCRF | None = None,
     multiple: int = 0,
     task: Task = "multiclass",
 ) -> Scores:
     """Return a pure function from images to class scores at the image's size.
 
-    One scale without a flip gives logits; several views give the mean of their
+    One view gives logits; several views give the mean of their
     probabilities (as DeepLab and mmsegmentation average).
 
     Args:
@@ -76,6 +86,7 @@ def create_scores(
       std: normalisation, on the scale 0..1.
       scales: factors of the image's size.
       flip: add the mirrored image at each scale.
+      turns: add each of them turned by 90, 180 and 270 degrees, after its padding.
       crf: a dense CRF over the scores, which then are its marginals (DeepLab v1, v2).
       multiple: sides are padded to multiples of this; 0 is the model's, 1 is none.
       task: whether probabilities are those of a softmax or of sigmoids.
@@ -86,12 +97,13 @@ def create_scores(
         normalized = normalize_image(image, mean, std)
         size = (image.shape[1], image.shape[2])
         found = []
-        for view in views(scales, flip):
+        for view in views(scales, flip, turns):
             inner = view.size(size)
             seen = normalized if inner == size else resize_bilinear(normalized, inner)
             seen = seen[:, :, ::-1] if view.mirror else seen
-            part = model_scores(model, variables, _padded(seen, multiple))
-            part = part[:, : inner[0], : inner[1]]
+            seen = jnp.rot90(_padded(seen, multiple), view.turns, (1, 2))
+            part = model_scores(model, variables, seen)
+            part = jnp.rot90(part, -view.turns, (1, 2))[:, : inner[0], : inner[1]]
             part = part[:, :, ::-1] if view.mirror else part
             found.append(resize_bilinear(part, size))
         result = mean_of_views(found, task, crf=crf is not None)

@@ -1,10 +1,10 @@
 """Class scores by a sliding window, in the memory of a few windows and a band of rows.
 
 The host cuts the windows and one compiled program scores a fixed number of them at a
-time, whatever the image's size.  Their scores are summed in a band of rows on the
-device; rows that no later window touches leave it, so that the scores of a large image
-are never in memory all at once.  Several scales and the mirrored image go through the
-same rows side by side.
+time, whatever the image's size.  Their weighted scores are summed in a band of rows on
+the device; rows that no later window touches leave it, so that the scores of a large
+image are never in memory all at once.  Several scales, the mirrored and the turned
+image go through the same rows side by side.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ from jax.sharding import Mesh, NamedSharding, PartitionSpec
 from jaxseg.data.labels import Task
 from jaxseg.data.padding import Size
 from jaxseg.evaluation.inference import mean_of_views, model_scores, refined, views
-from jaxseg.evaluation.window_plan import Plan, plan_view, positions
+from jaxseg.evaluation.window_plan import Grid, Plan, Weights, plan_view, positions
 from jaxseg.heads.unet_parts import mirrored
 from jaxseg.nn.crf import DenseCRF
 from jaxseg.nn.lowering import compiling_for, devices_of
@@ -36,8 +36,13 @@ Block = tuple[int, jax.Array]
 class WindowedScores:
     """Images to class scores by overlapping windows, whose scores are averaged.
 
-    The stride is two thirds of a window, and the last one is flush with the image's
-    end.  An image that one window holds is scored as a whole.
+    The last window is flush with the image's end.  An image that one window holds is
+    scored as a whole.  Each view's windows are averaged first, then the views.
+
+    A turned view is made of the same windows, each turned, scored and turned back.  The
+    windows of the turned image would start at another corner, so its last ones would
+    lie elsewhere; neither covers the image better, and of an image that one window
+    holds both are the same.
     """
 
     def __init__(
@@ -47,8 +52,11 @@ class WindowedScores:
         mean: Sequence[float],
         std: Sequence[float],
         window: int,
+        overlap: float = 1 / 3,
+        weights: Weights = "uniform",
         scales: Sequence[float] = (1.0,),
         flip: bool = False,
+        turns: bool = False,
         crf: DenseCRF | None = None,
         multiple: int = 0,
         batch_size: int = 8,
@@ -61,8 +69,12 @@ class WindowedScores:
           mean: normalisation, on the scale 0..1.
           std: normalisation, on the scale 0..1.
           window: side of a window, pixels; rounded up to `multiple`.
+          overlap: share of a window's side that the next window covers too, 0..0.9.
+          weights: of a window's pixels in the mean over the windows, see
+            `window_plan.profile`.
           scales: factors of the image's size.
           flip: add the mirrored image at each scale.
+          turns: add each of them turned by 90, 180 and 270 degrees.
           crf: a dense CRF over the scores, which then are its marginals; it needs the
             scores of the whole image in memory.
           multiple: sides are padded to multiples of this; 0 is the model's.
@@ -71,8 +83,9 @@ class WindowedScores:
           task: whether probabilities are those of a softmax or of sigmoids.
         """
         self._multiple = multiple or getattr(model, "size_multiple", 1)
-        self._window = -(-window // self._multiple) * self._multiple
-        self._views = views(scales, flip)
+        side = -(-window // self._multiple) * self._multiple
+        self._grid = Grid(side, overlap, weights)
+        self._views = views(scales, flip, turns)
         self._type = np.uint8 if tuple(scales) == (1.0,) else np.float32
         self._crf, self._most = crf, batch_size
         self._task: Task = task
@@ -84,6 +97,7 @@ class WindowedScores:
             return logits.reshape(*windows.shape[:2], *logits.shape[1:])
 
         self._score = jax.jit(score)
+        self._turn_back = jax.jit(_turned_back, static_argnames="turns")
         self._add = jax.jit(_add, donate_argnums=0)
         self._shift = jax.jit(_shift, donate_argnums=0)
         self._finish = jax.jit(self._finished, static_argnames=("plans", "rows"))
@@ -140,33 +154,33 @@ class WindowedScores:
             for band in bands:
                 band.reach(top, variables, done)
             weights = [plan.row_weights(top) for plan in plans]
-            counts = [plan.row_counts(top) for plan in plans]
+            shares = [plan.row_sums(top) for plan in plans]
             sums = [band.sums for band in bands]
-            block = self._finish(sums, counts, weights, plans=plans, rows=rows)
+            block = self._finish(sums, shares, weights, plans=plans, rows=rows)
             block.block_until_ready()  # otherwise windows would queue on the device
             yield top, block[:, : height - top] if height - top < rows else block
 
     def _plans(self, size: Size, mesh: Mesh | None) -> tuple[Plan, ...]:
         parts = mesh.shape[ROW_AXIS] if mesh else 1
         return tuple(
-            plan_view(view, size, self._window, self._multiple, self._most, parts)
+            plan_view(view, size, self._grid, self._multiple, self._most, parts)
             for view in self._views
         )
 
     def _finished(
         self,
         sums: Sequence[jax.Array],
-        counts: Sequence[jax.Array],
+        shares: Sequence[jax.Array],
         weights: Sequence[jax.Array | None],
         plans: Sequence[Plan],
         rows: int,
     ) -> jax.Array:
         """Turn the sums of each view into the scores of `rows` rows of the image."""
         found = []
-        for total, count, weight, plan in zip(
-            sums, counts, weights, plans, strict=True
+        for total, share, weight, plan in zip(
+            sums, shares, weights, plans, strict=True
         ):
-            part = total[:, : plan.needed] / (count[:, None, None] * plan.column_counts)
+            part = total[:, : plan.needed] / (share[:, None, None] * plan.column_sums)
             part = part[:, :, : plan.inner[1]]
             if plan.view.mirror:
                 part = part[:, :, ::-1]
@@ -207,13 +221,20 @@ class _Band:
         plan, owner = self._plan, self._owner
         filled = group + group[-1:] * (plan.together - len(group))
         windows = np.stack([self._cut(row, column) for column in filled], axis=1)
+        turns = plan.view.turns
+        windows = np.ascontiguousarray(np.rot90(windows, turns, (2, 3)))
         with compiling_for(self._mesh or devices_of(variables)):
             found = owner._score(variables, _put(windows, self._mesh))
+        if turns:
+            found = owner._turn_back(found, turns=turns)
         if self.sums is None:
             shape = (len(found), plan.needed + plan.window[0], plan.outer[1])
             self.sums = _zeros((*shape, found.shape[-1]), self._mesh)
         lefts = np.array(filled, np.int32)
-        self.sums = owner._add(self.sums, found, row - self._first, lefts, len(group))
+        start = row - self._first
+        self.sums = owner._add(
+            self.sums, found, start, lefts, len(group), plan.profiles
+        )
 
     def _cut(self, top: int, left: int) -> np.ndarray:
         """Return a window of the view, `[B, *window, 3]`."""
@@ -252,13 +273,23 @@ def _zeros(shape: tuple[int, ...], mesh: Mesh | None) -> jax.Array:
     return jnp.zeros(shape, jnp.float32, device=sharding)
 
 
+def _turned_back(scores: jax.Array, turns: int) -> jax.Array:
+    return jnp.rot90(scores, -turns, (2, 3))
+
+
 def _add(
-    sums: jax.Array, scores: jax.Array, row: Any, columns: jax.Array, count: Any
+    sums: jax.Array,
+    scores: jax.Array,
+    row: Any,
+    columns: jax.Array,
+    count: Any,
+    profiles: tuple[jax.Array, jax.Array],
 ) -> jax.Array:
-    """Add the scores of the first `count` windows at their positions."""
+    """Add the weighted scores of the first `count` windows at their positions."""
+    weights = (profiles[0][:, None] * profiles[1])[:, :, None]
 
     def add(index: Any, sums: jax.Array) -> jax.Array:
-        part = scores[:, index]
+        part = scores[:, index] * weights
         start = (0, row, columns[index], 0)
         before = jax.lax.dynamic_slice(sums, start, part.shape)
         return jax.lax.dynamic_update_slice(sums, before + part, start)

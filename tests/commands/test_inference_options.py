@@ -16,6 +16,15 @@ def test_what_is_given_takes_the_place_of_the_runs():
 
 
 @pytest.mark.parametrize(
+    "given", [{"overlap": 0.5}, {"window_weights": "gaussian"}, {"overlap": 0.0}]
+)
+def test_how_windows_overlap_is_refused_where_there_are_none(given):
+    with pytest.raises(UserError, match="no windows; give --window 512 with it"):
+        changed_options(Config(), given)
+    assert changed_options(Config(), {"window": 64, **given}).window == 64
+
+
+@pytest.mark.parametrize(
     ("window", "remedy"),
     [
         (0, "--window 512"),
