@@ -17,7 +17,7 @@ from jaxseg.data.pipeline import Samples, evaluation_batches
 from jaxseg.evaluation import measures
 from jaxseg.evaluation.counting import Counter, Counts, added
 from jaxseg.evaluation.histograms import Histogram, rounded_threshold
-from jaxseg.evaluation.inference import Scores
+from jaxseg.evaluation.inference import Scores, WholeScores
 from jaxseg.evaluation.metrics import (
     AnyConfusion,
     Confusion,
@@ -28,6 +28,7 @@ from jaxseg.evaluation.probabilities import Probabilities
 from jaxseg.evaluation.windows import WindowedScores
 from jaxseg.nn.lowering import compiling_for
 from jaxseg.parallel.mesh import (
+    ROW_AXIS,
     batch_devices,
     constrain,
     replicated,
@@ -160,9 +161,13 @@ def create_evaluation_step(
     @compiling_for(mesh)
     def step(variables: Any, batch: Mapping[str, jax.Array]) -> Counts:
         batch = constrain(batch, mesh)
+        image, label = batch["image"], _valid_label(batch)
         with split_rows(mesh):
-            found = scores(variables, batch["image"])
-        return counter(found, _valid_label(batch))
+            # Rows that lie on several devices are not cut into bands.
+            if isinstance(scores, WholeScores) and mesh.shape[ROW_AXIS] == 1:
+                return scores.summed(variables, image, label, counter)
+            found = scores(variables, image)
+        return counter(found, label)
 
     compiled = jax.jit(step, out_shardings=replicated(mesh))
     return EvaluationStep(
