@@ -12,9 +12,11 @@ from closeness import assert_close
 from jaxseg.data.labels import IGNORE
 from jaxseg.evaluation import inference
 from jaxseg.evaluation.counting import Counter
+from jaxseg.evaluation.evaluate import create_evaluation_step
 from jaxseg.evaluation.inference import create_scores
 from jaxseg.evaluation.probabilities import Probabilities
 from jaxseg.nn.crf import DenseCRF
+from jaxseg.parallel.mesh import create_mesh
 
 MEAN, STD = (0.5, 0.5, 0.5), (0.25, 0.25, 0.25)
 CLASSES, SIZE = 5, (70, 90)
@@ -125,3 +127,15 @@ def test_a_crf_is_given_all_scores():
 
     jax.eval_shape(lambda image: scores.mapped({}, image, finish), images())
     assert seen == [(2, *SIZE, CLASSES)]
+
+
+def test_counts_in_bands_over_several_devices_are_those_of_one():
+    images_of_all = np.random.default_rng(0).integers(0, 255, (4, *SIZE, 3), np.uint8)
+    label = (images_of_all[..., 0] % CLASSES).astype(np.uint8)
+    batch = {"image": images_of_all, "label": label, "valid": np.ones(4, bool)}
+    found = []
+    for devices in (jax.devices()[:1], jax.devices()[:4]):
+        step = create_evaluation_step(scores_of(), CLASSES, create_mesh(devices))
+        found.append(step.count({}, batch)["confusion"])
+    assert found[0].sum() == label.size
+    np.testing.assert_array_equal(*found)
