@@ -9,15 +9,16 @@ from typing import Any, overload
 import jax
 import numpy as np
 
+from jaxseg import memory
 from jaxseg.build import build_scores, size_multiple
 from jaxseg.config import EvaluationConfig
 from jaxseg.data.labels import LabelSet
 from jaxseg.data.padding import Size, group_by_size, pad_image, padded_size
 from jaxseg.errors import UserError
 from jaxseg.evaluation.histograms import rounded_threshold
-from jaxseg.evaluation.inference import Scores, create_scores
+from jaxseg.evaluation.inference import Scores, WholeScores, create_scores
 from jaxseg.evaluation.probabilities import Probabilities
-from jaxseg.evaluation.windows import WindowedScores
+from jaxseg.evaluation.windows import PaddedRows, WindowedScores
 from jaxseg.nn.lowering import compiling_for, devices_of
 from jaxseg.run import Run
 from jaxseg.segmenter import SIZE_MULTIPLE, SMALLEST, Segmenter
@@ -74,6 +75,7 @@ class Predictor:
         if isinstance(scores, WindowedScores):
             self._windows, self._batch_size = scores, 1
         said = Probabilities(labels.task, logits)
+        self._rows = jax.jit(lambda x: said.predict(x, self.thresholds))
         self._masks = _answer(scores, lambda x: said.predict(x, self.thresholds))
         self._probabilities = _answer(scores, said)
 
@@ -254,6 +256,39 @@ class Predictor:
         """
         yield from self._answer_lazily(sizes, load, done, self._masks)
 
+    def predict_rows(
+        self,
+        size: Size,
+        read: Callable[[np.ndarray], np.ndarray],
+        done: Callable[[int], None] = _nothing,
+    ) -> Iterator[np.ndarray]:
+        """Predict an image by windows whose rows are read when they are needed.
+
+        Args:
+          size: height and width of the image, at least 33 pixels a side.
+          read: indices of rows, int `[n]` -> uint8 `[n, W, 3]`.
+          done: called with how many more windows are done of those that `work` counts.
+
+        Yields:
+          The next rows of the mask, see `__call__`, from the top down.
+
+        Raises:
+          UserError: there is no window, or its scores do not fit the memory.
+        """
+        windows = self._windows
+        if windows is None:
+            raise UserError("an image is read by rows only for windows: give a window")
+        padded = padded_size(size, self._multiple, SMALLEST)
+        memory.require(
+            windows.memory(padded, self.labels.num_logits),
+            f"a band of {padded[1]:,} columns of {self.labels.num_logits} classes",
+            "give a smaller window, which makes the band lower",
+        )
+        rows = PaddedRows(read, size, padded)
+        for top, block in windows.blocks(self._variables, rows, done=done):
+            if top < size[0]:  # below it, all rows are padding
+                yield np.asarray(self._rows(block))[0, : size[0] - top, : size[1]]
+
     def _answer_lazily(
         self,
         sizes: Sequence[Size],
@@ -308,7 +343,12 @@ def _answer(
     """Return what turns images into an array of theirs, such as masks."""
     if isinstance(scores, WindowedScores):
         return _by_window(scores, jax.jit(finish))
-    predict = jax.jit(lambda variables, images: finish(scores(variables, images)))
+
+    @jax.jit
+    def predict(variables: Any, images: jax.Array) -> jax.Array:
+        if isinstance(scores, WholeScores):
+            return scores.mapped(variables, images, finish)
+        return finish(scores(variables, images))
 
     def answer(
         variables: Any, images: np.ndarray, done: Callable[[int], None]

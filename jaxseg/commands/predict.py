@@ -5,7 +5,7 @@ from __future__ import annotations
 import argparse
 import os
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -20,9 +20,12 @@ from jaxseg.commands.inference_options import (
     less_memory,
     run_import,
 )
+from jaxseg.commands.large_images import open_large, predict_large
+from jaxseg.config import EvaluationConfig
 from jaxseg.data.image_search import Found, find_images, is_result
 from jaxseg.data.images import image_size, load_image
 from jaxseg.data.labels import LabelSet
+from jaxseg.data.padding import Size
 from jaxseg.errors import UserError, choose
 from jaxseg.parallel.devices import left, require_devices
 from jaxseg.paths import require_run
@@ -85,6 +88,9 @@ def predict_files(
 ) -> int:
     """Segment image files; write `out/masks/*.png` and `out/overlays/*.png`.
 
+    With a window, a TIFF of more than `images.LARGEST` pixels is read and written in
+    parts: its mask is a tiled TIFF, `out/masks/*.tif`, and its overlay a preview.
+
     Of a multilabel run the masks are `out/masks/CLASS/*.png`, of 0 and 1, or with
     `values` "masks" what the data has.
 
@@ -94,8 +100,7 @@ def predict_files(
 
     Args:
       workdir: the run folder.
-      images: image files of at most `images.LARGEST` pixels, or folders that are
-        searched; or what a search has found.
+      images: image files, or folders that are searched; or what a search has found.
       out: folder for the results; made if it is missing.
       values: "classes" writes palette PNGs of the class numbers; "masks" writes what
         the masks of the run's data hold: grey values, or RGB where they are in colours;
@@ -114,28 +119,51 @@ def predict_files(
     run, out = Run.open(workdir), Path(out)
     found = images if isinstance(images, Found) else find_images(images, out)
     paths = list(found.images)
-    names = _names(paths)
+    names = dict(zip(paths, _names(paths), strict=True))
     mask_folders, overlays = _mask_folders(out / "masks", run, values), out / "overlays"
-    _check_free([*mask_folders, overlays], names)
+    _check_free([*mask_folders, overlays], list(names.values()))
     if found.left_out():
         log(found.left_out())
     options = changed_options(run.config, inference)
-    sizes = [image_size(path) for path in paths]
-    best = run.best()
-    predictor = Predictor.of_run(
-        run, best.model, best.variables, options, best.thresholds
-    )
+    large = open_large(names, mask_folders[0], run, options)
+    whole = [path for path in paths if path not in large]
+    sizes = [image_size(path) for path in whole]
+    predictor = _predictor(run, options)
     _make_folders([*mask_folders, overlays])
+    for mask, rows in large.values():
+        predict_large(predictor, rows, mask, overlays, run, values)
+    if whole:
+        folders = mask_folders, overlays
+        _predict_whole(predictor, whole, sizes, names, folders, run, values)
+    return len(paths)
+
+
+def _predict_whole(
+    predictor: Predictor,
+    paths: Sequence[Path],
+    sizes: Sequence[Size],
+    names: Mapping[Path, str],
+    folders: tuple[Sequence[Path], Path],
+    run: Run,
+    values: str,
+) -> None:
+    """Segment images that are read whole; the folders are of masks and overlays."""
+    mask_folders, overlays = folders
     counted, total = predictor.work(sizes)
     with Progress(total, name=counted) as progress:
         predictions = predictor.predict_lazily(
             sizes, lambda i: load_image(paths[i]), progress.advance
         )
         for index, picture, mask in predictions:
-            _save(mask_folders, f"{names[index]}.png", mask, run, values)
+            name = f"{names[paths[index]]}.png"
+            _save(mask_folders, name, mask, run, values)
             painted = overlay(picture, mask, run.labels, legend=True)
-            save_picture(overlays / f"{names[index]}.png", painted)
-    return len(paths)
+            save_picture(overlays / name, painted)
+
+
+def _predictor(run: Run, options: EvaluationConfig) -> Predictor:
+    best = run.best()
+    return Predictor.of_run(run, best.model, best.variables, options, best.thresholds)
 
 
 def _mask_folders(masks: Path, run: Run, values: str) -> list[Path]:

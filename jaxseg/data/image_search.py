@@ -12,11 +12,15 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from PIL.TiffImagePlugin import TiffImageFile
+
 from jaxseg.data.images import IMAGE_SUFFIXES, open_image
 from jaxseg.errors import UserError
 
 WRITER = "jaxseg"
-"""The value of `Software` in the PNG files that a prediction writes."""
+"""The value of `Software` in the PNG and TIFF files that a prediction writes."""
+
+_SOFTWARE = 305  # TIFF tag
 
 _HIDDEN = ("__MACOSX", "@eaDir")
 """Folders that archives and network disks create for their own use."""
@@ -98,10 +102,13 @@ def find_images(paths: Iterable[str | Path], out: str | Path | None = None) -> F
 
 
 def is_result(path: Path) -> bool:
-    """Whether a file is a PNG that a prediction wrote."""
-    if path.suffix.lower() != ".png":
+    """Whether a file is a PNG or TIFF that a prediction wrote."""
+    if path.suffix.lower() not in (".png", ".tif"):
         return False
     try:
+        if path.suffix.lower() == ".tif":
+            with TiffImageFile(path) as image:  # of any size
+                return image.tag_v2.get(_SOFTWARE) == WRITER
         with open_image(path, str(path)) as image:
             return image.info.get("Software") == WRITER
     except Exception:  # a broken image is no result

@@ -10,7 +10,8 @@ image go through the same rows side by side.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
-from typing import Any
+from dataclasses import dataclass
+from typing import Any, Protocol, runtime_checkable
 
 import flax.linen as nn
 import jax
@@ -19,7 +20,7 @@ import numpy as np
 from jax.sharding import Mesh, NamedSharding, PartitionSpec
 
 from jaxseg.data.labels import Task
-from jaxseg.data.padding import Size
+from jaxseg.data.padding import Size, pad_image
 from jaxseg.evaluation.inference import mean_of_views, model_scores, refined, views
 from jaxseg.evaluation.window_plan import Grid, Plan, Weights, plan_view, positions
 from jaxseg.heads.unet_parts import mirrored
@@ -28,6 +29,46 @@ from jaxseg.nn.lowering import compiling_for, devices_of
 from jaxseg.nn.normalization import normalize_image
 from jaxseg.nn.upsampling import resize_bilinear
 from jaxseg.parallel.mesh import BATCH_AXIS, ROW_AXIS, shard_batch
+
+
+@runtime_checkable
+class Rows(Protocol):
+    """Images whose rows are read when they are needed, as a NumPy array gives them."""
+
+    @property
+    def shape(self) -> tuple[int, ...]:
+        """`[B, H, W, 3]`."""
+        ...
+
+    def take(self, indices: np.ndarray, axis: int, /) -> np.ndarray:
+        """Return rows, uint8 `[B, len(indices), W, 3]`; the axis is 1."""
+        ...
+
+
+@dataclass(frozen=True)
+class PaddedRows:
+    """`Rows` of one image, padded as `pad_image` pads it.
+
+    Attributes:
+      read: indices of its rows, int `[n]` -> uint8 `[n, W, 3]`.
+      size: height and width of the image.
+      padded: size after padding.
+    """
+
+    read: Callable[[np.ndarray], np.ndarray]
+    size: Size
+    padded: Size
+
+    @property
+    def shape(self) -> tuple[int, ...]:
+        """One image of the padded size."""
+        return (1, *self.padded, 3)
+
+    def take(self, indices: np.ndarray, axis: int, /) -> np.ndarray:
+        """Read rows and pad their ends."""
+        rows = self.read(mirrored(indices, self.size[0]))
+        return pad_image(rows, (len(rows), self.padded[1]))[None]
+
 
 Block = tuple[int, jax.Array]
 """A first row, and float32 scores `[B, rows, W, classes]` from there on."""
@@ -111,6 +152,18 @@ class WindowedScores:
         plans = self._plans(size, None)
         return sum(len(plan.tops) * len(plan.lefts) for plan in plans)
 
+    def memory(self, size: Size, classes: int) -> int:
+        """Return about how many bytes the scores of an image take at a time.
+
+        Args:
+          size: height and width of the image.
+          classes: number of them that have a logit.
+        """
+        plans = self._plans(size, None)
+        # Beside the sums there is each view's block, before and after it is resized.
+        rows = sum(p.needed + p.window[0] + 2 * p.block for p in plans)
+        return 4 * rows * max(plan.outer[1] for plan in plans) * classes
+
     def scores(self, variables: Any, images: np.ndarray) -> np.ndarray:
         """Map uint8 `[B, H, W, 3]` to float32 `[B, H, W, classes]`, all at once."""
         parts = [np.asarray(part) for _, part in self.blocks(variables, images)]
@@ -119,7 +172,7 @@ class WindowedScores:
     def blocks(
         self,
         variables: Any,
-        images: np.ndarray,
+        images: np.ndarray | Rows,
         mesh: Mesh | None = None,
         done: Callable[[int], None] = lambda windows: None,
     ) -> Iterator[Block]:
@@ -128,6 +181,7 @@ class WindowedScores:
         Args:
           variables: of the model.
           images: uint8 `[B, H, W, 3]` on the host; of several processes, this one's.
+            Without a CRF, their rows may be read when they are needed.
           mesh: the devices, which divide the images; None are those of the variables.
           done: called after each group of windows with their number; all numbers add
             up to `count`.
@@ -136,13 +190,15 @@ class WindowedScores:
         if self._crf is None:
             yield from found
             return
+        if not isinstance(images, np.ndarray):
+            raise ValueError("a CRF needs images that are in memory")
         logits = jnp.concatenate([part for _, part in found], axis=1)
         yield 0, refined(logits, _put(images, mesh), self._crf, self._task)
 
     def _logit_blocks(
         self,
         variables: Any,
-        images: np.ndarray,
+        images: np.ndarray | Rows,
         mesh: Mesh | None,
         done: Callable[[int], None],
     ) -> Iterator[Block]:
@@ -197,7 +253,7 @@ class _Band:
         self,
         owner: WindowedScores,
         plan: Plan,
-        images: np.ndarray,
+        images: np.ndarray | Rows,
         mesh: Mesh | None,
     ):
         self._owner, self._plan, self._images, self._mesh = owner, plan, images, mesh
@@ -213,14 +269,17 @@ class _Band:
             self._first = first
         while self._waiting and self._waiting[0] < first + plan.needed:
             row = self._waiting.pop(0)
+            lines = self._lines(row)
             for group in plan.groups():
-                self._score(row, group, variables)
+                self._score(row, lines, group, variables)
                 done(len(group))
 
-    def _score(self, row: int, group: tuple[int, ...], variables: Any) -> None:
+    def _score(
+        self, row: int, lines: np.ndarray, group: tuple[int, ...], variables: Any
+    ) -> None:
         plan, owner = self._plan, self._owner
         filled = group + group[-1:] * (plan.together - len(group))
-        windows = np.stack([self._cut(row, column) for column in filled], axis=1)
+        windows = np.stack([self._cut(lines, column) for column in filled], axis=1)
         turns = plan.view.turns
         windows = np.ascontiguousarray(np.rot90(windows, turns, (2, 3)))
         with compiling_for(self._mesh or devices_of(variables)):
@@ -236,26 +295,32 @@ class _Band:
             self.sums, found, start, lefts, len(group), plan.profiles
         )
 
-    def _cut(self, top: int, left: int) -> np.ndarray:
+    def _lines(self, top: int) -> np.ndarray:
+        """Return the rows of the windows at `top`, at the width of the image."""
+        height, tall = self._plan.inner[0], self._plan.window[0]
+        row = mirrored(np.arange(top, top + tall), height)
+        return _lines(self._images, row, height, axis=1)
+
+    def _cut(self, lines: np.ndarray, left: int) -> np.ndarray:
         """Return a window of the view, `[B, *window, 3]`."""
         plan = self._plan
-        (height, width), (tall, wide) = plan.inner, plan.window
-        row = mirrored(np.arange(top, top + tall), height)
+        width, wide = plan.inner[1], plan.window[1]
         column = mirrored(np.arange(left, left + wide), width)
         if plan.view.mirror:
             column = width - 1 - column
-        part = _lines(self._images, row, height, axis=1)
-        return _lines(part, column, width, axis=2).astype(self._owner._type)
+        return _lines(lines, column, width, axis=2).astype(self._owner._type)
 
 
-def _lines(images: np.ndarray, index: np.ndarray, size: int, axis: int) -> np.ndarray:
+def _lines(
+    images: np.ndarray | Rows, index: np.ndarray, size: int, axis: int
+) -> np.ndarray:
     """Return lines of images that are resized to `size` along an axis."""
     source = images.shape[axis]
     if source == size:
         return images.take(index, axis)
     position = positions(index, source, size)
     low = position.astype(int)
-    shape = [1] * images.ndim
+    shape = [1] * len(images.shape)
     shape[axis] = len(index)
     share = (position - low).astype(np.float32).reshape(shape)
     high = np.minimum(low + 1, source - 1)
@@ -298,6 +363,14 @@ def _add(
 
 
 def _shift(sums: jax.Array, rows: Any) -> jax.Array:
-    """Drop the first rows and append as many rows of zeros."""
-    index = jnp.arange(sums.shape[1]) + rows
-    return sums.at[:, index].get(mode="fill", fill_value=0)
+    """Drop the first rows and append as many rows of zeros, in place."""
+    count = sums.shape[1]
+
+    def move(row: Any, sums: jax.Array) -> jax.Array:
+        line = jax.lax.dynamic_slice_in_dim(sums, row + rows, 1, axis=1)
+        line = jnp.where(row + rows < count, line, 0)
+        # Unless the row is read before it is written, XLA copies all of the sums.
+        line = jax.lax.optimization_barrier(line)
+        return jax.lax.dynamic_update_slice_in_dim(sums, line, row, axis=1)
+
+    return jax.lax.fori_loop(0, count, move, sums)

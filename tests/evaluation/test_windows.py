@@ -11,7 +11,7 @@ from closeness import assert_close
 
 from jaxseg.data.padding import padded_size
 from jaxseg.evaluation.inference import create_scores
-from jaxseg.evaluation.windows import WindowedScores
+from jaxseg.evaluation.windows import WindowedScores, _shift
 from jaxseg.models import create_model
 from jaxseg.nn.crf import DenseCRF, dense_crf
 from jaxseg.nn.normalization import normalize_image
@@ -248,6 +248,15 @@ def test_rows_leave_the_device_before_the_last_windows_are_scored():
     assert max(rows) == 32
     assert before[0] < sum(scored) / 5
     assert sum(scored) == scores.count((400, 100))
+
+
+def test_rows_move_up_in_place():
+    sums = jax.random.uniform(jax.random.key(0), (2, 50, 30, 4))
+    compiled = jax.jit(_shift, donate_argnums=0).lower(sums, 20).compile()
+    assert compiled.memory_analysis().temp_size_in_bytes < sums.nbytes / 10
+    expected = np.zeros(sums.shape, np.float32)
+    expected[:, :30] = sums[:, 20:]
+    np.testing.assert_array_equal(compiled(sums, 20), expected)
 
 
 @pytest.mark.parametrize("flip", [False, True])
