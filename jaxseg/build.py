@@ -332,6 +332,7 @@ def build_scores(
         std=std,
         scales=options.scales,
         flip=options.flip,
+        turns=options.turns,
         crf=crf if options.crf else None,
         multiple=size_multiple(model, options),
         task=config.data.task,
@@ -339,7 +340,12 @@ def build_scores(
     if not options.window:
         return create_scores(model, **given)
     return WindowedScores(
-        model, **given, window=options.window, batch_size=options.batch_size
+        model,
+        **given,
+        window=options.window,
+        overlap=options.overlap,
+        weights=options.window_weights,
+        batch_size=options.batch_size,
     )
 
 

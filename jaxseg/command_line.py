@@ -127,6 +127,8 @@ def default_of(option: Option) -> str:
 
 
 def _text(value: Any) -> str:
+    if isinstance(value, float):
+        value = float(f"{value:.6g}")  # a third is read as 0.333333
     return " ".join(map(_text, value)) if isinstance(value, tuple) else str(value)
 
 

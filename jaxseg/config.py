@@ -294,6 +294,9 @@ class EvaluationConfig(Section):
     """Factors by which an image is scaled; the predictions are averaged."""
     flip: bool = False
     """Average with the prediction of the mirrored image."""
+    turns: bool = False
+    """Average with the predictions of the image turned by 90, 180 and 270 degrees, with
+    `flip` of its mirror image too."""
     crf: Annotated[int, Field(ge=0, le=1000)] = 0
     """Mean-field iterations of a dense CRF on the scores; DeepLab takes 10, 0 is no
     CRF."""
@@ -301,6 +304,12 @@ class EvaluationConfig(Section):
     """Sampling of the CRF's pairs: 1 is exact, n is n * n times faster."""
     window: Off | Annotated[int, Field(ge=33, le=16384)] = 0
     """Side of the sliding window, pixels; 0 takes the image whole."""
+    overlap: Annotated[float, Field(ge=0, le=0.9)] = 1 / 3
+    """Share of a window's side that the next window covers too; a half takes about 1.8
+    times as long as a third."""
+    window_weights: Literal["uniform", "gaussian"] = "uniform"
+    """How the scores of overlapping windows are averaged: all alike, or the higher the
+    nearer to the middle of a window (nnU-Net)."""
     threshold: Literal["best"] | Annotated[float, Field(gt=0, lt=1)] = 0.5
     """Of "binary" and "multilabel": a pixel has the class from this probability on,
     rounded to a multiple of 2^-16.  "best" is that of the best IoU on the evaluation

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Any, overload
@@ -9,6 +10,7 @@ from typing import Any, overload
 import jax
 import numpy as np
 
+from jaxseg import memory
 from jaxseg.build import build_scores, size_multiple
 from jaxseg.config import EvaluationConfig
 from jaxseg.data.inputs import Image, pixels_of, size_of
@@ -16,9 +18,9 @@ from jaxseg.data.labels import LabelSet
 from jaxseg.data.padding import Size, group_by_size, pad_image, padded_size
 from jaxseg.errors import UserError
 from jaxseg.evaluation.histograms import rounded_threshold
-from jaxseg.evaluation.inference import Scores, create_scores
+from jaxseg.evaluation.inference import Scores, WholeScores, create_scores
 from jaxseg.evaluation.probabilities import Probabilities
-from jaxseg.evaluation.windows import WindowedScores
+from jaxseg.evaluation.windows import PaddedRows, WindowedScores
 from jaxseg.nn.lowering import compiling_for, devices_of
 from jaxseg.run import Run
 from jaxseg.segmenter import SIZE_MULTIPLE, SMALLEST, Segmenter
@@ -35,6 +37,10 @@ scores) -> what each of these makes`."""
 
 def _nothing(count: int) -> None:
     """Do nothing with how much more is done."""
+
+
+def _unchanged(scores: jax.Array) -> jax.Array:
+    return scores
 
 
 class Predictor:
@@ -291,6 +297,39 @@ class Predictor:
             mask, probabilities = found
             yield index, image, mask, probabilities
 
+    def predict_rows(
+        self,
+        size: Size,
+        read: Callable[[np.ndarray], np.ndarray],
+        done: Callable[[int], None] = _nothing,
+    ) -> Iterator[np.ndarray]:
+        """Predict an image by windows whose rows are read when they are needed.
+
+        Args:
+          size: height and width of the image, at least 33 pixels a side.
+          read: indices of rows, int `[n]` -> uint8 `[n, W, 3]`.
+          done: called with how many more windows are done of those that `work` counts.
+
+        Yields:
+          The next rows of the mask, see `__call__`, from the top down.
+
+        Raises:
+          UserError: there is no window, or its scores do not fit the memory.
+        """
+        windows = self._windows
+        if windows is None:
+            raise UserError("an image is read by rows only for windows: give a window")
+        padded = padded_size(size, self._multiple, SMALLEST)
+        memory.require(
+            windows.memory(padded, self.labels.num_logits),
+            f"a band of {padded[1]:,} columns of {self.labels.num_logits} classes",
+            "give a smaller window, which makes the band lower",
+        )
+        rows = PaddedRows(read, size, padded)
+        for top, block in windows.blocks(self._variables, rows, done=done):
+            if top < size[0]:  # below it, all rows are padding
+                yield np.asarray(self._masks(block))[0, : size[0] - top, : size[1]]
+
     def _answer_lazily(
         self,
         sizes: Sequence[Size],
@@ -342,12 +381,16 @@ def _thresholds(
 def _answer(scores: Scores | WindowedScores) -> Answer:
     """Return what scores images and makes something of the scores, such as masks.
 
-    What is made of them has a program of its own, so that masks are the same whatever
-    else is made of the same scores.
+    The scores are the same whether one thing is made of them, band by band, or several.
     """
     if isinstance(scores, WindowedScores):
         return _by_window(scores)
-    score = jax.jit(scores)
+
+    @functools.partial(jax.jit, static_argnums=2)
+    def compute(variables: Any, images: jax.Array, finish: Finish) -> jax.Array:
+        if isinstance(scores, WholeScores):
+            return scores.mapped(variables, images, finish)
+        return finish(scores(variables, images))
 
     def answer(
         variables: Any,
@@ -356,7 +399,9 @@ def _answer(scores: Scores | WindowedScores) -> Answer:
         finishes: Sequence[Finish],
     ) -> list[np.ndarray]:
         with compiling_for(devices_of(variables)):
-            found = score(variables, images)
+            if len(finishes) == 1:  # scores of all pixels are never in memory at once
+                return [np.asarray(compute(variables, images, finishes[0]))]
+            found = compute(variables, images, _unchanged)
             return [np.asarray(finish(found)) for finish in finishes]
 
     return answer

@@ -59,6 +59,7 @@ ONLY_IN = {
     "tensorflow_datasets": ("data",),
     "tensorboardX": ("report",),
     "rich": ("report",),
+    "tifffile": ("report.large_masks",),
     "tqdm": (),
     "jinja2": ("report.markup",),
     "markupsafe": ("report",),

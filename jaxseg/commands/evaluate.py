@@ -89,9 +89,9 @@ def evaluate_run(
       workdir: the run folder.
       split: of its data set; None is the one it was evaluated on.
       root: where the raw data lies now, if it has moved.
-      **inference: scales, flip, window, crf, threshold, surfaces, boundary_ratio or
-        boundary_tolerance of `EvaluationConfig`, in place of the run's; None is the
-        run's.
+      **inference: scales, flip, turns, window, overlap, window_weights, crf, threshold,
+        surfaces, boundary_ratio or boundary_tolerance of `EvaluationConfig`, in place
+        of the run's; None is the run's.
 
     Returns:
       Metrics, as in `results.json`.

@@ -16,7 +16,10 @@ from jaxseg.schema import replaced
 NAMES = (
     "evaluation.scales",
     "evaluation.flip",
+    "evaluation.turns",
     "evaluation.window",
+    "evaluation.overlap",
+    "evaluation.window_weights",
     "evaluation.crf",
     "evaluation.threshold",
 )
@@ -50,11 +53,12 @@ def changed_options(config: Config, given: Mapping[str, Any]) -> EvaluationConfi
 
     Args:
       config: of the run.
-      given: fields of `EvaluationConfig`; None is the run's.
+      given: what `NAMES` lists, by the last part of its name; None is the run's.
 
     Raises:
       UserError: a value of another type or out of its range, a threshold for a
-        multiclass run, or options of boundaries that are not measured.
+        multiclass run, options of boundaries that are not measured, or how windows
+        overlap where there are none.
     """
     kept = {
         f"evaluation.{name}": tuple(value) if isinstance(value, list) else value
@@ -71,6 +75,12 @@ def changed_options(config: Config, given: Mapping[str, Any]) -> EvaluationConfi
         if given.get(name) is not None and not options.surfaces:
             raise UserError(
                 f"{name} {given[name]}: boundaries are not measured; add --surfaces"
+            )
+    for name in ("overlap", "window_weights"):
+        if given.get(name) is not None and not options.window:
+            raise UserError(
+                f"{name} {given[name]}: there are no windows; give --window 512 with"
+                " it, or leave it out"
             )
     return options
 

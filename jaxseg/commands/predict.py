@@ -18,10 +18,13 @@ from jaxseg.commands.inference_options import (
     less_memory,
     run_import,
 )
+from jaxseg.commands.large_images import open_large, predict_large
 from jaxseg.commands.prediction_files import PROBABILITIES, VALUES, PredictionFiles
+from jaxseg.config import EvaluationConfig
 from jaxseg.data.image_search import FOLDERS, Found, find_images
 from jaxseg.data.images import image_size, load_image
 from jaxseg.data.padding import Size
+from jaxseg.errors import UserError
 from jaxseg.evaluation.cleaning import check_cleaning, clean_mask
 from jaxseg.parallel.devices import left, require_devices
 from jaxseg.paths import require_run
@@ -119,6 +122,9 @@ def predict_files(
 ) -> int:
     """Segment image files; write `out/masks/*.png` and `out/overlays/*.png`.
 
+    With a window, a TIFF of more than `images.LARGEST` pixels is read and written in
+    parts: its mask is a tiled TIFF, `out/masks/*.tif`, and its overlay a preview.
+
     Of a multilabel run the masks are `out/masks/CLASS/*.png`, of 0 and 1, or with
     `values` "masks" what the data has.
 
@@ -128,8 +134,7 @@ def predict_files(
 
     Args:
       workdir: the run folder.
-      images: image files of at most `images.LARGEST` pixels, or folders that are
-        searched; or what a search has found.
+      images: image files, or folders that are searched; or what a search has found.
       out: folder for the results; made if it is missing.
       values: "classes" writes palette PNGs of the class numbers; "masks" writes what
         the masks of the run's data hold: grey values, or RGB where they are in colours;
@@ -139,8 +144,8 @@ def predict_files(
         without CLASS; None writes none.  They are of the same pass, and not cleaned.
       components: see `clean_mask`; it changes masks and overlays.
       fill_holes: likewise.
-      **inference: scales, flip, window, crf or threshold of `EvaluationConfig`, in
-        place of the run's; None is the run's.
+      **inference: scales, flip, turns, window, overlap, window_weights, crf or
+        threshold of `EvaluationConfig`, in place of the run's; None is the run's.
 
     Returns:
       The number of images.
@@ -154,17 +159,27 @@ def predict_files(
     found = images if isinstance(images, Found) else find_images(images, out)
     paths = list(found.images)
     files = PredictionFiles(run, out, values, probabilities)
-    names = _names(paths)
-    files.check_free(names)
+    names = dict(zip(paths, _names(paths), strict=True))
+    files.check_free(list(names.values()))
     if found.left_out():
         log(found.left_out())
-    sizes = [image_size(path) for path in paths]
-    predictor = _predictor(run, inference)
+    options = changed_options(run.config, inference)
+    large = open_large(names, files.masks, run, options)
+    if large and (probabilities or components or fill_holes):
+        raise UserError(
+            f"{next(iter(large))}: too large for --probabilities, --components and"
+            " --fill-holes, which take the image whole; leave them out"
+        )
+    whole = [path for path in paths if path not in large]
+    sizes = [image_size(path) for path in whole]
+    predictor = _predictor(run, options)
     files.make_folders()
-    found = _predictions(predictor, paths, sizes, bool(probabilities))
-    for index, image, mask, *shares in found:
+    for mask, rows in large.values():
+        predict_large(predictor, rows, mask, files.overlays, run, values)
+    predictions = _predictions(predictor, whole, sizes, bool(probabilities))
+    for index, image, mask, *shares in predictions:
         cleaned = clean_mask(mask, run.labels, components, fill_holes)
-        files.write(names[index], image, cleaned, *shares)
+        files.write(names[whole[index]], image, cleaned, *shares)
     return len(paths)
 
 
@@ -175,6 +190,8 @@ def _predictions(
     probabilities: bool,
 ) -> Iterator[tuple[Any, ...]]:
     """Yield index, image, mask and, if asked for, probabilities; show the progress."""
+    if not paths:
+        return
     counted, total = predictor.work(sizes)
     with Progress(total, name=counted) as progress:
         predict = predictor.predict_lazily
@@ -183,9 +200,8 @@ def _predictions(
         yield from predict(sizes, lambda i: load_image(paths[i]), progress.advance)
 
 
-def _predictor(run: Run, inference: dict[str, Any]) -> Predictor:
+def _predictor(run: Run, options: EvaluationConfig) -> Predictor:
     """Load the best checkpoint of a run, with options in place of the run's."""
-    options = changed_options(run.config, inference)
     best = run.best()
     return Predictor.of_run(run, best.model, best.variables, options, best.thresholds)
 

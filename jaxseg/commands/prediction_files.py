@@ -39,7 +39,12 @@ PROBABILITIES = {
 
 
 class PredictionFiles:
-    """Writes the results of images into folders, none of which may hold other files."""
+    """Writes the results of images into folders, none of which may hold other files.
+
+    Attributes:
+      masks: the folder of the masks; where there is a mask a class, of their folders.
+      overlays: the folder of the overlays.
+    """
 
     def __init__(self, run: Run, out: Path, values: str, kind: str | None) -> None:
         """Choose the folders.
@@ -57,16 +62,18 @@ class PredictionFiles:
         if kind:
             choose("kind of probabilities", kind, PROBABILITIES)
         self._run, self._values, self._kind = run, values, kind
-        masks, self._overlays, shares = (out / name for name in FOLDERS)
+        self.masks, self.overlays, shares = (out / name for name in FOLDERS)
         classes = file_names(run.labels.names)
         planes = run.labels.planes and not (values == "masks" and run.form.bits)
-        self._masks = [masks / name for name in classes] if planes else [masks]
+        self._masks = (
+            [self.masks / name for name in classes] if planes else [self.masks]
+        )
         alone = kind == "npz" or run.labels.task == "binary"
         self._shares = [shares] if alone else [shares / name for name in classes]
 
     def _places(self) -> list[tuple[Path, str]]:
         """Return the folders of results and the ending of their files."""
-        found = [(folder, "png") for folder in (*self._masks, self._overlays)]
+        found = [(folder, "png") for folder in (*self._masks, self.overlays)]
         if self._kind:
             found += [(folder, self._kind) for folder in self._shares]
         return found
@@ -105,7 +112,7 @@ class PredictionFiles:
         labels = self._run.labels
         _save(self._masks, f"{name}.png", mask, self._run, self._values)
         painted = overlay(image, mask, labels, legend=True)
-        save_picture(self._overlays / f"{name}.png", painted)
+        save_picture(self.overlays / f"{name}.png", painted)
         for probabilities in shares:
             if self._kind == "npz":
                 names = labels.names[1:] if labels.task == "binary" else labels.names

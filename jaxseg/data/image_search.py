@@ -13,6 +13,8 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from PIL.TiffImagePlugin import TiffImageFile
+
 from jaxseg.data.images import IMAGE_SUFFIXES, open_image
 from jaxseg.errors import UserError
 
@@ -110,15 +112,17 @@ def find_images(paths: Iterable[str | Path], out: str | Path | None = None) -> F
 def is_result(path: Path) -> bool:
     """Whether a file is a PNG, TIFF or NumPy file that a prediction wrote."""
     ending = path.suffix.lower()
-    if ending not in (".png", ".tiff", ".npz"):
+    if ending not in (".png", ".tif", ".tiff", ".npz"):
         return False
     try:
         if ending == ".npz":
             with zipfile.ZipFile(path) as arrays:
                 return arrays.namelist() == _ARRAYS
+        if ending != ".png":
+            with TiffImageFile(path) as image:  # of any size
+                return image.tag_v2.get(SOFTWARE) == WRITER
         with open_image(path, str(path)) as image:
-            tags = getattr(image, "tag_v2", {})
-            return WRITER in (image.info.get("Software"), tags.get(SOFTWARE))
+            return image.info.get("Software") == WRITER
     except Exception:  # a broken image is no result
         return False
 

@@ -210,7 +210,7 @@ def too_large(name: str) -> UserError:
     """Return the error of an image of more than `LARGEST` pixels or `SIDE` a side."""
     return UserError(
         f"{name}: too large, more than {LARGEST:,} pixels or {SIDE:,} a side; cut it"
-        " into tiles"
+        " into tiles, or for predict --window save it as a tiled TIFF"
     )
 
 

@@ -1,4 +1,4 @@
-"""From whole images to class scores: at several scales, mirrored, with a CRF.
+"""From whole images to class scores: at several scales, mirrored, turned, with a CRF.
 
 A network of stride 32 takes images whose sides are multiples of 32.  Other images are
 padded at the bottom and right by reflection, and the scores of the padding are cut off.
@@ -8,50 +8,255 @@ padded at the bottom and right by reflection, and the scores of the padding are 
 from __future__ import annotations
 
 import functools
+import itertools
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
 import flax.linen as nn
 import jax
 import jax.numpy as jnp
 
 from jaxseg.config import EvaluationConfig
-from jaxseg.data.labels import Task
+from jaxseg.data.labels import IGNORE, Task
 from jaxseg.data.padding import Size, padded_size
 from jaxseg.errors import UserError
+from jaxseg.losses.bands import cut, put_together
 from jaxseg.nn.crf import DenseCRF, dense_crf
 from jaxseg.nn.normalization import normalize_image
-from jaxseg.nn.upsampling import resize_bilinear
+from jaxseg.nn.upsampling import linear_weights, resize_bilinear
 from jaxseg.segmenter import SMALLEST
 
 Scores = Callable[[Any, jax.Array], jax.Array]
 """`(variables, image uint8 [B, H, W, 3]) -> float32 [B, H, W, classes]`; of a binary
 task `[B, H, W, 1]`."""
 
+BAND = 2**25
+"""Bytes of the scores of a band of rows."""
+
 
 @dataclass(frozen=True)
 class View:
-    """A version of an image: at a scale, mirrored or not."""
+    """A version of an image: at a scale, then mirrored, padded and turned.
+
+    Attributes:
+      scale: factor of its size.
+      mirror: whether it is mirrored, left to right.
+      turns: quarter turns, counter-clockwise, 0..3.
+    """
 
     scale: float
     mirror: bool
+    turns: int = 0
 
     def size(self, size: Size) -> Size:
-        """Return height and width of an image of `size` at this scale."""
+        """Return height and width of an image of `size` at this scale, not turned."""
         height, width = (max(SMALLEST, round(side * self.scale)) for side in size)
         return size if self.scale == 1.0 else (height, width)
 
 
-def views(scales: Sequence[float], flip: bool) -> tuple[View, ...]:
-    """Return the views whose scores are averaged."""
+def views(scales: Sequence[float], flip: bool, turns: bool = False) -> tuple[View, ...]:
+    """Return the views whose scores are averaged: at most eight a scale."""
     mirrors = (False, True) if flip else (False,)
-    return tuple(View(scale, mirror) for scale in scales for mirror in mirrors)
+    quarters = range(4) if turns else (0,)
+    return tuple(View(*given) for given in itertools.product(scales, mirrors, quarters))
 
 
 def fitted(size: Size, multiple: int) -> Size:
     """Return the size to which an image of `size` is padded for the network."""
     return padded_size(size, multiple, 1)
+
+
+class WholeScores:
+    """A pure function from images to class scores at the image's size.
+
+    `mapped` and `summed` evaluate a function of the scores one band of rows after the
+    other, so that scores of all classes at the image's size never exist; what the
+    network answers, at its own stride, is all that is kept of each view.  They compute
+    all scores at once if these fit one band, if the network answers at the image's own
+    size, and for a CRF, which needs all of them.  Both ways are equal but for the
+    rounding of float32.
+    """
+
+    def __init__(
+        self,
+        model: nn.Module,
+        *,
+        mean: Sequence[float],
+        std: Sequence[float],
+        scales: Sequence[float],
+        flip: bool,
+        turns: bool,
+        crf: DenseCRF | None,
+        multiple: int,
+        task: Task,
+    ):
+        """Keep the options; see `create_scores`."""
+        self._model, self._mean, self._std = model, mean, std
+        self._views = views(scales, flip, turns)
+        self._multiple = multiple or getattr(model, "size_multiple", 1)
+        self._align = getattr(model, "align_corners", False)
+        self._crf = crf
+        self._task: Task = task
+
+    def __call__(self, variables: Any, image: jax.Array) -> jax.Array:
+        """Map uint8 `[B, H, W, 3]` to float32 `[B, H, W, classes]`."""
+        answers = self._answers(variables, image)
+        result = self._mean_of(answers, [answer.rows for answer in answers])
+        if self._crf is None:
+            return result
+        return refined(result, image, self._crf, self._task)
+
+    def mapped(
+        self,
+        variables: Any,
+        image: jax.Array,
+        finish: Callable[[jax.Array], jax.Array],
+    ) -> jax.Array:
+        """Return `finish` of the scores, such as masks.
+
+        Args:
+          variables: of the model.
+          image: uint8 `[B, H, W, 3]`.
+          finish: a function of each pixel, `[B, rows, W, classes]` to `[B, rows, W,
+            ...]`.
+        """
+        if self._crf is not None:
+            return finish(self(variables, image))
+        answers = self._answers(variables, image)
+        weights = self._in_bands(answers, image.shape)
+        if weights is None:
+            rows = [answer.rows for answer in answers]
+            return finish(self._mean_of(answers, rows))
+        found = jax.lax.map(lambda band: finish(self._mean_of(answers, band)), weights)
+        return put_together(found, image.shape[1])
+
+    def summed(
+        self,
+        variables: Any,
+        image: jax.Array,
+        label: jax.Array,
+        count: Callable[[jax.Array, jax.Array], Any],
+    ) -> Any:
+        """Return what `count` finds in the scores and labels, added up over the bands.
+
+        Args:
+          variables: of the model.
+          image: uint8 `[B, H, W, 3]`.
+          label: int `[B, H, W]`, or one axis more.
+          count: of scores `[B, rows, W, classes]` and their labels gives a tree of
+            integers; a label `IGNORE` adds nothing.
+        """
+        if self._crf is not None:
+            return count(self(variables, image), label)
+        answers = self._answers(variables, image)
+        weights = self._in_bands(answers, image.shape)
+        if weights is None:
+            rows = [answer.rows for answer in answers]
+            return count(self._mean_of(answers, rows), label)
+
+        def one(band: Any) -> Any:
+            return count(self._mean_of(answers, band[0]), band[1])
+
+        def add(total: Any, band: Any) -> tuple[Any, None]:
+            return jax.tree.map(jnp.add, total, one(band)), None
+
+        given = (weights, cut(label, len(weights[0]), IGNORE))
+        shapes = jax.eval_shape(one, jax.tree.map(lambda x: x[0], given))
+        start = jax.tree.map(lambda x: jnp.zeros(x.shape, x.dtype), shapes)
+        return jax.lax.scan(add, start, given)[0]
+
+    def _answers(self, variables: Any, image: jax.Array) -> list[_Answer]:
+        """Return what the network answers to each view, and how it is resized."""
+        normalized = normalize_image(image, self._mean, self._std)
+        size = (image.shape[1], image.shape[2])
+        found = []
+        for view in self._views:
+            inner = view.size(size)
+            seen = normalized if inner == size else resize_bilinear(normalized, inner)
+            seen = seen[:, :, ::-1] if view.mirror else seen
+            seen = _padded(seen, self._multiple)
+            outer = (seen.shape[1], seen.shape[2])
+            seen = jnp.rot90(seen, view.turns, (1, 2))
+            logits, _ = self._model.apply(variables, seen, method="low_resolution")
+            logits = jnp.rot90(logits, -view.turns, (1, 2))
+            sides = zip(logits.shape[1:3], outer, inner, size, strict=True)
+            rows, columns = (_resizing(*given, self._align) for given in sides)
+            if rows is None:
+                logits = logits[:, : size[0]]
+            if columns is None:
+                logits = logits[:, :, : size[1]]
+                logits = logits[:, :, ::-1] if view.mirror else logits
+            elif view.mirror:
+                columns = columns[::-1]
+            found.append(_Answer(logits, rows, columns))
+        return found
+
+    def _in_bands(
+        self, answers: Sequence[_Answer], shape: Sequence[int]
+    ) -> list[jax.Array] | None:
+        """Return the rows' weights of each view in each band, or None for one band."""
+        images, height, width, _ = shape
+        row = 4 * images * width * answers[0].logits.shape[-1]
+        count = -(-height // max(1, BAND // row))
+        rows = [answer.rows[None] for answer in answers if answer.rows is not None]
+        if count == 1 or len(rows) < len(answers):
+            return None
+        return [cut(weights, count)[:, 0] for weights in rows]
+
+    def _mean_of(
+        self, answers: Sequence[_Answer], rows: Sequence[jax.Array | None]
+    ) -> jax.Array:
+        """Return the scores of the rows that the weights of each view are of."""
+        found = [
+            _product(answer.columns, _product(weights, answer.logits, 1), 2)
+            for answer, weights in zip(answers, rows, strict=True)
+        ]
+        return mean_of_views(found, self._task, crf=self._crf is not None)
+
+
+class _Answer(NamedTuple):
+    """What the network answers to a view: turned back, neither cut nor mirrored back.
+
+    Attributes:
+      logits: float32 `[B, h, w, classes]`.
+      rows: float32 `[H, h]`, what resizes and cuts the rows; None leaves them.
+      columns: float32 `[W, w]`, likewise and mirrors back.
+    """
+
+    logits: jax.Array
+    rows: jax.Array | None
+    columns: jax.Array | None
+
+
+def _resizing(
+    source: int, outer: int, inner: int, target: int, align_corners: bool
+) -> jax.Array | None:
+    """Return the matrix that resizes an axis, cuts its padding and resizes it again.
+
+    Args:
+      source: size of the logits.
+      outer: size of the padded view.
+      inner: size of the view.
+      target: size of the image.
+      align_corners: of the first resizing.
+
+    Returns:
+      float32 `[target, source]`; None if it would only cut.
+    """
+    if source == outer and inner == target:
+        return None
+    weights = linear_weights(source, outer, align_corners)[:inner]
+    if inner == target:
+        return weights
+    again = linear_weights(inner, target)
+    return jnp.matmul(again, weights, precision="highest")
+
+
+def _product(weights: jax.Array | None, x: jax.Array, axis: int) -> jax.Array:
+    if weights is None:
+        return x
+    return jnp.moveaxis(jnp.tensordot(weights, x, (1, axis)), 0, axis)
 
 
 def create_scores(
@@ -61,13 +266,14 @@ def create_scores(
     std: Sequence[float],
     scales: Sequence[float] = (1.0,),
     flip: bool = False,
+    turns: bool = False,
     crf: DenseCRF | None = None,
     multiple: int = 0,
     task: Task = "multiclass",
-) -> Scores:
+) -> WholeScores:
     """Return a pure function from images to class scores at the image's size.
 
-    One scale without a flip gives logits; several views give the mean of their
+    One view gives logits; several views give the mean of their
     probabilities (as DeepLab and mmsegmentation average).
 
     Args:
@@ -76,28 +282,22 @@ def create_scores(
       std: normalisation, on the scale 0..1.
       scales: factors of the image's size.
       flip: add the mirrored image at each scale.
+      turns: add each of them turned by 90, 180 and 270 degrees, after its padding.
       crf: a dense CRF over the scores, which then are its marginals (DeepLab v1, v2).
       multiple: sides are padded to multiples of this; 0 is the model's, 1 is none.
       task: whether probabilities are those of a softmax or of sigmoids.
     """
-    multiple = multiple or getattr(model, "size_multiple", 1)
-
-    def scores(variables: Any, image: jax.Array) -> jax.Array:
-        normalized = normalize_image(image, mean, std)
-        size = (image.shape[1], image.shape[2])
-        found = []
-        for view in views(scales, flip):
-            inner = view.size(size)
-            seen = normalized if inner == size else resize_bilinear(normalized, inner)
-            seen = seen[:, :, ::-1] if view.mirror else seen
-            part = model_scores(model, variables, _padded(seen, multiple))
-            part = part[:, : inner[0], : inner[1]]
-            part = part[:, :, ::-1] if view.mirror else part
-            found.append(resize_bilinear(part, size))
-        result = mean_of_views(found, task, crf=crf is not None)
-        return result if crf is None else refined(result, image, crf, task)
-
-    return scores
+    return WholeScores(
+        model,
+        mean=mean,
+        std=std,
+        scales=scales,
+        flip=flip,
+        turns=turns,
+        crf=crf,
+        multiple=multiple,
+        task=task,
+    )
 
 
 def check_crf(task: Task, options: EvaluationConfig) -> None:

@@ -28,7 +28,7 @@ class Probabilities:
     @classmethod
     def of(cls, task: Task, options: EvaluationConfig) -> Probabilities:
         """Return what scores made by these options say."""
-        one_view = len(views(options.scales, options.flip)) == 1
+        one_view = len(views(options.scales, options.flip, options.turns)) == 1
         return cls(task, logits=one_view and not options.crf)
 
     def __call__(self, scores: jax.Array) -> jax.Array:

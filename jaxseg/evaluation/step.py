@@ -14,11 +14,12 @@ from jax.sharding import Mesh
 
 from jaxseg.data.labels import IGNORE
 from jaxseg.evaluation.counting import Counter, Counts, added
-from jaxseg.evaluation.inference import Scores
+from jaxseg.evaluation.inference import Scores, WholeScores
 from jaxseg.evaluation.probabilities import Probabilities
 from jaxseg.evaluation.windows import WindowedScores
 from jaxseg.nn.lowering import compiling_for
 from jaxseg.parallel.mesh import (
+    ROW_AXIS,
     by_image,
     constrain,
     local_rows,
@@ -93,9 +94,19 @@ def create_evaluation_step(
     @compiling_for(mesh)
     def step(variables: Any, batch: Mapping[str, jax.Array], bounds: jax.Array) -> Any:
         batch = constrain(batch, mesh)
+        image, index = batch["image"], batch["index"]
         with split_rows(mesh):
-            found = scores(variables, batch["image"])
-        return *finish(found, batch, bounds), batch["index"]
+            # Masks are of all scores; rows that lie on several devices are not cut.
+            if (
+                isinstance(scores, WholeScores)
+                and not masks
+                and mesh.shape[ROW_AXIS] == 1
+            ):
+                count = functools.partial(counter, thresholds=bounds)
+                label = _valid_label(batch)
+                return scores.summed(variables, image, label, count), None, index
+            found = scores(variables, image)
+        return *finish(found, batch, bounds), index
 
     places = replicated(mesh), by_image(mesh), replicated(mesh)
     compiled = jax.jit(step, out_shardings=places)

@@ -1,4 +1,4 @@
-"""Positions of the windows of an image, and the rows of a view that a block needs.
+"""Positions and weights of the windows of an image, and what rows a block needs.
 
 Everything here is a function of sizes alone, so that all processes agree on it.
 """
@@ -9,7 +9,7 @@ import functools
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 
@@ -18,6 +18,29 @@ from jaxseg.evaluation.inference import View, fitted
 
 PIXELS_AT_ONCE = 512 * 512
 """Largest number of pixels in windows scored together, unless one window has more."""
+
+Weights = Literal["uniform", "gaussian"]
+"""How the scores of windows that overlap are averaged."""
+
+
+@dataclass(frozen=True)
+class Grid:
+    """How windows cover an image.
+
+    Attributes:
+      window: side of a window, pixels.
+      overlap: share of it that the next window covers too.
+      weights: of the pixels of a window in the mean over the windows.
+    """
+
+    window: int
+    overlap: float = 1 / 3
+    weights: Weights = "uniform"
+
+    @property
+    def stride(self) -> int:
+        """Pixels from a window to the next."""
+        return max(1, int(self.window * (1 - self.overlap) + 1e-6))
 
 
 @dataclass(frozen=True)
@@ -34,6 +57,7 @@ class Plan:
       lefts: first columns.
       together: windows at a time.
       block: rows of the image that are finished at a time.
+      weights: of the pixels of a window.
     """
 
     view: View
@@ -45,6 +69,7 @@ class Plan:
     lefts: tuple[int, ...]
     together: int
     block: int
+    weights: Weights = "uniform"
 
     @property
     def needed(self) -> int:
@@ -72,40 +97,51 @@ class Plan:
         weights = np.maximum(0, 1 - abs(position[:, None] - row))
         return weights.astype(np.float32)
 
-    def row_counts(self, top: int) -> np.ndarray:
-        """Return for each row that a block needs the number of windows over it."""
+    @property
+    def profiles(self) -> tuple[np.ndarray, np.ndarray]:
+        """Weights of a window's rows and columns, whose products are the pixels'."""
+        tall, wide = self.window
+        return (
+            profile(tall, self.tops, self.weights),
+            profile(wide, self.lefts, self.weights),
+        )
+
+    def row_sums(self, top: int) -> np.ndarray:
+        """Return for each row that a block needs the sum of the windows' weights."""
         row = self.first_row(top) + np.arange(self.needed)
-        return counts(row, self.tops, self.window[0])
+        return weight_sums(row, self.tops, self.profiles[0])
 
     @property
-    def column_counts(self) -> np.ndarray:
-        """Number of windows over each column of the padded view, `[columns, 1]`."""
+    def column_sums(self) -> np.ndarray:
+        """Sum of the weights in each column of the padded view, `[columns, 1]`."""
         column = np.arange(self.outer[1])
-        return counts(column, self.lefts, self.window[1])[:, None]
+        return weight_sums(column, self.lefts, self.profiles[1])[:, None]
 
 
 def plan_view(
-    view: View, size: Size, window: int, multiple: int, most: int, parts: int = 1
+    view: View, size: Size, grid: Grid, multiple: int, most: int, parts: int = 1
 ) -> Plan:
     """Return the positions of the windows of a view of an image.
 
     Args:
-      view: scale, mirrored or not.
+      view: scale, mirrored or not, turned or not: the windows of a turned view are
+        those of the other, turned one by one.
       size: height and width of the image.
-      window: side of a window, a multiple of `multiple`.
+      grid: how the windows lie; their side is a multiple of `multiple`.
       multiple: the view's sides are padded to multiples of it.
       most: windows at a time on a device.
       parts: devices that share an image.
     """
     inner = view.size(size)
     outer = fitted(inner, multiple)
-    shape = (min(outer[0], window), min(outer[1], window))
-    tops, lefts = starts(outer[0], shape[0]), starts(outer[1], shape[1])
+    shape = (min(outer[0], grid.window), min(outer[1], grid.window))
+    tops, lefts = (starts(side, grid) for side in outer)
     # Do not score more windows together than a row has; the rest would be wasted.
     together = min(most, PIXELS_AT_ONCE // math.prod(shape), -(-len(lefts) // parts))
     together = parts * max(1, together)
-    block = min(size[0], max(1, window * 2 // 3))
-    return Plan(view, size, inner, outer, shape, tops, lefts, together, block)
+    block = min(size[0], max(1, grid.window * 2 // 3))
+    cells = (tops, lefts, together, block)
+    return Plan(view, size, inner, outer, shape, *cells, grid.weights)
 
 
 def positions(index: Any, source: int, target: int) -> Any:
@@ -113,19 +149,53 @@ def positions(index: Any, source: int, target: int) -> Any:
     return np.clip((index + 0.5) * (source / target) - 0.5, 0, source - 1)
 
 
-def counts(index: np.ndarray, begins: Sequence[int], window: int) -> np.ndarray:
-    """Return in how many windows each line lies, at least 1; float32."""
-    start = np.array(begins)
-    inside = (index[:, None] >= start) & (index[:, None] < start + window)
-    return np.maximum(1, inside.sum(1)).astype(np.float32)
+def profile(window: int, begins: Sequence[int], weights: Weights) -> np.ndarray:
+    """Return the weights of a window along an axis, float32 `[window]`, at most 1.
+
+    "gaussian" is the importance map of nnU-Net (Isensee et al. 2021,
+    doi:10.1038/s41592-020-01008-z): a Gaussian whose standard deviation is an eighth of
+    the window.  nnU-Net's is centred on a pixel, half a pixel off the middle of an even
+    window; here it is centred on the middle, so that mirrored and turned windows have
+    the same weights.  It is nowhere zero: at the edge it is exp(-8) or more.
+
+    Args:
+      window: pixels.
+      begins: of the windows along the axis; those of a single one are all 1, since they
+        would cancel.
+      weights: "uniform" or "gaussian".
+    """
+    if weights == "uniform" or len(begins) == 1:
+        return np.ones(window, np.float32)
+    distance = (np.arange(window) - (window - 1) / 2) / (window / 8)
+    return np.exp(-(distance**2) / 2).astype(np.float32)
+
+
+def weight_sums(
+    index: np.ndarray, begins: Sequence[int], weights: np.ndarray
+) -> np.ndarray:
+    """Return the sum of the windows' weights in each line; 1 where no window is.
+
+    Args:
+      index: int `[lines]`.
+      begins: first lines of the windows.
+      weights: of a window along the axis, float32 `[window]`.
+
+    Returns:
+      float32 `[lines]`.
+    """
+    place = index[:, None] - np.array(begins)
+    inside = (place >= 0) & (place < len(weights))
+    found = np.where(inside, weights[place.clip(0, len(weights) - 1)], 0)
+    total = found.sum(1, dtype=np.float64)
+    return np.where(inside.any(1), total, 1).astype(np.float32)
 
 
 @functools.cache
-def starts(size: int, window: int) -> tuple[int, ...]:
-    """Return one axis' windows: a stride of two thirds, the last flush at the end."""
-    if size <= window:
+def starts(size: int, grid: Grid) -> tuple[int, ...]:
+    """Return where the windows of one axis start, the last flush with its end."""
+    if size <= grid.window:
         return (0,)
-    return (*range(0, size - window, max(1, window * 2 // 3)), size - window)
+    return (*range(0, size - grid.window, grid.stride), size - grid.window)
 
 
 def smaller_window(window: int) -> int:

@@ -116,16 +116,17 @@ def mapped(
     return _mapped(function, bands, logits, label, counted)
 
 
-def _cut(x: jax.Array, count: int) -> jax.Array:
-    """Cut `[B, H, ...]` into `[count, B, rows, ...]`, zeros below."""
+def cut(x: jax.Array, count: int, fill: int = 0) -> jax.Array:
+    """Cut `[B, H, ...]` into `[count, B, rows, ...]`, and fill what is below."""
     rows = -(-x.shape[1] // count)
     over = count * rows - x.shape[1]
-    x = jnp.pad(x, ((0, 0), (0, over), *[(0, 0)] * (x.ndim - 2)))
+    below = ((0, 0), (0, over), *[(0, 0)] * (x.ndim - 2))
+    x = jnp.pad(x, below, constant_values=fill)
     return x.reshape(len(x), count, rows, *x.shape[2:]).swapaxes(0, 1)
 
 
-def _put_together(x: jax.Array, height: int) -> jax.Array:
-    """Undo `_cut`."""
+def put_together(x: jax.Array, height: int) -> jax.Array:
+    """Undo `cut`."""
     x = x.swapaxes(0, 1)
     return x.reshape(len(x), -1, *x.shape[3:])[:, :height]
 
@@ -139,7 +140,7 @@ def _cut_all(
     over = bands.count * rows - height
     weights = linear_weights(logits.shape[1], height, bands.align_corners)
     weights = jnp.pad(weights, ((0, over), (0, 0))).reshape(bands.count, rows, -1)
-    return weights, _cut(label, bands.count), _cut(counted, bands.count)
+    return weights, cut(label, bands.count), cut(counted, bands.count)
 
 
 def _of_band(function: Function, bands: Bands, size: tuple[int, ...], given: Any):
@@ -226,7 +227,7 @@ def _mapped(function: Function, bands: Bands, *arrays: jax.Array) -> jax.Array:
     def one(band: Any) -> jax.Array:
         return _of_band(function, bands, size, band)(arrays[0])
 
-    return _put_together(jax.lax.map(one, _cut_all(bands, *arrays)), size[0])
+    return put_together(jax.lax.map(one, _cut_all(bands, *arrays)), size[0])
 
 
 def _mapped_forward(function: Function, bands: Bands, *arrays: jax.Array) -> Any:
@@ -246,7 +247,7 @@ def _mapped_backward(
         value = _of_band(function, bands, size, band)
         return total + jax.vjp(value, logits)[1](cotangent)[0], None
 
-    given = (*_cut_all(bands, *arrays), _cut(cotangent, bands.count))
+    given = (*_cut_all(bands, *arrays), cut(cotangent, bands.count))
     return jax.lax.scan(add, jnp.zeros_like(logits), given)[0], None, None
 
 

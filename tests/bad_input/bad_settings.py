@@ -118,6 +118,7 @@ FLOATS = (
     "train.border_weight",
     "train.auxiliary_weight",
     "train.ema",
+    "evaluation.overlap",
 )
 SWITCHES = (
     "data.nearest_colour",
@@ -128,6 +129,7 @@ SWITCHES = (
     "model.auxiliary",
     "model.remat",
     "evaluation.flip",
+    "evaluation.turns",
 )
 LISTS = (
     "data.class_names",

@@ -34,6 +34,15 @@ def test_options_of_boundaries_have_ranges(given):
 
 
 @pytest.mark.parametrize(
+    "given", [{"overlap": 0.5}, {"window_weights": "gaussian"}, {"overlap": 0.0}]
+)
+def test_how_windows_overlap_is_refused_where_there_are_none(given):
+    with pytest.raises(UserError, match="no windows; give --window 512 with it"):
+        changed_options(Config(), given)
+    assert changed_options(Config(), {"window": 64, **given}).window == 64
+
+
+@pytest.mark.parametrize(
     ("window", "remedy"),
     [
         (0, "--window 512"),

@@ -66,6 +66,49 @@ def test_a_flipped_image_gives_flipped_scores(network):
     )
 
 
+class Position(nn.Module):
+    """A model whose logits depend on where a pixel lies, at stride 1."""
+
+    def low_resolution(self, image, train=False):
+        return jnp.cumsum(image, axis=1) / 9 + jnp.cumsum(image, axis=2) / 7, None
+
+
+def test_a_turned_image_gives_turned_scores_of_the_whole():
+    image = jax.random.randint(jax.random.key(0), (1, 40, 56, 3), 0, 255, jnp.uint8)
+    scores = network_scores(Position(), flip=True, turns=True)
+    assert_close(
+        scores({}, jnp.rot90(image, 1, (1, 2))),
+        jnp.rot90(scores({}, image), 1, (1, 2)),
+        epsilons=16,
+    )
+
+
+def test_turns_are_the_mean_of_four_turned_images():
+    image = jax.random.randint(jax.random.key(0), (1, 40, 56, 3), 0, 255, jnp.uint8)
+    scores = create_scores(Position(), mean=MEAN, std=STD)
+    found = create_scores(Position(), mean=MEAN, std=STD, turns=True)({}, image)
+    parts = []
+    for turn in range(4):
+        part = jax.nn.softmax(scores({}, jnp.rot90(image, turn, (1, 2))))
+        parts.append(jnp.rot90(part, -turn, (1, 2)))
+    assert_close(found, sum(parts) / 4, epsilons=16)
+
+
+def test_a_turned_view_has_the_padding_of_the_other():
+    shapes = []
+
+    class Seen(Colour):
+        size_multiple: int = 32
+
+        def low_resolution(self, image, train=False):
+            shapes.append(image.shape[1:3])
+            return image, None
+
+    image = jnp.zeros((1, 40, 70, 3), jnp.uint8)
+    create_scores(Seen(), mean=MEAN, std=STD, turns=True)({}, image)
+    assert shapes == [(64, 96), (96, 64), (64, 96), (96, 64)]
+
+
 def test_scales_are_brought_back_to_the_images_size(network):
     model, variables, image = network
     scores = network_scores(model, scales=(0.75, 1.0, 1.5))

@@ -48,7 +48,13 @@ def test_a_prediction_is_what_the_histogram_counts_at_the_threshold(task, classe
 
 @pytest.mark.parametrize(
     "options, logits",
-    [({}, True), ({"flip": True}, False), ({"crf": 1}, False), ({"window": 64}, True)],
+    [
+        ({}, True),
+        ({"flip": True}, False),
+        ({"turns": True}, False),
+        ({"crf": 1}, False),
+        ({"window": 64}, True),
+    ],
 )
 def test_one_view_without_a_crf_gives_logits(options, logits):
     said = Probabilities.of("binary", EvaluationConfig(**options))

@@ -11,7 +11,7 @@ from closeness import assert_close
 
 from jaxseg.data.padding import padded_size
 from jaxseg.evaluation.inference import create_scores
-from jaxseg.evaluation.windows import WindowedScores
+from jaxseg.evaluation.windows import WindowedScores, _shift
 from jaxseg.models import create_model
 from jaxseg.nn.crf import DenseCRF, dense_crf
 from jaxseg.nn.normalization import normalize_image
@@ -38,31 +38,51 @@ def windowed(model, **options):
     return WindowedScores(model, mean=MEAN, std=STD, **options)
 
 
-def starts(size, window):
-    stride = window * 2 // 3
+def starts(size, window, overlap):
+    stride = int(window * (1 - overlap) + 1e-6)
     return [*range(0, max(0, size - window), stride), max(0, size - window)]
 
 
-def reference_view(model, variables, image, window):
+def bell(height, width):
+    """A Gaussian around the middle, its deviation an eighth of each side."""
+    down = (np.arange(height)[:, None] - (height - 1) / 2) / (height / 8)
+    across = (np.arange(width) - (width - 1) / 2) / (width / 8)
+    return np.exp(-(down**2 + across**2) / 2)[:, :, None]
+
+
+def reference_view(
+    model, variables, image, window, overlap=1 / 3, gaussian=False, turn=0
+):
     """The mean of overlapping windows of a normalised image, one after the other."""
     scored = jax.jit(functools.partial(model.apply, method="low_resolution"))
     height, width = image.shape[1:3]
     total, count = 0, np.zeros((height, width, 1))
-    for top in starts(height, window):
-        for left in starts(width, window):
+    for top in starts(height, window, overlap):
+        for left in starts(width, window, overlap):
             place = np.s_[:, top : top + window, left : left + window]
-            part = image[place]
+            part = jnp.rot90(image[place], turn, (1, 2))
             logits, _ = scored(variables, part)
             logits = resize_bilinear(logits, part.shape[1:3])
+            logits = np.asarray(jnp.rot90(logits, -turn, (1, 2)), np.float64)
+            weights = bell(*logits.shape[1:3]) if gaussian else 1
             if not count.any():
                 total = np.zeros((*image.shape[:3], logits.shape[-1]))
-            total[place] += logits
-            count[place[1:]] += 1
+            total[place] += logits * weights
+            count[place[1:]] += weights
     assert (count > 0).all()
     return jnp.asarray(total / count, jnp.float32)
 
 
-def reference(model, variables, image, window, scales=(1.0,), flip=False):
+def reference(
+    model,
+    variables,
+    image,
+    window,
+    scales=(1.0,),
+    flip=False,
+    turns=False,
+    **options,
+):
     """Views that are padded, scored by windows, cut back, resized and averaged."""
     multiple, size, found = model.size_multiple, image.shape[1:3], []
     for scale in scales:
@@ -72,9 +92,12 @@ def reference(model, variables, image, window, scales=(1.0,), flip=False):
         edges = [(0, after - side) for side, after in zip(inner, outer, strict=True)]
         for step in (1, -1) if flip else (1,):
             seen = jnp.pad(view[:, :, ::step], ((0, 0), *edges, (0, 0)), "reflect")
-            part = reference_view(model, variables, seen, window)
-            part = part[:, : inner[0], : inner[1]][:, :, ::step]
-            found.append(resize_bilinear(part, size))
+            for turn in range(4) if turns else (0,):
+                part = reference_view(
+                    model, variables, seen, window, turn=turn, **options
+                )
+                part = part[:, : inner[0], : inner[1]][:, :, ::step]
+                found.append(resize_bilinear(part, size))
     if len(found) == 1:
         return found[0]
     return sum(jax.nn.softmax(part) for part in found) / len(found)
@@ -116,6 +139,56 @@ def test_a_networks_windows_are_averaged(network):
         windowed(model, window=64, flip=True).scores(variables, image),
         reference(model, variables, image, 64, flip=True),
     )
+
+
+@pytest.mark.parametrize("overlap, gaussian", [(0.0, True), (0.5, False), (0.75, True)])
+def test_windows_overlap_as_asked_and_are_weighted(overlap, gaussian):
+    image = noise(1, 90, 121)
+    weights = "gaussian" if gaussian else "uniform"
+    found = windowed(Gradient(), window=40, overlap=overlap, weights=weights)
+    expected = reference(Gradient(), {}, image, 40, overlap=overlap, gaussian=gaussian)
+    assert_close(found.scores({}, image), expected, epsilons=64)
+
+
+@pytest.mark.parametrize("scales, flip", [((1.0,), False), ((0.75,), True)])
+def test_each_window_is_turned_and_turned_back(scales, flip):
+    image, model = noise(1, 70, 101), Gradient(32)
+    options = {"scales": scales, "flip": flip, "turns": True, "overlap": 0.5}
+    found = windowed(model, window=64, weights="gaussian", **options)
+    expected = reference(model, {}, image, 64, gaussian=True, **options)
+    assert_close(found.scores({}, image), expected, epsilons=256)
+
+
+@pytest.mark.parametrize("flip, weights", [(False, "uniform"), (True, "gaussian")])
+def test_an_image_that_one_window_holds_equals_the_whole_in_all_turns(flip, weights):
+    image, model = noise(2, 50, 77), Gradient(32)
+    options = {"mean": MEAN, "std": STD, "scales": (1.5,), "turns": True}
+    whole = jax.jit(create_scores(model, flip=flip, **options))({}, image)
+    found = WindowedScores(model, flip=flip, window=160, weights=weights, **options)
+    # The sums of up to 100 terms are resized, which rounds them twice.
+    assert_close(found.scores({}, image), whole, epsilons=256)
+
+
+def test_a_turned_image_gives_turned_scores():
+    image = noise(1, 96, 160)
+    scores = windowed(Gradient(), window=64, flip=True, turns=True, overlap=0.5)
+    turned = np.ascontiguousarray(np.rot90(image, 1, (1, 2)))
+    assert_close(
+        scores.scores({}, turned),
+        np.rot90(scores.scores({}, image), 1, (1, 2)),
+        epsilons=64,
+    )
+
+
+@pytest.mark.parametrize("overlap", [0.0, 0.9])
+def test_the_small_weights_at_the_borders_keep_all_digits(overlap):
+    class Constant(nn.Module):
+        def low_resolution(self, image, train=False):
+            return jnp.full((*image.shape[:3], 1), 1234.567), None
+
+    scores = windowed(Constant(), window=64, overlap=overlap, weights="gaussian")
+    found = scores.scores({}, noise(1, 130, 200))
+    assert_close(found, np.full((1, 130, 200, 1), 1234.567, np.float32))
 
 
 @pytest.mark.parametrize("scales", [(1.0,), (0.75, 1.5)])
@@ -175,6 +248,15 @@ def test_rows_leave_the_device_before_the_last_windows_are_scored():
     assert max(rows) == 32
     assert before[0] < sum(scored) / 5
     assert sum(scored) == scores.count((400, 100))
+
+
+def test_rows_move_up_in_place():
+    sums = jax.random.uniform(jax.random.key(0), (2, 50, 30, 4))
+    compiled = jax.jit(_shift, donate_argnums=0).lower(sums, 20).compile()
+    assert compiled.memory_analysis().temp_size_in_bytes < sums.nbytes / 10
+    expected = np.zeros(sums.shape, np.float32)
+    expected[:, :30] = sums[:, 20:]
+    np.testing.assert_array_equal(compiled(sums, 20), expected)
 
 
 @pytest.mark.parametrize("flip", [False, True])

@@ -1,0 +1,133 @@
+"""`predict` of images that are too large for the memory: tiled TIFFs, by windows.
+
+Rows are read as the windows need them, and the mask is written as its rows are done.
+The rest of `predict` is in `predict.py`.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from pathlib import Path
+
+import numpy as np
+
+from jaxseg.config import EvaluationConfig
+from jaxseg.data.image_search import is_result
+from jaxseg.data.tiff_rows import TiffRows, is_large_tiff
+from jaxseg.errors import UserError
+from jaxseg.predictor import Predictor
+from jaxseg.report.console import Progress, log
+from jaxseg.report.image_files import save_picture
+from jaxseg.report.large_masks import (
+    ReducedMask,
+    reduced_image,
+    reduction,
+    save_rows,
+)
+from jaxseg.report.pictures import overlay
+from jaxseg.run import Run
+
+
+def open_large(
+    names: Mapping[Path, str], masks: Path, run: Run, options: EvaluationConfig
+) -> dict[Path, tuple[Path, TiffRows]]:
+    """Return those of some images that are too large to be read whole.
+
+    Args:
+      names: of the results, by image.
+      masks: folder of the masks.
+      run: whose model predicts.
+      options: how it does.
+
+    Returns:
+      The file of the mask, and the opened image, by image.
+
+    Raises:
+      UserError: an image cannot be read by rows, or not be predicted so, or its mask
+        would replace a file that is no result.
+    """
+    found = {
+        path: (masks / f"{name}.tif", TiffRows(path))
+        for path, name in names.items()
+        if is_large_tiff(path)
+    }
+    if not found:
+        return found
+    _check_free([mask for mask, _ in found.values()])
+    path = next(iter(found))
+    if not options.window:
+        raise UserError(f"{path}: too large to be predicted whole; give --window 512")
+    if options.crf:
+        raise UserError(
+            f"{path}: too large for a CRF, which needs the whole image; give --crf 0"
+        )
+    if run.labels.planes:
+        raise UserError(
+            f"{path}: too large for classes that may overlap, of which there is a mask"
+            " a class; cut it into tiles"
+        )
+    return found
+
+
+def predict_large(
+    predictor: Predictor,
+    image: TiffRows,
+    mask: Path,
+    overlays: Path,
+    run: Run,
+    values: str,
+) -> None:
+    """Segment an image by rows; write a tiled TIFF, and a preview of the overlay.
+
+    Args:
+      predictor: with a window.
+      image: opened.
+      mask: the file of the mask, `.tif`.
+      overlays: the folder of the preview, which is named as the mask.
+      run: that the predictor is of.
+      values: of `--values`.
+
+    Raises:
+      UserError: the image is damaged, or a file cannot be written.
+    """
+    height, width = image.size
+    factor = reduction(image.size)
+    log(
+        f"{mask.name}: {width:,}x{height:,} pixels, read and written in parts; its"
+        f" overlay is a preview, {factor} times smaller"
+    )
+    encode, palette = _encoding(run, values)
+    small = ReducedMask(image.size, factor)
+    counted, total = predictor.work([image.size])
+    with Progress(total, name=counted) as progress:
+        rows = predictor.predict_rows(image.size, image.rows, progress.advance)
+        encoded: Iterator[np.ndarray] = map(encode, small.passed(rows))
+        save_rows(mask, encoded, image.size, palette)
+    preview = reduced_image(image.rows, image.size, factor)
+    painted = overlay(preview, small.classes, run.labels, legend=True)
+    save_picture(overlays / f"{mask.stem}.png", painted)
+
+
+def _check_free(masks: Sequence[Path]) -> None:
+    """Refuse to replace files that are not results."""
+    for path in masks:
+        if os.path.exists(path) and not is_result(path):
+            raise UserError(
+                f"{path}: exists, and was not written by predict; choose another"
+                " --out, or move it away"
+            )
+
+
+def _encoding(
+    run: Run, values: str
+) -> tuple[Callable[[np.ndarray], np.ndarray], np.ndarray | None]:
+    """Return what turns classes into the values of `--values`, and their palette."""
+    labels, form = run.labels, run.form
+    if values == "classes":
+        return lambda rows: rows.astype(np.uint8), labels.colour_table()
+    if form.colours:
+        return labels.colours, None
+    grey = form.values or range(labels.num_classes)
+    table = np.array(grey, np.uint8 if max(grey) < 256 else np.uint16)
+    return lambda rows: table[rows], None
