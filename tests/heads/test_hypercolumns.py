@@ -8,6 +8,7 @@ import optax
 import pytest
 from closeness import assert_close
 from jax.test_util import check_grads
+from slow_cases import slow
 
 from jaxseg.backbones.resnet import BasicBlock, ResNet
 from jaxseg.errors import UserError
@@ -257,7 +258,7 @@ class Stem(nn.Module):
         return tuple(features)
 
 
-@pytest.mark.parametrize("channels", [None, 12])
+@pytest.mark.parametrize("channels", [None, *slow(12)])
 def test_it_overfits_one_batch(channels):
     rng = np.random.default_rng(0)
     label = np.zeros((2, 40, 36), np.int32)

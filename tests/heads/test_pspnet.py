@@ -51,6 +51,7 @@ def test_on_stride_8_it_has_the_published_number_of_parameters(channels, count):
     assert parameters(variables) == count
 
 
+@pytest.mark.slow
 def test_batch_of_one_trains():
     head = PSPNet(3, channels=8)
     features = [jax.random.normal(jax.random.key(0), (1, 7, 9, 8))]

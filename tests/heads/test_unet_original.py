@@ -9,6 +9,7 @@ import numpy as np
 import optax
 import pytest
 from closeness import assert_close
+from slow_cases import slow
 
 from jaxseg.errors import UserError
 from jaxseg.heads.unet_original import (
@@ -307,7 +308,7 @@ def scene(*size):
 
 @pytest.mark.parametrize(
     ("padding", "norm", "upsampling"),
-    [("valid", False, "transposed"), ("same", True, "bilinear")],
+    [("valid", False, "transposed"), *slow(("same", True, "bilinear"))],
 )
 def test_it_overfits_one_batch(padding, norm, upsampling):
     image, label = scene(36, 33)

@@ -108,7 +108,7 @@ def check_equal_steps(one, many, batch):
     assert many.step._cache_size() == 1
 
 
-@pytest.mark.parametrize("align_corners", [False, True])
+@pytest.mark.parametrize("align_corners", [*slow(False), True])
 def test_the_first_loss_is_the_models_cross_entropy(one_device, align_corners):
     harness = Harness(one_device, model={"align_corners": align_corners})
     batch = make_batch()
@@ -127,6 +127,7 @@ def test_the_first_loss_is_the_models_cross_entropy(one_device, align_corners):
     assert int(harness.state.step) == 1
 
 
+@pytest.mark.slow
 def test_eight_devices_equal_one(one_device):
     batch = make_batch()
     one, eight = Harness(one_device), Harness(create_mesh())
@@ -140,9 +141,9 @@ def test_eight_devices_equal_one(one_device):
 @pytest.mark.parametrize(
     ("head", "count", "options"),
     [
-        ("fcn8s", 12, {}),
         ("fcn8s", 8, {"split": True}),
         *slow(
+            ("fcn8s", 12, {}),
             ("unet", 3, {}),
             ("deeplabv3plus", 6, {"accumulate": 2}),
             ("deeplabv3plus", 3, {"split": True}),
@@ -209,6 +210,7 @@ def test_equal_runs_are_equal_bit_for_bit(one_device, deterministic):
     assert difference(*states) == 0
 
 
+@pytest.mark.slow
 def test_micro_batches_of_equal_images_equal_one_batch(one_device):
     """With identical images the statistics of a micro-batch are those of the batch."""
     batch = make_batch(1)
@@ -279,6 +281,7 @@ def test_the_average_follows_with_its_decay(one_device):
     assert harness.state.variables is harness.state.ema
 
 
+@pytest.mark.slow
 def test_the_auxiliary_loss_adds_its_share(one_device):
     batch, model = make_batch(4), {"auxiliary": True}
     none = Harness(one_device, rate=0.0, model=model, auxiliary_weight=0.0).run(batch)
@@ -289,6 +292,7 @@ def test_the_auxiliary_loss_adds_its_share(one_device):
     assert full["loss"] - none["loss"] == pytest.approx(2 * share, rel=1e-4)
 
 
+@pytest.mark.slow
 def test_bfloat16_follows_float32(one_device):
     batch = make_batch(4)
     high = Harness(one_device, rate=0.003, model={"width": 0.5})

@@ -42,9 +42,9 @@ def tensors_of(tmp_path):
 @pytest.mark.parametrize(
     ("backbone", "arithmetic", "names", "other", "needed"),
     [
-        ("efficientnet_b5", "torchvision", "torchvision", "timm", "torchvision"),
         ("efficientnet_b0", "torchvision", "torchvision", "tensorflow", "torchvision"),
         *slow(
+            ("efficientnet_b5", "torchvision", "torchvision", "timm", "torchvision"),
             ("efficientnet_b5", "timm", "timm", "torchvision", "timm or tensorflow"),
         ),
         ("efficientnet_b0", "timm", "timm", "smp", "timm or tensorflow"),

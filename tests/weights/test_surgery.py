@@ -70,7 +70,7 @@ def test_without_padding_it_is_the_classifier_slid(unpadded, output_stride):
 
 @pytest.mark.parametrize(
     "backbone",
-    ["resnet50", "xception", *slow("vgg11", "seresnet18", "efficientnet_lite0")],
+    ["resnet50", *slow("xception", "vgg11", "seresnet18", "efficientnet_lite0")],
 )
 def test_at_the_crop_size_it_gives_the_classifiers_logits(backbone):
     classifier = create_classifier(backbone, 5, width=0.125, max_channels=16)
@@ -138,6 +138,7 @@ def test_other_classes_keep_the_new_scores():
     assert {name.split("/")[2] for name in kept} == {"score32", "score16", "score8"}
 
 
+@pytest.mark.slow
 def test_the_deepest_score_of_hypercolumns_is_the_classifiers():
     source, _, variables, taken, kept = transplanted("hypercolumns", 5)
     assert "params/head/score4/kernel" in taken
@@ -147,6 +148,7 @@ def test_the_deepest_score_of_hypercolumns_is_the_classifiers():
     )
 
 
+@pytest.mark.slow
 def test_a_classifier_on_other_features_is_drawn_anew():
     # 64 channels, as many as the backbone's: the shapes would fit.
     _, _, _, taken, kept = transplanted("deeplabv3", 5, channels=64)
