@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import functools
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Any, overload
@@ -17,30 +16,17 @@ from jaxseg.data.inputs import Image, pixels_of, size_of
 from jaxseg.data.labels import LabelSet
 from jaxseg.data.padding import Size, group_by_size, pad_image, padded_size
 from jaxseg.errors import UserError
+from jaxseg.evaluation.answers import Finish, answering
 from jaxseg.evaluation.histograms import rounded_threshold
-from jaxseg.evaluation.inference import Scores, WholeScores, create_scores
+from jaxseg.evaluation.inference import Scores, create_scores
 from jaxseg.evaluation.probabilities import Probabilities
 from jaxseg.evaluation.windows import PaddedRows, WindowedScores
-from jaxseg.nn.lowering import compiling_for, devices_of
 from jaxseg.run import Run
 from jaxseg.segmenter import SIZE_MULTIPLE, SMALLEST, Segmenter
-
-Finish = Callable[[jax.Array], jax.Array]
-"""Makes masks or probabilities, `[B, H, W, ...]`, of scores."""
-
-Answer = Callable[
-    [Any, np.ndarray, Callable[[int], None], Sequence[Finish]], list[np.ndarray]
-]
-"""`(variables, uint8 [B, H, W, 3], called as windows are done, what is made of the
-scores) -> what each of these makes`."""
 
 
 def _nothing(count: int) -> None:
     """Do nothing with how much more is done."""
-
-
-def _unchanged(scores: jax.Array) -> jax.Array:
-    return scores
 
 
 class Predictor:
@@ -87,7 +73,7 @@ class Predictor:
         if isinstance(scores, WindowedScores):
             self._windows, self._batch_size = scores, 1
         said = Probabilities(labels.task, logits)
-        self._answer = _answer(scores)
+        self._answer = answering(scores)
         self._masks = jax.jit(lambda scores: said.predict(scores, self.thresholds))
         self._probabilities = jax.jit(said)
 
@@ -376,54 +362,3 @@ def _thresholds(
             " a class"
         )
     return tuple(rounded_threshold(each) for each in given)
-
-
-def _answer(scores: Scores | WindowedScores) -> Answer:
-    """Return what scores images and makes something of the scores, such as masks.
-
-    The scores are the same whether one thing is made of them, band by band, or several.
-    """
-    if isinstance(scores, WindowedScores):
-        return _by_window(scores)
-
-    @functools.partial(jax.jit, static_argnums=2)
-    def compute(variables: Any, images: jax.Array, finish: Finish) -> jax.Array:
-        if isinstance(scores, WholeScores):
-            return scores.mapped(variables, images, finish)
-        return finish(scores(variables, images))
-
-    def answer(
-        variables: Any,
-        images: np.ndarray,
-        done: Callable[[int], None],
-        finishes: Sequence[Finish],
-    ) -> list[np.ndarray]:
-        with compiling_for(devices_of(variables)):
-            if len(finishes) == 1:  # scores of all pixels are never in memory at once
-                return [np.asarray(compute(variables, images, finishes[0]))]
-            found = compute(variables, images, _unchanged)
-            return [np.asarray(finish(found)) for finish in finishes]
-
-    return answer
-
-
-def _by_window(scores: WindowedScores) -> Answer:
-    def answer(
-        variables: Any,
-        images: np.ndarray,
-        done: Callable[[int], None],
-        finishes: Sequence[Finish],
-    ) -> list[np.ndarray]:
-        found: list[np.ndarray] = []
-        for top, block in scores.blocks(variables, images, done=done):
-            parts = [np.asarray(finish(block)) for finish in finishes]
-            if top == 0:
-                found = [
-                    np.empty(images.shape[:3] + part.shape[3:], part.dtype)
-                    for part in parts
-                ]
-            for whole, part in zip(found, parts, strict=True):
-                whole[:, top : top + part.shape[1]] = part
-        return found
-
-    return answer

@@ -30,7 +30,11 @@ from jaxseg.run import Run
 
 
 def open_large(
-    names: Mapping[Path, str], masks: Path, run: Run, options: EvaluationConfig
+    names: Mapping[Path, str],
+    masks: Path,
+    run: Run,
+    options: EvaluationConfig,
+    needs_all: bool,
 ) -> dict[Path, tuple[Path, TiffRows]]:
     """Return those of some images that are too large to be read whole.
 
@@ -39,6 +43,7 @@ def open_large(
       masks: folder of the masks.
       run: whose model predicts.
       options: how it does.
+      needs_all: what was asked for beside masks takes all pixels at once.
 
     Returns:
       The file of the mask, and the opened image, by image.
@@ -61,6 +66,11 @@ def open_large(
     if options.crf:
         raise UserError(
             f"{path}: too large for a CRF, which needs the whole image; give --crf 0"
+        )
+    if needs_all:
+        raise UserError(
+            f"{path}: too large for --probabilities, --components and --fill-holes,"
+            " which take all its pixels at once; leave them out"
         )
     if run.labels.planes:
         raise UserError(

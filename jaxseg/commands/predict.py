@@ -24,7 +24,6 @@ from jaxseg.config import EvaluationConfig
 from jaxseg.data.image_search import FOLDERS, Found, find_images
 from jaxseg.data.images import image_size, load_image
 from jaxseg.data.padding import Size
-from jaxseg.errors import UserError
 from jaxseg.evaluation.cleaning import check_cleaning, clean_mask
 from jaxseg.parallel.devices import left, require_devices
 from jaxseg.paths import require_run
@@ -123,14 +122,12 @@ def predict_files(
     """Segment image files; write `out/masks/*.png` and `out/overlays/*.png`.
 
     With a window, a TIFF of more than `images.LARGEST` pixels is read and written in
-    parts: its mask is a tiled TIFF, `out/masks/*.tif`, and its overlay a preview.
+    parts: its mask is a tiled TIFF, `out/masks/*.tif`, and its overlay a preview.  Of a
+    multilabel run the masks are `out/masks/CLASS/*.png`, of 0 and 1, or with `values`
+    "masks" what the data has.
 
-    Of a multilabel run the masks are `out/masks/CLASS/*.png`, of 0 and 1, or with
-    `values` "masks" what the data has.
-
-    Files of equal name in different folders keep the part of their path that tells them
-    apart.  What a folder holds beside images to predict, such as hidden files and
-    earlier results, is left out and said in a line.
+    Files of equal name keep the part of their path that tells them apart.  What else a
+    folder holds, such as hidden files and earlier results, is said in a line.
 
     Args:
       workdir: the run folder.
@@ -142,45 +139,36 @@ def predict_files(
       probabilities: one of `PROBABILITIES` writes `out/probabilities/*.npz`, or an
         image a class, `out/probabilities/CLASS/*.png` or `*.tiff`, of a binary run
         without CLASS; None writes none.  They are of the same pass, and not cleaned.
-      components: see `clean_mask`; it changes masks and overlays.
+      components: of `clean_mask`, which changes masks and overlays.
       fill_holes: likewise.
-      **inference: scales, flip, turns, window, overlap, window_weights, crf or
-        threshold of `EvaluationConfig`, in place of the run's; None is the run's.
+      **inference: those of `NAMES` in place of the run's; None is the run's.
 
     Returns:
       The number of images.
 
     Raises:
-      UserError: no run, no image, an unreadable image, an unwritable folder, a file in
-        the place of a result that no prediction wrote, or holes of a multiclass run.
+      UserError: no run, no image, a file that cannot be read or written, or would be
+        replaced and is no result; an option that does not fit the run or an image.
     """
     run, out = Run.open(workdir), Path(out)
     check_cleaning(run.labels.task, components, fill_holes)
     found = images if isinstance(images, Found) else find_images(images, out)
-    paths = list(found.images)
     files = PredictionFiles(run, out, values, probabilities)
-    names = dict(zip(paths, _names(paths), strict=True))
+    names = _names(found)
     files.check_free(list(names.values()))
-    if found.left_out():
-        log(found.left_out())
     options = changed_options(run.config, inference)
-    large = open_large(names, files.masks, run, options)
-    if large and (probabilities or components or fill_holes):
-        raise UserError(
-            f"{next(iter(large))}: too large for --probabilities, --components and"
-            " --fill-holes, which take the image whole; leave them out"
-        )
-    whole = [path for path in paths if path not in large]
+    needs_all = bool(probabilities or components or fill_holes)
+    large = open_large(names, files.masks, run, options, needs_all)
+    whole = [path for path in names if path not in large]
     sizes = [image_size(path) for path in whole]
     predictor = _predictor(run, options)
     files.make_folders()
     for mask, rows in large.values():
         predict_large(predictor, rows, mask, files.overlays, run, values)
-    predictions = _predictions(predictor, whole, sizes, bool(probabilities))
-    for index, image, mask, *shares in predictions:
-        cleaned = clean_mask(mask, run.labels, components, fill_holes)
-        files.write(names[whole[index]], image, cleaned, *shares)
-    return len(paths)
+    for index, *found in _predictions(predictor, whole, sizes, bool(probabilities)):
+        found[1] = clean_mask(found[1], run.labels, components, fill_holes)
+        files.write(names[whole[index]], *found)
+    return len(names)
 
 
 def _predictions(
@@ -206,8 +194,14 @@ def _predictor(run: Run, options: EvaluationConfig) -> Predictor:
     return Predictor.of_run(run, best.model, best.variables, options, best.thresholds)
 
 
-def _names(paths: Sequence[Path]) -> list[str]:
-    """Name the results: the stem, or as much of the path as tells files apart."""
+def _names(found: Found) -> dict[Path, str]:
+    """Name the results: the stem, or as much of the path as tells files apart.
+
+    What was left out of the images is said.
+    """
+    if found.left_out():
+        log(found.left_out())
+    paths = list(found.images)
     names = [path.stem for path in paths]
     depth = 1
     while len(set(names)) < len(names) and depth < 50:
@@ -219,4 +213,4 @@ def _names(paths: Sequence[Path]) -> list[str]:
             else name
             for name, path in zip(names, paths, strict=True)
         ]
-    return file_names(names)
+    return dict(zip(paths, file_names(names), strict=True))

@@ -41,10 +41,11 @@ def predictor(**options):
     return Predictor(scores, {}, LABELS)
 
 
-def opened(tmp_path, options, run=None):
+def opened(tmp_path, options, run=None, needs_all=False):
     names = {image_file(tmp_path): "image"}
     run = run or run_of(tmp_path)
-    return open_large(names, tmp_path / "masks", run, EvaluationConfig(**options))
+    options = EvaluationConfig(**options)
+    return open_large(names, tmp_path / "masks", run, options, needs_all)
 
 
 def run_of(tmp_path, **options):
@@ -131,6 +132,11 @@ def test_a_preview_holds_the_mean_of_squares_and_the_class_in_their_middle(tmp_p
 def test_what_needs_the_whole_image_is_refused(tmp_path, options, remedy):
     with pytest.raises(UserError, match=f"image.tif: too large.*{remedy}"):
         opened(tmp_path, options)
+
+
+def test_what_takes_all_pixels_at_once_is_refused(tmp_path):
+    with pytest.raises(UserError, match="image.tif: too large for --probabilities"):
+        opened(tmp_path, {"window": 64}, needs_all=True)
 
 
 def test_classes_that_may_overlap_are_refused(tmp_path):
