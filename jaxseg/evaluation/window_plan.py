@@ -19,6 +19,16 @@ from jaxseg.evaluation.inference import View, fitted
 PIXELS_AT_ONCE = 512 * 512
 """Largest number of pixels in windows scored together, unless one window has more."""
 
+PIXELS_FINISHED = 2**21
+"""Largest number of pixels whose scores are finished at a time, unless `ROWS` are more.
+
+The sums have as many rows more than a window, so this bounds their memory too; but the
+fewer rows are finished at a time, the more often the sums are moved.
+"""
+
+ROWS = 64
+"""See `PIXELS_FINISHED`."""
+
 Weights = Literal["uniform", "gaussian"]
 """How the scores of windows that overlap are averaged."""
 
@@ -139,7 +149,8 @@ def plan_view(
     # Do not score more windows together than a row has; the rest would be wasted.
     together = min(most, PIXELS_AT_ONCE // math.prod(shape), -(-len(lefts) // parts))
     together = parts * max(1, together)
-    block = min(size[0], max(1, grid.window * 2 // 3))
+    few = max(ROWS, PIXELS_FINISHED // size[1])
+    block = min(size[0], few, max(1, grid.window * 2 // 3))
     cells = (tops, lefts, together, block)
     return Plan(view, size, inner, outer, shape, *cells, grid.weights)
 

@@ -10,6 +10,7 @@ import pytest
 from closeness import assert_close
 
 from jaxseg.data.padding import padded_size
+from jaxseg.evaluation import window_plan
 from jaxseg.evaluation.inference import create_scores
 from jaxseg.evaluation.windows import WindowedScores, _shift
 from jaxseg.models import create_model
@@ -248,6 +249,20 @@ def test_rows_leave_the_device_before_the_last_windows_are_scored():
     assert max(rows) == 32
     assert before[0] < sum(scored) / 5
     assert sum(scored) == scores.count((400, 100))
+
+
+def test_fewer_rows_of_a_wide_image_are_finished_at_a_time(monkeypatch):
+    image = noise(1, 90, 80)
+    expected = windowed(Gradient(), window=60).scores({}, image)
+    monkeypatch.setattr(window_plan, "ROWS", 7)
+    monkeypatch.setattr(window_plan, "PIXELS_FINISHED", 12 * 80)
+    blocks = list(windowed(Gradient(), window=60).blocks({}, image))
+    assert [block.shape[1] for _, block in blocks] == [12] * 7 + [6]
+    found = np.concatenate([block for _, block in blocks], axis=1)
+    np.testing.assert_array_equal(found, expected)
+    monkeypatch.setattr(window_plan, "PIXELS_FINISHED", 80)
+    _, first = next(windowed(Gradient(), window=60).blocks({}, image))
+    assert first.shape[1] == 7
 
 
 def test_rows_move_up_in_place():
