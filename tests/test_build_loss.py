@@ -20,7 +20,8 @@ COUNTED = ClassFrequencies((30, 10, 0), (40, 40, 0))
 
 
 def config(loss="cross_entropy", task="multiclass", **train):
-    return Config(data=DataConfig(task=task), train=TrainConfig(loss=loss, **train))
+    data = DataConfig(name="folder", task=task)
+    return Config(data=data, train=TrainConfig(loss=loss, **train))
 
 
 def test_a_sum_has_the_options_of_the_config_in_the_terms_that_take_them():

@@ -52,15 +52,10 @@ def open_large(
       UserError: an image cannot be read by rows, or not be predicted so, or its mask
         would replace a file that is no result.
     """
-    found = {
-        path: (masks / f"{name}.tif", TiffRows(path))
-        for path, name in names.items()
-        if is_large_tiff(path)
-    }
-    if not found:
-        return found
-    _check_free([mask for mask, _ in found.values()])
-    path = next(iter(found))
+    large = [path for path in names if is_large_tiff(path)]
+    if not large:
+        return {}
+    path = large[0]
     if not options.window:
         raise UserError(f"{path}: too large to be predicted whole; give --window 512")
     if options.crf:
@@ -77,6 +72,8 @@ def open_large(
             f"{path}: too large for classes that may overlap, of which there is a mask"
             " a class; cut it into tiles"
         )
+    found = {path: (masks / f"{names[path]}.tif", TiffRows(path)) for path in large}
+    _check_free([mask for mask, _ in found.values()])
     return found
 
 

@@ -105,7 +105,7 @@ def held(dataset: Dataset, splits: Iterable[str]) -> list[str]:
     labels, found = dataset.labels, []
     for split in splits:
         content = dataset.contents.get(split)
-        if content is None:
+        if content is None or split not in dataset.splits:
             continue
         if labels.task == "multilabel":
             counts = zip(labels.names, content.pixels, strict=True)

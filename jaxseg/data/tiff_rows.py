@@ -34,6 +34,8 @@ _MAGIC = (b"II*\0", b"MM\0*", b"II+\0", b"MM\0+")
 
 def is_large_tiff(path: Path) -> bool:
     """Whether a file is a TIFF of more pixels than `load_image` reads."""
+    if not path.is_file():  # a pipe would wait for its writer
+        return False
     try:
         with path.open("rb") as file:
             if file.read(4) not in _MAGIC:

@@ -12,9 +12,9 @@ from closeness import assert_close
 from jaxseg.data.labels import IGNORE
 from jaxseg.evaluation import inference
 from jaxseg.evaluation.counting import Counter
-from jaxseg.evaluation.evaluate import create_evaluation_step
 from jaxseg.evaluation.inference import create_scores
 from jaxseg.evaluation.probabilities import Probabilities
+from jaxseg.evaluation.step import create_evaluation_step
 from jaxseg.nn.crf import DenseCRF
 from jaxseg.parallel.mesh import create_mesh
 
@@ -133,9 +133,11 @@ def test_counts_in_bands_over_several_devices_are_those_of_one():
     images_of_all = np.random.default_rng(0).integers(0, 255, (4, *SIZE, 3), np.uint8)
     label = (images_of_all[..., 0] % CLASSES).astype(np.uint8)
     batch = {"image": images_of_all, "label": label, "valid": np.ones(4, bool)}
+    batch["index"] = np.arange(4, dtype=np.int32)
     found = []
     for devices in (jax.devices()[:1], jax.devices()[:4]):
         step = create_evaluation_step(scores_of(), CLASSES, create_mesh(devices))
-        found.append(step.count({}, batch)["confusion"])
-    assert found[0].sum() == label.size
-    np.testing.assert_array_equal(*found)
+        found.append(step.count({}, batch, np.zeros(0, np.float32)).counts)
+    assert found[0]["confusion"].sum() == label.size
+    for name in ("confusion", "overlaps"):
+        np.testing.assert_array_equal(found[0][name], found[1][name])
