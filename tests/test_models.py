@@ -342,6 +342,7 @@ def some_differ(one, other):
     return any(bool((a != b).any()) for a, b in pairs)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("freeze", ["", "statistics", "backbone"])
 def test_freezing_holds_under_auxiliary_classifiers_too(freeze):
     model = create_model(
@@ -399,6 +400,7 @@ def test_a_head_with_a_backbone_of_its_own_takes_no_other():
         create_model("unet_original", "resnet18")
 
 
+@pytest.mark.slow
 def test_a_multi_grid_widens_the_last_blocks_only():
     plain, grid = (
         create_backbone(

@@ -270,6 +270,7 @@ def test_a_run_moves_from_eight_devices_to_one(run, tiny_config, tmp_path, split
     assert moved == pytest.approx(whole, rel=1e-3)
 
 
+@pytest.mark.slow
 def test_a_batch_that_the_devices_do_not_divide_trains(tiny_config, tmp_path, capsys):
     config = dataclasses.replace(
         tiny_config,
@@ -281,6 +282,7 @@ def test_a_batch_that_the_devices_do_not_divide_trains(tiny_config, tmp_path, ca
     )
 
 
+@pytest.mark.slow
 def test_a_cpu_without_kernels_is_told(
     tiny_config, with_train, tmp_path, capsys, monkeypatch
 ):
@@ -305,6 +307,7 @@ def test_an_interrupted_evaluation_is_made_up_for(run, tiny_config, tmp_path, at
     assert logged == [3, 6]
 
 
+@pytest.mark.slow
 def test_a_run_goes_on_when_more_steps_are_asked_for(tiny_config, with_train, tmp_path):
     short = with_train(tiny_config, steps=2, eval_every=2)
     train(short, tmp_path / "run")
@@ -364,6 +367,7 @@ def test_two_trainers_in_one_folder_are_one_too_many(tiny_config, tmp_path):
     assert not list(tmp_path.iterdir())
 
 
+@pytest.mark.slow
 def test_nothing_is_compiled_after_the_first_epoch(tiny_config, with_train, tmp_path):
     compiled = []
 
@@ -446,6 +450,7 @@ def test_what_makes_no_sense_is_refused_before_anything_is_written(
     assert not (tmp_path / "run").exists()
 
 
+@pytest.mark.slow
 def test_an_average_bfloat16_micro_batches_and_auxiliary_head_work_together(
     tiny_config, with_train, tmp_path
 ):
@@ -483,6 +488,7 @@ def with_model(config, **values):
     )
 
 
+@pytest.mark.slow
 def test_a_run_starts_from_another_run(run, tiny_config, with_train, tmp_path, capsys):
     config = with_train(
         with_model(tiny_config, weights=str(run), head="fcn16s"), steps=1
@@ -509,6 +515,7 @@ def test_a_run_starts_from_a_file(run, tiny_config, with_train, tmp_path, capsys
         np.testing.assert_allclose(one, other, rtol=0, atol=2e-12)
 
 
+@pytest.mark.slow
 def test_a_classifier_becomes_a_segmenter(tiny_config, with_train, tmp_path, capsys):
     config = with_train(with_model(tiny_config, head="classifier"), steps=1)
     train(config, tmp_path / "classifier")
@@ -519,6 +526,7 @@ def test_a_classifier_becomes_a_segmenter(tiny_config, with_train, tmp_path, cap
     assert "4 drawn anew: params/head/score16" in said
 
 
+@pytest.mark.slow
 def test_an_average_starts_from_weights_that_fit_in_part(
     run, tiny_config, with_train, tmp_path
 ):

@@ -31,6 +31,7 @@ def test_each_loss_trains(two_steps, with_train, tmp_path, text):
     assert result.results["trained_steps"] == 2
 
 
+@pytest.mark.slow
 def test_frequencies_are_counted_once_and_kept_with_the_run(
     two_steps, with_train, tmp_path, monkeypatch
 ):

@@ -163,6 +163,7 @@ def flat(variables):
     return {"/".join(path): np.asarray(x) for path, x in leaves(variables).items()}
 
 
+@pytest.mark.slow
 def test_what_nothing_fits_is_drawn_in_the_models_own_shape(classifier):
     model, variables = classifier
     grey = create_classifier("resnet50", 5, **SMALL).clone(example=(64, 64, 1))
