@@ -3,7 +3,8 @@
 A pixel of a region lies on its boundary if one of its four neighbours is outside of the
 region, or outside of the image, as in MONAI.  What is ignored makes no boundary: an
 ignored neighbour counts as if it belonged to the region, in label and prediction alike,
-and an ignored pixel belongs to none.
+and an ignored pixel belongs to none.  Where ignored pixels hide all of the label's
+boundary, nothing is known of it, and the image does not count.
 
 Boundary IoU: Cheng et al. 2021, arXiv:2103.16562, eq. 2.  Boundary F1: Csurka et al.
 2013, "What is a good evaluation measure for semantic segmentation?", sec. 3, where a
@@ -164,9 +165,12 @@ def _measure(
     label, prediction, ignored = label[part], prediction[part], ignored[part]
     square = np.ones((2 * width + 1,) * 2, np.uint8)
     bands = [_rim(region, ignored, square) for region in (label, prediction)]
-    union = np.count_nonzero(bands[0] | bands[1])
+    there = label.any()
+    union = np.count_nonzero(bands[0] | bands[1]) if bands[0].any() or not there else 0
     iou = np.count_nonzero(bands[0] & bands[1]) / union if union else nan
     edges = [_rim(region, ignored, _CROSS) for region in (label, prediction)]
+    if there and not edges[0].any():  # ignored pixels hide where the label ends
+        return np.array([iou, nan, nan, nan, 0, 0])
     present = [float(edge.any()) for edge in edges]
     if not all(present):
         return np.array([iou, 0.0 if any(present) else nan, nan, nan, *present])

@@ -211,3 +211,14 @@ def test_means_are_over_the_images_that_have_a_measure_then_over_the_classes():
 def test_of_a_binary_task_the_foreground_alone_is_named():
     found = Surfaces(np.ones((2, 1, 6)), "binary").summary(["background", "cell"])
     assert found["per_class_boundary_f1"] == {"cell": 1.0}
+
+
+def test_a_label_whose_boundary_is_hidden_by_ignored_pixels_does_not_count():
+    label = np.zeros((12, 12), np.uint8)
+    label[3:9, 3:9] = IGNORE
+    label[4:8, 4:8] = 1
+    prediction = np.zeros_like(label)
+    prediction[4:8, 4:6] = 1
+    options = SurfaceOptions(ratio=1e-6)  # bands as narrow as a pixel
+    (found,) = measure_image(label, prediction, "binary", 2, options)
+    assert np.isnan(found[:4]).all() and (found[4:] == 0).all()
