@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from typing import Any
 
 import optax
+from jax.sharding import Mesh
 
 from jaxseg.backbones import BACKBONES
 from jaxseg.backbones.names import find_backbone, resolve_name
@@ -27,6 +28,8 @@ from jaxseg.data.transforms import Compose, training_transforms
 from jaxseg.errors import UserError, choose
 from jaxseg.evaluation.inference import Scores, check_crf, create_scores
 from jaxseg.evaluation.metrics import check_metrics
+from jaxseg.evaluation.probabilities import Probabilities
+from jaxseg.evaluation.step import EvaluationStep, create_evaluation_step
 from jaxseg.evaluation.windows import WindowedScores
 from jaxseg.heads import HEADS
 from jaxseg.losses.base import Loss
@@ -347,6 +350,29 @@ def build_scores(
         weights=options.window_weights,
         batch_size=options.batch_size,
     )
+
+
+def build_evaluation_step(
+    config: Config,
+    model: Segmenter,
+    num_classes: int,
+    mesh: Mesh,
+    evaluation: EvaluationConfig | None = None,
+    masks: bool = False,
+) -> EvaluationStep:
+    """Build what evaluates a model on batches of images.
+
+    Args:
+      config: of the run.
+      model: its model.
+      num_classes: of its data set; of a binary one 2.
+      mesh: the devices.
+      evaluation: other options than the run's.
+      masks: whether the masks are wanted, on the host.
+    """
+    scores = build_scores(config, model, evaluation)
+    said = Probabilities.of(config.data.task, evaluation or config.evaluation)
+    return create_evaluation_step(scores, num_classes, mesh, said, masks)
 
 
 def size_multiple(model: Segmenter, evaluation: EvaluationConfig) -> int:

@@ -10,10 +10,9 @@ from pathlib import Path
 from typing import Any
 
 import jax
-from jax.sharding import Mesh
 
 from jaxseg import memory
-from jaxseg.build import build_scores, size_multiple
+from jaxseg.build import build_evaluation_step, size_multiple
 from jaxseg.command_line import add_short_options, short_values
 from jaxseg.commands.inference_options import (
     NAMES,
@@ -23,14 +22,12 @@ from jaxseg.commands.inference_options import (
     run_import,
 )
 from jaxseg.commands.metrics_table import print_metrics
-from jaxseg.config import DataConfig, EvaluationConfig
+from jaxseg.config import DataConfig
 from jaxseg.data.catalog import Dataset, open_dataset
 from jaxseg.data.class_tables import says_classes
 from jaxseg.data.labels import LabelSet, numbered_names
 from jaxseg.errors import UserError
 from jaxseg.evaluation.evaluate import evaluate
-from jaxseg.evaluation.probabilities import Probabilities
-from jaxseg.evaluation.step import EvaluationStep, create_evaluation_step
 from jaxseg.evaluation.surfaces import SurfaceOptions
 from jaxseg.parallel.devices import left, require_devices
 from jaxseg.parallel.mesh import create_mesh, replicated
@@ -38,7 +35,6 @@ from jaxseg.paths import no_folder, require_run, unwritable_file, user_path, wri
 from jaxseg.report.console import Progress, log
 from jaxseg.run import CONFIG, Run
 from jaxseg.schema import from_file
-from jaxseg.segmenter import Segmenter
 
 SURFACES = (
     "evaluation.surfaces",
@@ -89,9 +85,8 @@ def evaluate_run(
       workdir: the run folder.
       split: of its data set; None is the one it was evaluated on.
       root: where the raw data lies now, if it has moved.
-      **inference: scales, flip, turns, window, overlap, window_weights, crf, threshold,
-        surfaces, boundary_ratio or boundary_tolerance of `EvaluationConfig`, in place
-        of the run's; None is the run's.
+      **inference: those of `NAMES` and `SURFACES` in place of the run's; None is the
+        run's.
 
     Returns:
       Metrics, as in `results.json`.
@@ -111,15 +106,19 @@ def evaluate_run(
     mesh = create_mesh(spatial=math.gcd(run.config.mesh.spatial, jax.device_count()))
     best = run.best(replicated(mesh))
     thresholds = run.thresholds(options, best.thresholds)
+    model, classes = best.model, run.labels.num_classes
+    step = build_evaluation_step(
+        run.config, model, classes, mesh, options, options.surfaces
+    )
     with Progress(len(samples), name="image") as progress:
         evaluation = evaluate(
-            _create_step(run, best.model, options, mesh),
+            step,
             best.variables,
             samples,
             samples.sizes(),
             mesh,
             batch_size=options.batch_size,
-            multiple=size_multiple(best.model, options),
+            multiple=size_multiple(model, options),
             threads=run.config.data.threads,
             thresholds=thresholds,
             surfaces=SurfaceOptions.of(options) if options.surfaces else None,
@@ -130,25 +129,10 @@ def evaluate_run(
         "step": best.step,
         "split": split,
         **evaluation.summary(
-            run.labels.names,
-            options.calibration_bins,
-            lambda index: samples[index]["name"],
+            run.labels.names, options.calibration_bins, lambda i: samples[i]["name"]
         ),
         "evaluation": dataclasses.asdict(options),
     }
-
-
-def _create_step(
-    run: Run, model: Segmenter, options: EvaluationConfig, mesh: Mesh
-) -> EvaluationStep:
-    """Return what evaluates the model of a run on batches of images."""
-    return create_evaluation_step(
-        build_scores(run.config, model, options),
-        run.labels.num_classes,
-        mesh,
-        Probabilities.of(run.labels.task, options),
-        masks=options.surfaces,
-    )
 
 
 def _dataset_of(run: Run, root: str | None) -> Dataset:

@@ -6,19 +6,18 @@ The rest of `predict` is in `predict.py`.
 
 from __future__ import annotations
 
-import os
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 
 import numpy as np
 
+from jaxseg.commands.prediction_files import require_free
 from jaxseg.config import EvaluationConfig
-from jaxseg.data.image_search import is_result
 from jaxseg.data.tiff_rows import TiffRows, is_large_tiff
 from jaxseg.errors import UserError
 from jaxseg.predictor import Predictor
 from jaxseg.report.console import Progress, log
-from jaxseg.report.image_files import save_picture
+from jaxseg.report.image_files import save_picture, value_table
 from jaxseg.report.large_masks import (
     ReducedMask,
     reduced_image,
@@ -73,7 +72,8 @@ def open_large(
             " a class; cut it into tiles"
         )
     found = {path: (masks / f"{names[path]}.tif", TiffRows(path)) for path in large}
-    _check_free([mask for mask, _ in found.values()])
+    for mask, _ in found.values():
+        require_free(mask)
     return found
 
 
@@ -116,16 +116,6 @@ def predict_large(
     save_picture(overlays / f"{mask.stem}.png", painted)
 
 
-def _check_free(masks: Sequence[Path]) -> None:
-    """Refuse to replace files that are not results."""
-    for path in masks:
-        if os.path.exists(path) and not is_result(path):
-            raise UserError(
-                f"{path}: exists, and was not written by predict; choose another"
-                " --out, or move it away"
-            )
-
-
 def _encoding(
     run: Run, values: str
 ) -> tuple[Callable[[np.ndarray], np.ndarray], np.ndarray | None]:
@@ -135,6 +125,5 @@ def _encoding(
         return lambda rows: rows.astype(np.uint8), labels.colour_table()
     if form.colours:
         return labels.colours, None
-    grey = form.values or range(labels.num_classes)
-    table = np.array(grey, np.uint8 if max(grey) < 256 else np.uint16)
+    table = value_table(form.values or range(labels.num_classes))
     return lambda rows: table[rows], None

@@ -82,12 +82,7 @@ class PredictionFiles:
         """Refuse to replace files that are not results, such as masks drawn by hand."""
         for folder, ending in self._places():
             for name in names:
-                path = folder / f"{name}.{ending}"
-                if os.path.exists(path) and not is_result(path):
-                    raise UserError(
-                        f"{path}: exists, and was not written by predict; choose"
-                        " another --out, or move it away"
-                    )
+                require_free(folder / f"{name}.{ending}")
 
     def make_folders(self) -> None:
         """Make the folders of the results."""
@@ -125,6 +120,19 @@ class PredictionFiles:
                 self._shares, np.moveaxis(planes, 2, 0), strict=True
             ):
                 save_shares(folder / f"{name}.{self._kind}", plane)
+
+
+def require_free(path: Path) -> None:
+    """Refuse to replace a file that is no result.
+
+    Raises:
+      UserError: it exists, and no prediction wrote it.
+    """
+    if os.path.exists(path) and not is_result(path):
+        raise UserError(
+            f"{path}: exists, and was not written by predict; choose another --out, or"
+            " move it away"
+        )
 
 
 def _save(

@@ -91,20 +91,19 @@ def create_evaluation_step(
     if isinstance(scores, WindowedScores):
         return _windowed_step(scores, counter, mesh, finish, masks)
 
+    # Masks are of all scores; rows that lie on several devices are not cut into bands.
+    whole_rows = mesh.shape[ROW_AXIS] == 1 and not masks
+    in_bands = scores if isinstance(scores, WholeScores) and whole_rows else None
+
     @compiling_for(mesh)
     def step(variables: Any, batch: Mapping[str, jax.Array], bounds: jax.Array) -> Any:
         batch = constrain(batch, mesh)
         image, index = batch["image"], batch["index"]
         with split_rows(mesh):
-            # Masks are of all scores; rows that lie on several devices are not cut.
-            if (
-                isinstance(scores, WholeScores)
-                and not masks
-                and mesh.shape[ROW_AXIS] == 1
-            ):
+            if in_bands is not None:
                 count = functools.partial(counter, thresholds=bounds)
                 label = _valid_label(batch)
-                return scores.summed(variables, image, label, count), None, index
+                return in_bands.summed(variables, image, label, count), None, index
             found = scores(variables, image)
         return *finish(found, batch, bounds), index
 

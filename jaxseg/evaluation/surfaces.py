@@ -165,11 +165,13 @@ def _measure(
     label, prediction, ignored = label[part], prediction[part], ignored[part]
     square = np.ones((2 * width + 1,) * 2, np.uint8)
     bands = [_rim(region, ignored, square) for region in (label, prediction)]
-    there = label.any()
-    union = np.count_nonzero(bands[0] | bands[1]) if bands[0].any() or not there else 0
-    iou = np.count_nonzero(bands[0] & bands[1]) / union if union else nan
     edges = [_rim(region, ignored, _CROSS) for region in (label, prediction)]
-    if there and not edges[0].any():  # ignored pixels hide where the label ends
+    # Ignored pixels may hide where the label ends: from its edge, or its band too.
+    no_edge, no_band = (label.any() and not rim[0].any() for rim in (edges, bands))
+    union = np.count_nonzero(bands[0] | bands[1])
+    known = union and not no_band
+    iou = np.count_nonzero(bands[0] & bands[1]) / union if known else nan
+    if no_edge:
         return np.array([iou, nan, nan, nan, 0, 0])
     present = [float(edge.any()) for edge in edges]
     if not all(present):

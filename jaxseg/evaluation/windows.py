@@ -17,7 +17,7 @@ import flax.linen as nn
 import jax
 import jax.numpy as jnp
 import numpy as np
-from jax.sharding import Mesh, NamedSharding, PartitionSpec
+from jax.sharding import Mesh
 
 from jaxseg.data.labels import Task
 from jaxseg.data.padding import Size, pad_image
@@ -28,7 +28,7 @@ from jaxseg.nn.crf import DenseCRF
 from jaxseg.nn.lowering import compiling_for, devices_of
 from jaxseg.nn.normalization import normalize_image
 from jaxseg.nn.upsampling import resize_bilinear
-from jaxseg.parallel.mesh import BATCH_AXIS, ROW_AXIS, shard_batch
+from jaxseg.parallel.mesh import ROW_AXIS, by_image, shard_batch
 
 
 @runtime_checkable
@@ -334,8 +334,7 @@ def _put(array: np.ndarray, mesh: Mesh | None) -> jax.Array:
 
 
 def _zeros(shape: tuple[int, ...], mesh: Mesh | None) -> jax.Array:
-    sharding = NamedSharding(mesh, PartitionSpec(BATCH_AXIS)) if mesh else None
-    return jnp.zeros(shape, jnp.float32, device=sharding)
+    return jnp.zeros(shape, jnp.float32, device=by_image(mesh) if mesh else None)
 
 
 def _turned_back(scores: jax.Array, turns: int) -> jax.Array:

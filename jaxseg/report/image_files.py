@@ -64,8 +64,12 @@ def save_values(path: str | Path, mask: np.ndarray, values: Sequence[int]) -> No
       UserError: another ending, a class without a value, or the file cannot be written.
     """
     _check_mask(path, mask, len(values) - 1)
-    table = np.array(values, np.uint8 if max(values) < 256 else np.uint16)
-    _save(Path(path), Image.fromarray(table[mask]))
+    _save(Path(path), Image.fromarray(value_table(values)[mask]))
+
+
+def value_table(values: Sequence[int]) -> np.ndarray:
+    """Return the grey value of each class, uint8 `[classes]`, beyond 255 uint16."""
+    return np.array(values, np.uint8 if max(values) < 256 else np.uint16)
 
 
 def save_probabilities(

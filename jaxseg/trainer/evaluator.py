@@ -10,12 +10,11 @@ import numpy as np
 from jax.sharding import Mesh
 
 from jaxseg import memory
-from jaxseg.build import build_scores, size_multiple
+from jaxseg.build import build_evaluation_step, size_multiple
 from jaxseg.config import Config
 from jaxseg.data.samples import Samples
 from jaxseg.evaluation.evaluate import Evaluation, evaluate
-from jaxseg.evaluation.probabilities import Probabilities
-from jaxseg.evaluation.step import EvaluationStep, create_evaluation_step
+from jaxseg.evaluation.step import EvaluationStep
 from jaxseg.evaluation.surfaces import SurfaceOptions
 from jaxseg.evaluation.window_plan import smaller_window
 from jaxseg.parallel import devices
@@ -125,11 +124,12 @@ class Evaluator:
     def _compiled(self, masks: bool) -> EvaluationStep:
         """Return the evaluation step, which is created by the first call."""
         if masks not in self._steps:
-            scores = build_scores(self._config, self._model)
-            classes = self._data.num_classes
-            said = Probabilities.of(self._config.data.task, self._config.evaluation)
-            self._steps[masks] = create_evaluation_step(
-                scores, classes, self._mesh, said, masks
+            self._steps[masks] = build_evaluation_step(
+                self._config,
+                self._model,
+                self._data.num_classes,
+                self._mesh,
+                masks=masks,
             )
         return self._steps[masks]
 
