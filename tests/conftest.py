@@ -4,8 +4,12 @@ import os
 import tempfile
 from pathlib import Path
 
+from fresh_process import COMPILE_FAST
+
 # Before jax is imported: the devices, and programs kept from one run to the next.
-os.environ.setdefault("XLA_FLAGS", "--xla_force_host_platform_device_count=8")
+os.environ.setdefault(
+    "XLA_FLAGS", f"--xla_force_host_platform_device_count=8 {COMPILE_FAST}"
+)
 os.environ.setdefault("JAX_PLATFORMS", "cpu")
 _cache = Path(tempfile.gettempdir()) / "jaxseg-test-compiled"
 os.environ.setdefault("JAX_COMPILATION_CACHE_DIR", str(_cache))

@@ -11,6 +11,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from fresh_process import COMPILE_FAST
 from slow_cases import slow
 
 from jaxseg.cli import STOPPED
@@ -49,7 +50,7 @@ def get_config():
         with socket.socket() as free:
             free.bind(("127.0.0.1", 0))
             port = free.getsockname()[1]
-        environment = {**os.environ, "XLA_FLAGS": ""}
+        environment = {**os.environ, "XLA_FLAGS": COMPILE_FAST}
         command = [sys.executable, "main.py", "--config", experiment, *words]
         command += ["--workdir", workdir]
         if count > 1:
@@ -253,7 +254,7 @@ def run_pair(script, *words):
         subprocess.Popen(
             [sys.executable, "-c", script, address, str(number), *words],
             cwd=ROOT,
-            env={**os.environ, "XLA_FLAGS": ""},
+            env={**os.environ, "XLA_FLAGS": COMPILE_FAST},
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,
             text=True,
