@@ -30,6 +30,7 @@ The commands:
     python main.py evaluate --run runs/deeplab
     python main.py predict --run runs/deeplab IMAGES_OR_FOLDERS --out DIR
     python main.py compare RUNS... [--out FILE]
+    python main.py doctor --root DIR | --config FILE | --images DIR --masks DIR
     python main.py inspect --config experiments/deeplab.py [--size 480 640]
     python main.py models | datasets | experiments | options
 
@@ -40,6 +41,7 @@ COMMANDS = {
     "evaluate": "jaxseg.commands.evaluate",
     "predict": "jaxseg.commands.predict",
     "compare": "jaxseg.commands.compare",
+    "doctor": "jaxseg.commands.doctor",
     "inspect": "jaxseg.commands.inspect",
     "models": "jaxseg.commands.models",
     "datasets": "jaxseg.commands.datasets",
@@ -59,7 +61,8 @@ def main(argv: Sequence[str] | None = None) -> int:
       argv: the words behind the program's name; None takes the process'.
 
     Returns:
-      The exit code: 0, 2 for an error that the user can fix, 130 if stopped.
+      The exit code: 0, 1 where `doctor` finds errors, 2 for an error that the user can
+      fix, 130 if stopped.
     """
     words = list(sys.argv[1:] if argv is None else argv)
     debug = "--debug" in words

@@ -36,12 +36,8 @@ def load_config(path: str | Path, overrides: Sequence[str] = ()) -> Config:
         another type or out of its range, a name is unknown, or values do not go
         together.
     """
-    path = _found(Path(path))
-    _require_file(path)
-    config = from_file(path) if path.suffix == ".json" else _run_experiment(path)
-    if not config.name:
-        config = dataclasses.replace(config, name=path.stem)
-    config = changed(config, overrides)
+    config = read_config(path, overrides)
+    path = Path(path)
     from jaxseg.build import (
         check,  # imports jax: a value of a wrong type is said before
     )
@@ -56,6 +52,22 @@ def load_config(path: str | Path, overrides: Sequence[str] = ()) -> Config:
             " in place of this file"
         ) from error
     return config
+
+
+def read_config(path: str | Path, overrides: Sequence[str] = ()) -> Config:
+    """Read an experiment as `load_config` does, but check types and ranges alone.
+
+    It imports no jax, for commands that look at data only.
+
+    Raises:
+      UserError: the file is missing or broken, or an override does not fit.
+    """
+    path = _found(Path(path))
+    _require_file(path)
+    config = from_file(path) if path.suffix == ".json" else _run_experiment(path)
+    if not config.name:
+        config = dataclasses.replace(config, name=path.stem)
+    return changed(config, overrides)
 
 
 def _found(path: Path) -> Path:

@@ -28,6 +28,7 @@ LAYERS = {
     "losses": 6,
     "parallel": 6,
     "analysis": 6,
+    "doctor": 6,
     "segmenter": 7,
     "models": 8,
     "evaluation": 8,

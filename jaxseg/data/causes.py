@@ -91,7 +91,7 @@ def smoothed_levels(tally: Tally, masks: list[np.ndarray]) -> list[int]:
       Two to eight values, rising and 32 or more apart, that fill areas and together
       hold most pixels, where most values are strays; otherwise none.
     """
-    if not len(tally.values) or tally.values[-1] > 255:
+    if not len(tally.values) or tally.values[-1] > 255 or np.ptp(tally.values) < 32:
         return []
     share = np.zeros(256)
     share[tally.values] = tally.pixels / tally.pixels.sum()
@@ -139,10 +139,10 @@ def numbers_objects(files: list[FileSurvey]) -> bool:
     runs = longest >= 5 and full.mean() >= 0.8 and longest - shortest >= 0.1 * longest
     distinct, times = np.unique(np.concatenate(found), return_counts=True)
     alone = len(found) > 2 and len(distinct) >= 10 and (times == 1).mean() >= 0.8
-    return bool(runs or alone) and _mostly_one_piece(files)
+    return bool(runs or alone) and mostly_one_piece(files)
 
 
-def _mostly_one_piece(files: list[FileSurvey]) -> bool:
+def mostly_one_piece(files: list[FileSurvey]) -> bool:
     """Tell whether in a few files most values above 0 are one connected piece."""
     single, all_of_them = 0, 0
     for file in _some(files):

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 
@@ -15,6 +16,20 @@ from jaxseg.data.labels import IGNORE, LabelSet, MaskForm, colour_codes
 from jaxseg.data.masks import Mask, read_mask
 from jaxseg.data.survey import FileSurvey, Survey, Tally, colour_text, grey_codes
 from jaxseg.errors import UserError
+
+
+class UnknownValues(UserError):
+    """Masks hold values or colours of no class, while what the classes are is known.
+
+    Attributes:
+      coding: the meaning of the masks; its `unknown(file)` marks such values.
+      remedy: the end of the message.
+    """
+
+    def __init__(self, message: str, coding: Any, remedy: str):
+        """Take the message, which ends in the remedy."""
+        super().__init__(f"{message}; {remedy}")
+        self.coding, self.remedy = coding, remedy
 
 
 @dataclass(frozen=True)
@@ -63,6 +78,10 @@ class Coding:
         if self.by_colour:
             return self._by_colour(values, file.palette)
         return self.labels.classes_of_values(values)
+
+    def unknown(self, file: FileSurvey) -> np.ndarray:
+        """Return bool `[n]`: which values of a file are of no class."""
+        return self.classes(file) < 0
 
     def _by_colour(self, values: np.ndarray, palette: np.ndarray | None) -> np.ndarray:
         """Return the class of grey values, or of indices whose colours are given."""
@@ -128,9 +147,11 @@ class Coding:
         total = Tally.total(tallies)
         of = sum(int(file.tally.pixels.sum()) for file in survey.files)
         what = "colours" if colours else "values"
-        raise UserError(
+        raise UnknownValues(
             f"{self._first(first)}; {len(alike)} of {len(survey.files)} masks hold such"
-            f" {what}: {total.text(colours=colours, of=of)}; {remedy(total, colours)}"
+            f" {what}: {total.text(colours=colours, of=of)}",
+            self,
+            remedy(total, colours),
         )
 
     def _first(self, file: FileSurvey) -> str:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any, Literal, get_args
 
 import numpy as np
@@ -230,7 +231,7 @@ class LabelSet:
                     f"{source}: mask values must lie in 0..65535, where 255 is ignored"
                     " unless it is a class"
                 )
-            label = self._table()[raw]
+            label = self._table[raw]
         if (label < 0).any():
             unknown = raw[label < 0][0]
             if raw.ndim == 3:
@@ -271,8 +272,9 @@ class LabelSet:
         Returns:
           int32 `[...]`: the class, `IGNORE`, or -1 where a value is of no class.
         """
-        return self._table()[values]
+        return self._table[values]
 
+    @cached_property
     def _table(self) -> np.ndarray:
         table = np.full(65536, IGNORE if self.unknown_is_ignored else -1, np.int32)
         table[list(self.raw_ignore)] = IGNORE

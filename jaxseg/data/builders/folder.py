@@ -9,11 +9,9 @@ again.  Which files belong together is `jaxseg.data.layout`'s business.
 from __future__ import annotations
 
 import contextlib
-import dataclasses
 import hashlib
 import json
-from collections.abc import Callable, Iterator, Sequence
-from functools import partial
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -21,44 +19,17 @@ import numpy as np
 import tensorflow_datasets as tfds
 
 from jaxseg.config import DataConfig
-from jaxseg.data import class_files, images, layout, leakage, records
+from jaxseg.data import images, leakage, records
 from jaxseg.data.builders import base
-from jaxseg.data.class_tables import with_class_table
-from jaxseg.data.classes import find_classes
-from jaxseg.data.coding import Coding
 from jaxseg.data.labels import IGNORE
-from jaxseg.data.masks import read_mask
-from jaxseg.data.multilabel import (
-    BitCoding,
-    FileCoding,
-    find_bit_coding,
-    find_file_coding,
-)
+from jaxseg.data.masks import check_size, read_mask
 from jaxseg.data.pairing import Pair
 from jaxseg.data.roi import read_roi
+from jaxseg.data.sources import AnyCoding, Source, find_layout, interpreted
 from jaxseg.data.splits import Splits
 from jaxseg.data.survey import FileSurvey, Survey, survey_masks
 from jaxseg.errors import UserError, listed
 from jaxseg.paths import cache_folder, replace_text, user_path
-
-MASK_OPTIONS = (
-    "task",
-    "num_classes",
-    "class_names",
-    "palette",
-    "nearest_colour",
-    "mask_values",
-    "mask_map",
-    "ignore_values",
-    "mask_bits",
-    "absent_masks",
-)
-"""Options that say what masks mean; they are part of the records' fingerprint."""
-
-
-AnyCoding = Coding | FileCoding | BitCoding
-FindCoding = Callable[[Survey], AnyCoding]
-"""Decides what masks mean by what they hold."""
 
 
 class Prepared(NamedTuple):
@@ -123,13 +94,7 @@ class Folder(base.RecordBuilder, skip_registration=True):
     ) -> np.ndarray:
         """Return what a mask file says; outside, what its first pixel inside says."""
         mask = read_mask(path, lossy=True)  # refused before where it matters
-        height, width = mask.pixels.shape[:2]
-        if (height, width) != size:
-            raise UserError(
-                f"{path}: {width}x{height} pixels, but"
-                f" {image} has {size[1]}x{size[0]} (upright);"
-                " a mask has the size of its image"
-            )
+        check_size(path, mask.pixels.shape[:2], image, size)
         if inside is not None:  # what lies outside need not be of any class
             pixels = mask.pixels.copy()
             pixels[~inside] = pixels[inside][0]
@@ -155,73 +120,49 @@ def prepare(config: DataConfig) -> Prepared:
       UserError: the folder, a file or an option is wrong, or an image lies in two
         splits.
     """
+    root = folder_root(config)
+    source = interpreted(config, root, find_layout(config, root))
+    return prepare_source(Folder, source, config)
+
+
+def folder_root(config: DataConfig) -> Path:
+    """Return the user's folder.
+
+    Raises:
+      UserError: none is given.
+    """
     if not config.root:
         raise UserError("data set 'folder' reads your files: pass --data.root FOLDER")
-    root = user_path(config.root)
-    if config.task == "multilabel" and not config.mask_bits:
-        found, config, find_coding = _class_files(config, root)
-        splits, table_notes = found.splits, ()
-    else:
-        found = layout.find(root, config.images, config.masks, roi=config.roi)
-        splits = found.splits
-        config, table_notes = with_class_table(config, root, splits)
-        bits = config.task == "multilabel"
-        find_coding = partial(find_bit_coding if bits else find_classes, config)
-    # Options left as they are do not enter, so that a later one changes no fingerprint.
-    options = {
-        name: value
-        for name in MASK_OPTIONS
-        if (value := getattr(config, name)) != getattr(DataConfig(), name)
-    }
-    cache = cache_folder(config.cache)
-    directory = prepare_splits(Folder, cache, root, splits, options, find_coding)
-    leaks = leakage.check(directory, splits, root, config.allow_leakage)
-    return Prepared(directory, (*found.notes, *table_notes, *leaks), found.options)
+    return user_path(config.root)
 
 
-def _class_files(
-    config: DataConfig, root: Path
-) -> tuple[layout.Layout, DataConfig, FindCoding]:
-    """Find masks of a file a class, and which classes they are of."""
-    layouts = class_files.LAYOUTS
-    given = config.class_names
-    absent = config.absent_masks
-    patterns = config.images, config.masks
-    found = layout.find(root, *patterns, layouts, given, absent, config.roi)
-    names = class_files.class_names(
-        found.groups, found.splits, given, config.num_classes, root
-    )
-    splits, notes = class_files.with_planes(
-        found.splits, found.groups, names, root, absent
-    )
-    of_files = {
-        path: name for group in found.groups.values() for name, path in group.items()
-    }
-    config = dataclasses.replace(config, class_names=names)
-    coding = partial(find_file_coding, config, of_files)
-    found = found._replace(splits=splits, notes=(*found.notes, *notes))
-    return found, config, coding
+def prepare_source(
+    builder: type[Folder], source: Source, config: DataConfig
+) -> Prepared:
+    """Store the files of a source, and compare the images of its splits.
+
+    Args:
+      builder: its name is that of the folder in the cache.
+      source: the files.
+      config: where prepared records go, and whether an image may lie in two splits.
+
+    Raises:
+      UserError: a file is wrong, or an image lies in two splits.
+    """
+    directory = prepare_splits(builder, cache_folder(config.cache), source)
+    leaks = leakage.check(directory, source.splits, source.root, config.allow_leakage)
+    return Prepared(directory, (*source.notes, *leaks), source.whole_options)
 
 
-def prepare_splits(
-    builder: type[Folder],
-    cache: Path,
-    root: Path,
-    splits: Splits,
-    options: dict[str, Any],
-    coding: FindCoding,
-) -> Path:
+def prepare_splits(builder: type[Folder], cache: Path, source: Source) -> Path:
     """Store pairs of files unless the same contents were stored with these options.
 
     Args:
       builder: its name is that of the folder in the cache.
       cache: where prepared records go.
-      root: the folder that the files lie in.
-      splits: the pairs of each split.
-      options: whatever else decides what is stored, as JSON values.
-      coding: says what the masks mean, and refuses what they may not hold; called only
-        if the files have to be read.
+      source: the files; its `find_coding` is called only if they have to be read.
     """
+    root, splits, options = source.root, source.splits, source.options
     place = cache / builder.name
     known = place / "signatures.json"
     signature = _signature(root, splits, options)
@@ -232,22 +173,16 @@ def prepare_splits(
             split: [path for pair in pairs for path in pair.masks]
             for split, pairs in splits.items()
         }
-        lossy = bool(options.get("mask_map") or options.get("nearest_colour"))
-        regions = {
-            path: pair.roi
-            for pairs in splits.values()
-            for pair in pairs
-            for path in pair.masks
-            if pair.roi
-        }
-        survey = survey_masks(masks, lossy, regions)
+        regions = source.regions
+        survey = survey_masks(masks, source.lossy, regions)
         if regions and not any(file.tally.pixels.sum() for file in survey.files):
             raise UserError(
                 f"{next(iter(regions.values())).parent}: all files of data.roi are 0"
                 " everywhere, so that no pixel of any image counts; inside they have"
                 " another value"
             )
-        base.prepare(builder(cache, fingerprint, splits, coding(survey), survey))
+        coding = source.find_coding(survey)
+        base.prepare(builder(cache, fingerprint, splits, coding, survey))
     if signature not in _load(known):
         with contextlib.suppress(OSError):  # a cache that is only read
             replace_text(known, json.dumps(_load(known) | {signature: fingerprint}))
