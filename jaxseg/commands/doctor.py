@@ -10,19 +10,19 @@ from __future__ import annotations
 import argparse
 import dataclasses
 import json
-import os
 import time
 from collections import Counter
 from pathlib import Path
 
 from jaxseg.command_line import changed
 from jaxseg.config import Config
+from jaxseg.data.catalog import check_data
 from jaxseg.data.tasks import check_options
 from jaxseg.doctor.examination import Examination, examine
 from jaxseg.doctor.facts import read_all
 from jaxseg.doctor.files import find_files, match_folders
-from jaxseg.doctor.findings import Finding
-from jaxseg.doctor.summary import Summary
+from jaxseg.doctor.findings import shown
+from jaxseg.doctor.summary import ClassSummary, Summary
 from jaxseg.errors import UserError
 from jaxseg.experiment import read_config
 from jaxseg.paths import replace_text, unwritable_folder
@@ -59,6 +59,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def run(options: argparse.Namespace) -> int:
     """Examine the files, print what was found and write both reports."""
     config = _config(options)
+    check_data(config.data)
     check_options(config)
     alone = options.images is not None
     if alone:
@@ -127,7 +128,7 @@ def _print(found: Examination) -> None:
             f for f in found.findings if (f.severity, f.check) == (severity, check)
         ]
         for finding in alike[:_SHOWN]:
-            print_line(f"  {_line(finding, found.root)}")
+            print_line("  " + ": ".join(filter(None, shown(finding, found.root))))
         if count > _SHOWN:
             print_line(f"  and {count - _SHOWN} more, in doctor.json")
         remedies = dict.fromkeys(each.remedy for each in alike if each.remedy)
@@ -143,25 +144,21 @@ def _print(found: Examination) -> None:
     print_line(f"{found.root}: {counts}")
 
 
-def _line(finding: Finding, root: Path) -> str:
-    if finding.file is None:
-        return finding.text
-    name = finding.file
-    if name.is_relative_to(root):
-        name = name.relative_to(root)
-    return f"{name}: {finding.text.replace(f'{root}{os.sep}', '')}"
+def _weight(each: ClassSummary) -> str | None:
+    return None if each.weight is None else f"{each.weight:.4g}"
 
 
 def _print_summary(summary: Summary) -> None:
     if summary.classes:
         rows = [
-            (each.name, f"{100 * each.share:.3g}%", each.images, f"{each.weight:.4g}")
+            (each.name, f"{100 * each.share:.3g}%", each.images, _weight(each))
             for each in summary.classes
         ]
         table(rows, ("class (training split)", "pixels", "images", "weight"))
         if summary.ignored:
             print_line(f"ignored: {100 * summary.ignored:.3g} % of the pixels")
-        print_line("weights: median frequency, by --train.class_balance median")
+        if summary.classes[0].weight is not None:
+            print_line("weights: median frequency, by --train.class_balance median")
     images = ", ".join(f"{split} {count}" for split, count in summary.images.items())
     print_line(f"images: {images or 'none'}")
     if summary.crop and summary.mean and summary.deviation:

@@ -154,11 +154,12 @@ def _is_text(name: str) -> bool:
 
 
 class Nearest(NamedTuple):
-    """The two places of a folder whose files pair best, though some may not.
+    """The places of a folder that hold images and masks, though some may not pair.
 
     Attributes:
       listing: all files of the folder but those of regions of interest.
-      candidate: the places, with the files that have no partner; None if there is none.
+      candidate: the places, with the files that have no partner; None if there are no
+        such places, or if it is unclear which ones are meant.
       groups: of masks of a file a class, the files of each.
     """
 
@@ -196,8 +197,11 @@ def nearest(
     kept = listing
     if classes is not None:
         kept, groups = class_files.joined(listing, classes)
-    found = max(find_candidates(kept), key=lambda each: each.count, default=None)
-    return Nearest(listing, found, groups)
+    candidates = find_candidates(kept)
+    paired = [found for found in candidates if found.count]
+    chosen = paired or [found for found in candidates if found.is_filled]
+    clear = chosen[0] if chosen and len(paired) < 2 else None
+    return Nearest(listing, clear, groups)
 
 
 def _by_patterns(

@@ -58,7 +58,8 @@ def read_mask(path: Path, lossy: bool = False) -> Mask:
             raise UserError(f"{path}: a mask of several pages; save one mask a file")
         mask = _mask_of(image, path)
     pixels = mask.pixels
-    if pixels.size and (pixels.min() < 0 or pixels.max() > 65535):
+    wide = pixels.dtype != np.uint8 and pixels.size
+    if wide and (pixels.min() < 0 or pixels.max() > 65535):
         raise UserError(f"{path}: mask values must lie in 0..65535")
     return mask
 

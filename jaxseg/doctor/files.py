@@ -15,7 +15,7 @@ from typing import NamedTuple
 from jaxseg.config import DataConfig
 from jaxseg.data import camvid_files, layout, sources
 from jaxseg.data.candidates import Candidate
-from jaxseg.data.folders import SUFFIXES, inside
+from jaxseg.data.folders import SUFFIXES, Listing, inside
 from jaxseg.data.layout import Layout
 from jaxseg.data.pairing import match
 from jaxseg.data.sources import Source
@@ -25,6 +25,8 @@ from jaxseg.errors import UserError
 from jaxseg.paths import no_folder, user_path
 
 _COPY = re.compile(r"(?i)(?:copy of )?(.+?)(?: ?\(\d+\)| - copy|[ _-]copy)*")
+
+_MOST_COPIES = 4
 
 
 class Files(NamedTuple):
@@ -60,11 +62,11 @@ def find_files(config: DataConfig) -> Files:
             " be seen; doctor checks files: pass --root FOLDER, or a --config whose"
             " data.name is folder or camvid"
         )
-    refused = None
+    refused = found = None
     try:
         found = kind.find_layout(config, root)
     except UserError as error:
-        refused, found = error, None
+        refused = error
     try:
         near = layout.nearest(
             root,
@@ -74,11 +76,14 @@ def find_files(config: DataConfig) -> Files:
             config.roi,
         )
     except UserError as error:
-        return Files(root, None, (of_error("layout", refused or error),))
+        if found is None:
+            return Files(root, None, (of_error("layout", refused or error),))
+        near = layout.Nearest(Listing(root), None)
     candidate = near.candidate
     findings = look_alikes(near.listing.paths)
-    orphans = _orphans(candidate, refused is not None) if candidate else []
-    if refused and not any(each.severity == "error" for each in orphans):
+    orphans = _orphans(candidate, found) if candidate else []
+    names = [each.file.name for each in orphans if each.file]
+    if refused and not any(name in str(refused) for name in names):
         findings.append(of_error("layout", refused))
     findings += orphans
     if found is None and candidate and candidate.count and not config.roi:
@@ -126,7 +131,7 @@ def match_folders(config: DataConfig, images: Path, masks: Path) -> Files:
     candidate = Candidate("", "", {"": tuple(tables)}, {}, {}, {"": paired})
     for table in tables:
         findings += look_alikes(list(table.values()))
-    findings += _orphans(candidate, True)
+    findings += _orphans(candidate, None)
     if not paired.pairs:
         return Files(images, None, tuple(findings))
     found = Layout({"train": paired.pairs})
@@ -176,35 +181,46 @@ def _paired(candidate: Candidate, root: Path) -> Splits:
         return {"train": found[""]}
 
 
-def _orphans(candidate: Candidate, refused: bool) -> list[Finding]:
+def _orphans(candidate: Candidate, found: Layout | None) -> list[Finding]:
     """List the files without a partner; where training does not refuse them, as notes.
 
     Args:
       candidate: the places.
-      refused: whether training does.
+      found: what training takes; None if it refuses the folder.
     """
-    severity = "error" if refused else "note"
+    severity, unused = "error", ""
+    used: set[Path] = set()
+    if found:
+        severity, unused = "note", ", and is not used"
+        for pairs in found.splits.values():
+            used.update(path for pair in pairs for path in (pair.image, *pair.masks))
     findings = []
-    for split, found in candidate.matches.items():
-        for path in found.images_without_mask:
-            text = "has no mask" if refused else "has no mask, and is not used"
-            remedy = "add its mask, named as the image, or take the image out"
-            findings.append(
-                Finding("image without mask", severity, text, remedy, path, split=split)
-            )
-        for path in found.masks_without_image:
-            text = "has no image" if refused else "has no image, and is not used"
-            remedy = "add its image, named as the mask, or take the mask out"
-            findings.append(
-                Finding("mask without image", severity, text, remedy, path, split=split)
-            )
-        for path, other in found.seconds:
+    for split, matched in candidate.matches.items():
+        for what, mate, paths in (
+            ("image", "mask", matched.images_without_mask),
+            ("mask", "image", matched.masks_without_image),
+        ):
+            findings += [
+                Finding(
+                    f"{what} without {mate}",
+                    severity,
+                    f"has no {mate}{unused}",
+                    f"add its {mate}, of the same name, or take the {what} out",
+                    path,
+                    split=split,
+                )
+                for path in paths
+                if path not in used
+            ]
+        for path, other in matched.seconds:
             text = f"is a second mask of one image, beside {other.name}"
             findings.append(
                 Finding("second mask", severity, text, "remove one", path, other, split)
             )
         for path, other in candidate.clashes.get(split, ()):
-            findings.append(replace(_clash(path, other), split=split))
+            findings.append(
+                replace(_clash(path, other), severity=severity, split=split)
+            )
     return findings
 
 
@@ -216,7 +232,7 @@ def _clash(path: Path, other: Path) -> Finding:
 def look_alikes(paths: Sequence[Path]) -> list[Finding]:
     """Find names in a folder that differ in case alone, or look like copies.
 
-    `a (1).png` is one only where `a.png` lies beside it.
+    `a (1).png` is one only where `a.png` lies beside it, and few such files.
     """
     known: dict[tuple[Path, str, str], list[Path]] = {}
     for path in paths:
@@ -226,7 +242,7 @@ def look_alikes(paths: Sequence[Path]) -> list[Finding]:
         known.setdefault(key, []).append(path)
     findings = []
     for (_, stem, _), group in known.items():
-        if len(group) < 2:
+        if not 2 <= len(group) <= _MOST_COPIES:  # more are numbered, not copied
             continue
         first, *others = sorted(group, key=lambda path: (len(path.name), path.name))
         lower = [path for path in group if path.stem == stem]

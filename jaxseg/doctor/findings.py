@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -72,3 +73,23 @@ def in_split(findings: Sequence[Finding], splits: dict[Path, str]) -> list[Findi
         replace(each, split=splits.get(each.file, "")) if each.file else each
         for each in findings
     ]
+
+
+def shown(finding: Finding, root: Path) -> tuple[str, str]:
+    """Return the name of a finding's file below the root, or empty, and the text.
+
+    Both can be printed, whatever bytes the names of files hold.
+    """
+    name, text = "", finding.text
+    if finding.file:
+        name = str(finding.file)
+        if finding.file.is_relative_to(root):
+            name = str(finding.file.relative_to(root))
+    if root.name:
+        text = text.replace(f"{root}{os.sep}", "")
+    return _printable(name), _printable(text)
+
+
+def _printable(text: str) -> str:
+    letters = (each if each.isprintable() else ascii(each)[1:-1] for each in text)
+    return "".join(letters)

@@ -23,9 +23,10 @@ class ClassSummary:
       name: of the class.
       colour: RGB, in pictures.
       pixels: how many have it.
-      share: of the pixels that count, 0..1.
+      share: of the pixels that count, 0..1; of classes that overlap, of all pixels.
       images: how many have it.
-      weight: by median frequency balancing; 0 where it does not occur.
+      weight: by median frequency balancing; 0 where it does not occur, None for
+        classes that overlap.
     """
 
     name: str
@@ -33,7 +34,7 @@ class ClassSummary:
     pixels: int
     share: float
     images: int
-    weight: float
+    weight: float | None
 
 
 @dataclass(frozen=True)
@@ -115,19 +116,29 @@ def _classes(
     if coding is None or content is None:
         return (), 0.0
     labels = coding.labels
+    known = [each for each in train if each.masks.keys() <= facts.of_files.keys()]
     of_images = [
         np.sum([facts.of_files[path].pixels for path in each.masks], axis=0)
-        for each in train
-        if each.masks and all(path in facts.of_files for path in each.masks)
+        for each in known
+        if each.masks
     ]
     rows = np.array(of_images, np.int64).reshape(-1, labels.num_classes)
     pixels, there = rows.sum(axis=0), rows > 0
-    around = (there * rows.sum(axis=1, keepdims=True)).sum(axis=0)
-    frequencies = ClassFrequencies(tuple(pixels.tolist()), tuple(around.tolist()))
-    weights = BALANCES["median"]().weights(frequencies)
-    every = max(int(pixels.sum()), 1)
+    if labels.planes:
+        weights: Sequence[float | None] = [None] * labels.num_classes
+        areas = [
+            each.image.size for each in known if isinstance(each.image, ImageFacts)
+        ]
+        every = sum(height * width for height, width in areas)
+    else:
+        around = (there * rows.sum(axis=1, keepdims=True)).sum(axis=0)
+        frequencies = ClassFrequencies(tuple(pixels.tolist()), tuple(around.tolist()))
+        weights = BALANCES["median"]().weights(frequencies)
+        every = int(pixels.sum())
     classes = tuple(
-        ClassSummary(name, colour, int(count), int(count) / every, int(images), weight)
+        ClassSummary(
+            name, colour, int(count), int(count) / max(every, 1), int(images), weight
+        )
         for name, colour, count, images, weight in zip(
             labels.names,
             labels.palette,

@@ -6,7 +6,6 @@
 from __future__ import annotations
 
 import contextlib
-import os
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -20,7 +19,7 @@ from jaxseg.data.labels import IGNORE, colour_codes, voc_palette
 from jaxseg.data.masks import Mask, read_mask
 from jaxseg.doctor.examination import Examination
 from jaxseg.doctor.facts import PairFacts
-from jaxseg.doctor.findings import SEVERITIES, Finding
+from jaxseg.doctor.findings import SEVERITIES, Finding, shown
 from jaxseg.errors import UserError
 from jaxseg.paths import replace_text
 from jaxseg.report.markup import render
@@ -76,22 +75,9 @@ def _groups(found: Examination) -> Iterator[Mapping[str, Any]]:
             "severity": severity,
             "check": check,
             "count": len(alike),
-            "lines": [
-                (_name(each.file, found.root), _text(each, found.root))
-                for each in alike[:_LISTED]
-            ],
+            "lines": [shown(each, found.root) for each in alike[:_LISTED]],
             "remedies": list(remedies)[:3],
         }
-
-
-def _name(path: Path | None, root: Path) -> str:
-    if path is None:
-        return ""
-    return str(path.relative_to(root) if path.is_relative_to(root) else path)
-
-
-def _text(finding: Finding, root: Path) -> str:
-    return finding.text.replace(f"{root}{os.sep}", "")
 
 
 def _options(found: Examination) -> Sequence[str]:
@@ -103,7 +89,7 @@ def _options(found: Examination) -> Sequence[str]:
         for name, values in (("mean", summary.mean), ("std", summary.deviation)):
             said = " ".join(f"{value:.3f}" for value in values)
             options.append(f"--model.{name} {said}")
-    if summary.classes:
+    if summary.classes and summary.classes[0].weight is not None:
         options.append("--train.class_balance median")
     return options
 
@@ -113,21 +99,22 @@ def _pictures(found: Examination) -> Iterator[Mapping[str, Any]]:
     of_file = {
         path: pair for pair in found.pairs for path in (pair.pair.image, *pair.masks)
     }
-    shown: dict[str, int] = {}
+    count: dict[str, int] = {}
     for finding in found.findings:
-        enough = shown.get(finding.check, 0) >= _ALIKE
+        enough = count.get(finding.check, 0) >= _ALIKE
         if finding.severity == "note" or enough or finding.file is None:
             continue
-        if sum(shown.values()) >= _SHOWN:
+        if sum(count.values()) >= _SHOWN:
             return
         pictures = _sheet(finding, of_file.get(finding.file), found)
         if pictures:
-            shown[finding.check] = shown.get(finding.check, 0) + 1
+            count[finding.check] = count.get(finding.check, 0) + 1
+            name, text = shown(finding, found.root)
             yield {
-                "name": _name(finding.file, found.root),
+                "name": name,
                 "check": finding.check,
                 "severity": finding.severity,
-                "text": _text(finding, found.root),
+                "text": text,
                 "pictures": [
                     (title, inlined(picture), *picture.shape[1::-1])
                     for title, picture in pictures.items()

@@ -14,8 +14,11 @@ LIGHT = {
     "edge": "#868d95",
     "accent": ACCENT,
     "heat": "#5fa5d2",
+    "error": "#b3261e",
+    "warning": "#8a5a00",
 }
-"""A page by day; `heat` is a cell's full colour, on which the ink can be read."""
+"""A page by day; `heat` is a cell's full colour, on which the ink can be read, `error`
+and `warning` are those of the words that say so."""
 
 DARK = {
     "paper": "#15171a",
@@ -25,6 +28,8 @@ DARK = {
     "edge": "#747b84",
     "accent": "#68b0d7",
     "heat": "#1e5e84",
+    "error": "#f28b82",
+    "warning": "#e3b04b",
 }
 """A page by night."""
 

@@ -23,6 +23,7 @@ from jaxseg.config import DataConfig
 from jaxseg.doctor.examination import examine
 from jaxseg.doctor.facts import read_all
 from jaxseg.doctor.files import find_files, match_folders
+from jaxseg.doctor.findings import Finding, shown
 from jaxseg.errors import UserError
 
 
@@ -172,6 +173,9 @@ def test_classes_that_overlap_are_counted_from_a_file_each(tmp_path):
     assert found.findings == ()
     assert [each.name for each in found.summary.classes] == ["disc", "square"]
     assert [each.images for each in found.summary.classes] == [3, 3]
+    assert [each.weight for each in found.summary.classes] == [None, None]
+    squares = [(labels(seed) == 1).mean() for seed in range(3)]
+    assert found.summary.classes[1].share == pytest.approx(np.mean(squares))
 
 
 def test_only_the_region_of_interest_counts(tmp_path):
@@ -239,3 +243,53 @@ def test_json_has_text_for_paths_and_all_fields(tmp_path):
     assert content["findings"][0]["file"] == str(tmp_path / "train/masks/train2.png")
     assert {"root", "notes", "images", "classes", "sizes", "crop"} < set(content)
     assert {"mean", "deviation", "ignored"} < set(content)
+
+
+def test_an_image_that_is_not_used_is_a_note(tmp_path):
+    for seed in range(4):
+        save(tmp_path / "images" / f"{seed}.png", picture(seed))
+        if seed < 3:
+            save(tmp_path / "masks" / f"{seed}.png", labels(seed))
+    (tmp_path / "train.txt").write_text("0\n1\n")
+    (tmp_path / "val.txt").write_text("2\n")
+    (finding,) = examined(tmp_path).findings
+    assert (finding.check, finding.severity) == ("image without mask", "note")
+    assert finding.file == tmp_path / "images" / "3.png"
+
+
+def test_a_deep_image_of_small_values_is_to_be_saved_as_it_is(tmp_path):
+    planted = Planted(clean(tmp_path))
+    deep = picture(6)[..., 0].astype(np.uint16)
+    save(planted.image(6), deep)
+    (small,) = examined(tmp_path).findings
+    assert small.remedy == "save it with 8 bits a channel, its values as they are"
+    save(planted.image(6), 16 * deep)
+    (large,) = examined(tmp_path).findings
+    assert large.remedy.endswith("with one factor for all")
+
+
+def test_an_image_nearly_the_same_in_two_splits_is_a_warning(tmp_path):
+    root = clean(tmp_path)
+    smaller = Image.fromarray(picture(5)).resize((40, 34), Image.Resampling.BILINEAR)
+    save(root / "val" / "images" / "val2.png", smaller.resize(SIZE[::-1]))
+    (finding,) = examined(root).findings
+    assert (finding.check, finding.severity) == ("near duplicate", "warning")
+    assert finding.other == root / "train" / "images" / "train5.png"
+
+
+def test_names_that_are_no_text_can_be_printed(tmp_path):
+    path = tmp_path / "a\udcff\n.png"
+    finding = Finding("size", "error", f"{tmp_path}/b\x1b.png differs", file=path)
+    name, text = shown(finding, tmp_path)
+    assert (name, text) == (r"a\udcff\n.png", r"b\x1b.png differs")
+    assert name.encode()
+
+
+def test_masks_that_may_lie_in_two_places_are_not_guessed(tmp_path):
+    for seed in range(4):
+        save(tmp_path / "images" / f"{seed}.png", picture(seed))
+        for folder in ("masks", "labels"):
+            save(tmp_path / folder / f"{seed}.png", labels(seed))
+    found = examined(tmp_path)
+    assert kinds(found) == {("layout", "error")}
+    assert found.pairs == ()

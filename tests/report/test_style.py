@@ -36,7 +36,7 @@ def contrast(one: np.ndarray, other: np.ndarray) -> float:
 
 
 @pytest.mark.parametrize("theme", THEMES)
-@pytest.mark.parametrize("name", ["ink", "soft", "accent"])
+@pytest.mark.parametrize("name", ["ink", "soft", "accent", "error", "warning"])
 def test_text_stands_out_from_the_paper(theme, name):
     assert contrast(colour(theme, name), colour(theme, "paper")) >= 4.5
 
