@@ -51,6 +51,9 @@ def of_error(check: str, error: Exception, file: Path | None = None) -> Finding:
     if file:
         text = text.removeprefix(f"{file}: ")
     said, _, remedy = text.partition("; ")
+    held, looks, cause = text.partition(": these look ")
+    if looks and len(held) < len(said):  # a guess, with what helps if it is right
+        said, remedy = held, f"these look {cause}"
     return Finding(check, "error", said, remedy, file)
 
 
