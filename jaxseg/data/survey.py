@@ -246,7 +246,7 @@ def _histogram(pixels: np.ndarray) -> np.ndarray:
     """Return int64 `[n]`, how many pixels have the value 0, 1, ..."""
     if pixels.dtype != np.uint8 or not 0 < pixels.size < 2**24:
         return np.bincount(pixels.ravel())
-    # Several times faster; float32, which is exact below 2**24.
+    # Twice as fast; its float32 counts are exact below 2**24.
     plain = np.ascontiguousarray(pixels)
     counts = cv2.calcHist([plain], [0], None, [256], [0, 256])
     return counts.ravel().astype(np.int64)

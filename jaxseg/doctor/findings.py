@@ -73,7 +73,7 @@ def ordered(findings: Sequence[Finding]) -> list[Finding]:
 def in_split(findings: Sequence[Finding], splits: dict[Path, str]) -> list[Finding]:
     """Return findings with the split of their file, where it is known."""
     return [
-        replace(each, split=splits.get(each.file, "")) if each.file else each
+        replace(each, split=splits.get(each.file, each.split)) if each.file else each
         for each in findings
     ]
 
