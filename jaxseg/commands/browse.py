@@ -15,6 +15,7 @@ from jaxseg.config import Config
 from jaxseg.data.pipeline import TrainingStream
 from jaxseg.errors import UserError
 from jaxseg.experiment import load_config
+from jaxseg.parallel.devices import require_devices
 from jaxseg.report.console import print_line
 from jaxseg.report.grid import sample_grid
 from jaxseg.report.image_files import save_picture
@@ -43,6 +44,7 @@ def run(options: argparse.Namespace) -> int:
         raise UserError(f"--out {options.out}: name a .png or .jpg")
     config = load_config(options.config, options.overrides)
     check_images(config)
+    require_devices()
     weighed = bool(config.data.balance or config.train.class_balance)
     data = open_training_data(config.data, weighed)
     images, masks = first_samples(config, data, options.count)
