@@ -31,7 +31,6 @@ The commands:
     python main.py predict --run runs/deeplab IMAGES_OR_FOLDERS --out DIR
     python main.py compare RUNS... [--out FILE]
     python main.py doctor --root DIR | --config FILE | --images DIR --masks DIR
-    python main.py browse --config FILE [--out browse.png] [--count 12]
     python main.py inspect --config experiments/deeplab.py [--size 480 640]
     python main.py models | datasets | experiments | options
 
@@ -43,7 +42,6 @@ COMMANDS = {
     "predict": "jaxseg.commands.predict",
     "compare": "jaxseg.commands.compare",
     "doctor": "jaxseg.commands.doctor",
-    "browse": "jaxseg.commands.browse",
     "inspect": "jaxseg.commands.inspect",
     "models": "jaxseg.commands.models",
     "datasets": "jaxseg.commands.datasets",

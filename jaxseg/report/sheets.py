@@ -94,8 +94,8 @@ def comparison(
             legend.append((name, colour))
     pictures = {
         "Image": image,
-        "Ground truth": coloured(label, labels),
-        "Prediction": coloured(prediction, labels),
+        "Ground truth": _coloured(label, labels),
+        "Prediction": _coloured(prediction, labels),
         "Errors": errors,
     }
     return Sheet(pictures, legend)
@@ -105,7 +105,7 @@ def _ignored(label: np.ndarray) -> np.ndarray:
     return overlaps.ignored(label) if label.ndim == 3 else label == IGNORE
 
 
-def coloured(mask: np.ndarray, labels: LabelSet) -> np.ndarray:
+def _coloured(mask: np.ndarray, labels: LabelSet) -> np.ndarray:
     """Paint a mask alone, uint8 `[H, W, 3]`, ignored pixels in their own colour."""
     marks = marks_of(labels)
     if mask.ndim == 2:
