@@ -126,9 +126,9 @@ def match_folders(config: DataConfig, images: Path, masks: Path) -> Files:
             " FOLDER --data.images PATTERN --data.masks PATTERN"
         )
     findings: list[Finding] = []
-    tables = [_table(folder, findings) for folder in (images, masks)]
+    tables = _table(images, findings), _table(masks, findings)
     paired = match(*tables)
-    candidate = Candidate("", "", {"": tuple(tables)}, {}, {}, {"": paired})
+    candidate = Candidate("", "", {"": tables}, {}, {}, {"": paired})
     for table in tables:
         findings += look_alikes(list(table.values()))
     findings += _orphans(candidate, None)

@@ -43,7 +43,7 @@ def clean(root: Path) -> Path:
 
 def save(path: Path, pixels: np.ndarray | Image.Image) -> None:
     path.parent.mkdir(parents=True, exist_ok=True)
-    image = pixels if isinstance(pixels, Image.Image) else Image.fromarray(pixels)
+    image = Image.fromarray(pixels) if isinstance(pixels, np.ndarray) else pixels
     image.save(path)
 
 

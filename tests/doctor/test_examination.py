@@ -1,6 +1,7 @@
 """Every fault is found with the file named, and a clean data set has none."""
 
 import dataclasses
+from typing import Any
 
 import numpy as np
 import pytest
@@ -27,7 +28,7 @@ from jaxseg.doctor.findings import Finding, shown
 from jaxseg.errors import UserError
 
 
-def examined(root, **options):
+def examined(root, **options) -> Any:
     config = DataConfig(name="folder", root=str(root), **options)
     files = find_files(config)
     return examine(config, files, read_all(files.source) if files.source else ())
@@ -216,6 +217,7 @@ def test_two_folders_are_paired_and_are_one_split(tmp_path):
     (root / "masks" / "train5.png").unlink()
     config = DataConfig(name="folder")
     files = match_folders(config, root / "images", root / "masks")
+    assert files.source
     found = examine(config, files, read_all(files.source), alone=True)
     assert kinds(found) == {("image without mask", "error")}
     assert found.summary.images == {"train": 11}
