@@ -273,7 +273,7 @@ def test_a_deep_image_of_small_values_is_to_be_saved_as_it_is(tmp_path):
 def test_an_image_nearly_the_same_in_two_splits_is_a_warning(tmp_path):
     root = clean(tmp_path)
     smaller = Image.fromarray(picture(5)).resize((40, 34), Image.Resampling.BILINEAR)
-    save(root / "val" / "images" / "val2.png", smaller.resize(SIZE[::-1]))
+    save(root / "val" / "images" / "val2.png", smaller.resize((56, 48)))
     (finding,) = examined(root).findings
     assert (finding.check, finding.severity) == ("near duplicate", "warning")
     assert finding.other == root / "train" / "images" / "train5.png"
