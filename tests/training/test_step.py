@@ -176,7 +176,7 @@ def test_any_batch_and_split_parameters_equal_one_device(
         *slow(
             ("fcn8s", 4, 96, True),
             ("unet", 2, 72, False),  # 72, 36, 18 rows are split, 9 are not
-            ("deeplabv3plus", 4, 64, False),
+            ("deeplabv3plus", 4, 72, False),  # at 64 a ReLU may lie on its kink
             ("deeplabv3plus", 2, 41, False),
             ("upernet", 2, 72, False),
             ("segformer", 4, 64, False),
