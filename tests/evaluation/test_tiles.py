@@ -66,7 +66,7 @@ def test_images_of_all_sizes_share_one_program_and_its_memory():
 
 
 def test_a_tile_smaller_than_the_stride_is_refused():
-    with pytest.raises(UserError, match="a tile of 3 pixels: its smallest side is 4"):
+    with pytest.raises(UserError, match="give at least the network's stride, 4"):
         overlap_tile(inside, (3, 8), margin=2, stride=4)
 
 
