@@ -196,7 +196,7 @@ def test_boundaries_and_single_images_are_printed_where_they_were_measured(capsy
     assert ["road", "12.50", "12.50", "0.12", "0.12"] in [
         line.split() for line in printed.splitlines()
     ]
-    assert printed.splitlines()[-1].endswith("without a distance: ground 2 and 1")
+    assert printed.splitlines()[-1].endswith("have no distance: ground 2 and 1")
 
 
 def test_datasets_lists_the_catalog(capsys):

@@ -206,7 +206,7 @@ ARGUMENTS = [
     Case(
         "predict over a mask by hand",
         _masks_by_hand,
-        "results/masks/image.png: exists, and was not written by predict; choose",
+        "results/masks/image.png: exists and was not written by predict; choose",
     ),
     Case("predict --out whose masks are a file", _masks_are_a_file, "results/masks"),
     words("evaluate", "--run", "RUN", "--out", "/", said="/: cannot write"),
@@ -222,7 +222,7 @@ ARGUMENTS = [
     words("compare", "EXPERIMENT", "--out", "out/x", said="sound.py: not a run folder"),
     words("compare", "RUN", "RUN", "--out", "out/x", said="the same run twice"),
     words("compare", *["RUN"] * 9, "--out", "out/x", said="9 runs: .* 1 to 8"),
-    words("compare", "RUN", "--out", "/", said="/: a folder; name the page"),
+    words("compare", "RUN", "--out", "/", said="/: a folder; give the path of"),
     words("inspect", said="--config"),
     words("inspect", "--config", "gone.py", said="gone.py: no such experiment file"),
     inspect("--size", "64", said="--size takes 2 positive numbers"),

@@ -156,7 +156,7 @@ REFUSED = {
     "no such data": (
         lambda run, data: shutil.rmtree(data),
         {},
-        "data: no such folder; --data.root says where the data lies",
+        "data: no such folder; give the folder by --data.root",
     ),
     "other settings": (
         NOTHING,
@@ -255,7 +255,7 @@ def test_a_run_that_does_not_say_its_data_goes_on_and_says_it(short, run, capsys
     noted = (run / "data.json").read_text()
     (run / "data.json").unlink()
     train(short, run)
-    assert "does not say which data it was begun with" in capsys.readouterr().err
+    assert "does not record which data it was begun with" in capsys.readouterr().err
     assert (run / "data.json").read_text() == noted
 
 
@@ -299,7 +299,7 @@ def test_an_evaluation_on_other_data_says_so_and_leaves_the_run_alone(
     assert "other data" not in capsys.readouterr().err
     change_mask(data, "val", "2")
     evaluate_run(run, root=str(data))
-    said = f"of other data than those of {run}: val has 5 images: 1 changed (2)"
+    said = f"measured on other data than {run}'s: val has 5 images: 1 changed (2)"
     assert said in capsys.readouterr().err
     evaluate_run(run, root=str(data), split="train")
     assert "other data" not in capsys.readouterr().err

@@ -37,7 +37,7 @@ def test_options_of_boundaries_have_ranges(given):
     "given", [{"overlap": 0.5}, {"window_weights": "gaussian"}, {"overlap": 0.0}]
 )
 def test_how_windows_overlap_is_refused_where_there_are_none(given):
-    with pytest.raises(UserError, match="no windows; give --window 512 with it"):
+    with pytest.raises(UserError, match="no windows; give --window 512 as well"):
         changed_options(Config(), given)
     assert changed_options(Config(), {"window": 64, **given}).window == 64
 
