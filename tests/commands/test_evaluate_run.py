@@ -75,7 +75,7 @@ def test_images_that_lie_in_two_splits_are_noted(run, data, capsys):
     for kind in ("images", "masks"):
         shutil.copy(data / "train" / kind / "0.png", data / "val" / kind / "0.png")
     assert evaluate_run(run, root=str(data))["images"] == 5
-    assert "an image lies in two splits" in capsys.readouterr().err
+    assert "an image is in two splits" in capsys.readouterr().err
 
 
 @pytest.mark.slow

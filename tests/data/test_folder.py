@@ -446,5 +446,5 @@ def test_training_says_what_was_chosen(root, config, capfd):
     shutil.rmtree(root / "test" / "masks")
     with pytest.raises(UserError, match="unknown split"):
         train(Config(data=config))
-    said = "split 'test' has images and no masks; it is left out"
+    said = "split 'test' has images but no masks; it is left out"
     assert said in capfd.readouterr().err.splitlines()

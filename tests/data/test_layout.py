@@ -380,7 +380,7 @@ def test_two_folders_that_may_hold_the_masks_are_refused_with_options(tmp_path, 
     chosen = layout.find(tmp_path, "{split}/images/*", "{split}/1st_manual/*")
     assert {pair.mask.parent.name for pair in chosen.splits["train"]} == {"1st_manual"}
     assert list(chosen.splits) == ["train"]
-    assert any("'test' has images and no masks" in note for note in chosen.notes)
+    assert any("'test' has images but no masks" in note for note in chosen.notes)
 
 
 def test_each_option_that_decides_between_folders_works(tmp_path):

@@ -271,7 +271,7 @@ def test_255_of_eight_classes_is_all_of_them(tmp_path):
 @pytest.mark.parametrize(
     ("words", "said"),
     [
-        ("", "4 masks do not say of which class .*--data.mask_bits True"),
+        ("", "4 masks have no class in their path.*--data.mask_bits True"),
         ("--data.mask_bits True --data.num_classes 2", "bits of more than the 2 clas"),
         ("--data.mask_bits True --data.num_classes 17", "17 classes as bits"),
         ("--data.mask_bits True --data.mask_values 0 1", "leave one of the two out"),

@@ -147,7 +147,7 @@ def test_patterns_decide_where_the_layout_has_two_answers(tmp_path):
         ("i/*.png", "d/*/0.png", "no mask in"),
         ("i/*", "d/1/**", "no mask in"),
         ("d/*/0.png", "d/1/[0", "no image file"),
-        ("d/[1-0]/*", "d/[z-a]/*", "no pattern of file names"),
+        ("d/[1-0]/*", "d/[z-a]/*", "not a pattern of names"),
     ],
 )
 def test_patterns_that_cannot_be_meant_are_refused(tmp_path, images, masks, message):

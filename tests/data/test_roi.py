@@ -180,7 +180,7 @@ def test_an_empty_region_is_said_and_regions_that_are_all_empty_are_refused(
     [
         (
             lambda root: (root / "train/roi/a.png").unlink(),
-            r"data.roi '{split}/roi/\*.png': no file for a.png; each image has one",
+            r"data.roi '{split}/roi/\*.png': no file for a.png; give each image a file",
         ),
         (
             lambda root: shutil.rmtree(root / "val/roi"),
@@ -302,5 +302,5 @@ def test_data_that_is_in_no_files_has_no_regions():
     from jaxseg.config import Config
 
     config = Config(data=DataConfig(name="digits", roi=ROI))
-    with pytest.raises(UserError, match="'digits' does not read it; give --data.name"):
+    with pytest.raises(UserError, match="'digits' does not read; give --data.name"):
         check(config)

@@ -133,7 +133,7 @@ def test_a_sample_that_changes_when_it_is_read_again_is_refused():
             return IMAGE, np.full((4, 5), len(self) % 2)
 
     changing = SequenceDataset(LABELS, {"train": Changing([None])}, name="mine")
-    with pytest.raises(UserError, match="element 0: it is another.*augment.transforms"):
+    with pytest.raises(UserError, match="element 0: it differs.*augment.transforms"):
         changing.samples("train")
 
 

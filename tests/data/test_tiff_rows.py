@@ -88,7 +88,7 @@ def test_only_the_bands_of_the_last_rows_are_kept(tmp_path, monkeypatch):
     [
         (RGB, {"planarconfig": "separate", "photometric": "rgb"}, "in planes"),
         (RGB, {"extratags": [(274, 3, 1, 6, True)]}, "turned"),
-        (GREY.astype(np.uint16), {"tile": (32, 48)}, "16 bits a channel"),
+        (GREY.astype(np.uint16), {"tile": (32, 48)}, "16 bits per channel"),
         (np.dstack([RGB, RGB]), {"planarconfig": "contig"}, "6 bands"),
     ],
 )

@@ -264,7 +264,7 @@ def test_a_chain_hands_one_generator_on():
 
 
 def test_scales_that_are_out_of_order_are_refused():
-    with pytest.raises(UserError, match=r"augment.scale 2 1: the smaller factor is"):
+    with pytest.raises(UserError, match=r"augment.scale 2 1: give the smaller factor"):
         training_transforms((32, 32), scale=(2.0, 1.0))
 
 
