@@ -137,9 +137,8 @@ def predict_files(
         the masks of the run's data hold, grey values or RGB colours, and the first
         value of a class that has several.
       probabilities: one of `PROBABILITIES` writes `out/probabilities/*.npz`, or an
-        image for each class, `out/probabilities/CLASS/*.png` or `*.tiff` (without
-        `CLASS/` for a binary run); None writes none.  They come from the same pass as
-        the masks, and are not cleaned.
+        image for each class, `out/probabilities/CLASS/*.png` or `*.tiff` (a binary run
+        has no `CLASS/`); None writes none.  They come from the same pass, not cleaned.
       components: as in `clean_mask`, for masks and overlays.
       fill_holes: as in `clean_mask`, for masks and overlays.
       **inference: options of `NAMES` that replace the run's; None keeps the run's.

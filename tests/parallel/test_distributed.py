@@ -121,7 +121,7 @@ def test_several_processes_give_what_one_gives(start, tmp_path, count):
     assert (counts[0].sum(1) == counts[1].sum(1)).all(), "every image once"
     assert abs(counts[0] - counts[1]).sum() <= 0.01 * counts[0].sum()
     assert "mean IoU" in outs[0]
-    assert not any("mean IoU" in out for out in outs[1:]), "only the first one speaks"
+    assert not any("mean IoU" in out for out in outs[1:]), "only the first one prints"
 
 
 @pytest.mark.slow
