@@ -1,4 +1,4 @@
-"""A small image of every kind, and what it is read as: pixels, or words of refusal."""
+"""A small image of every kind, with its pixels, or the words by which it is refused."""
 
 from __future__ import annotations
 

@@ -47,7 +47,7 @@ def one_row(row, size):
     return np.broadcast_to(np.asarray(row)[:, None], (size, size))[None, ..., None]
 
 
-def test_energy_of_a_pattern_by_hand():
+def test_the_energy_of_a_pattern_is_that_computed_by_hand():
     ramp = np.tile([1.0, 3.0], 8)  # mean 2, alternating 1: energies 4 and 1
     assert pattern_energy(one_row(ramp, 16), 2) == pytest.approx(1 / 5)
     # A wave of one cycle that alternates: all of it in the band around one half.

@@ -1,4 +1,4 @@
-"""Bad words of the command line, and bad places to read from or write to."""
+"""Bad arguments of the command line, and bad paths to read from or write to."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ def words(*command: str, said: str, name: str = "") -> Case:
 
 
 def options(*given: str, said: str) -> list[Case]:
-    """Options that neither `predict` nor `evaluate` takes."""
+    """Bad options of both `predict` and `evaluate`."""
     short = " ".join(given)
     return [
         Case(
@@ -121,7 +121,7 @@ def _masks_by_hand(place: Place) -> list[str]:
 
 
 def _escaping_name(place: Place) -> list[str]:
-    """A run called so that its folder would lie elsewhere."""
+    """A run whose name would put its folder elsewhere."""
     return ["--config", place.experiment(), "--name", "../elsewhere"]
 
 

@@ -1,4 +1,4 @@
-"""Bad values of settings: in a `config.json`, and behind the name of an override."""
+"""Bad values of settings, in a `config.json` or on the command line."""
 
 from __future__ import annotations
 

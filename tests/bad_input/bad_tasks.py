@@ -1,4 +1,4 @@
-"""Bad tasks: masks and options that are of another one."""
+"""Bad tasks: masks and options that are for another task."""
 
 from __future__ import annotations
 

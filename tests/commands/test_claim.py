@@ -1,4 +1,4 @@
-"""A run goes on with its own settings and data; a refused start changes nothing."""
+"""A run is resumed only with its settings and data; a refusal changes nothing."""
 
 import dataclasses
 import json
@@ -37,7 +37,7 @@ def kept(tmp_path_factory):
 
 @pytest.fixture
 def run(short, kept, tmp_path):
-    """A copy of a finished run, with what a kill may have left behind."""
+    """A copy of a finished run, with files that a kill may leave."""
     if not (kept / "results.json").exists():
         train(short, kept)
     copy = tmp_path / "run"
@@ -118,7 +118,7 @@ def hold(run, data):
 
 
 def other_width(run, data):
-    """A run of a wider net, of whose config nobody knows."""
+    """A run of a wider network, without its config."""
     path = run / "config.json"
     content = json.loads(path.read_text())
     content["model"]["width"] = 0.25

@@ -57,7 +57,7 @@ def test_few_pixels_weigh_in_inverse_proportion_whatever_their_number():
     assert found == pytest.approx((1.5, 0.5, 0), rel=1e-6)
 
 
-def test_what_was_written_is_read(tmp_path):
+def test_written_frequencies_are_read_back(tmp_path):
     path = tmp_path / "counts.json"
     counted = ClassFrequencies((2**40, 0), (2**41, 0), ((0,), ()))
     path.write_text(counted.write())
@@ -79,7 +79,7 @@ def test_what_was_written_is_read(tmp_path):
         "[" * 100_000,
     ],
 )
-def test_anything_else_is_refused(tmp_path, text):
+def test_other_files_are_refused(tmp_path, text):
     path = tmp_path / "counts.json"
     path.write_text(text)
     with pytest.raises(UserError, match=r"counts\.json: not class frequencies"):

@@ -91,7 +91,7 @@ def test_three_pairs_are_named_and_all_are_counted(root, config):
     refused(config, "4 images are in two splits.*v0.png, .*v1.png, .* and 1 more;")
 
 
-def test_the_option_that_is_named_goes_on(root, config):
+def test_the_named_option_allows_leakage(root, config):
     add(root, "val", "b.png", picture(1))
     allowed = dataclasses.replace(config, allow_leakage=True)
     assert open_dataset(allowed).splits == {"train": 3, "val": 2}
@@ -121,7 +121,9 @@ def test_images_are_compared_once(config, monkeypatch):
 @pytest.mark.parametrize(
     "content", ["", "{}x", "3", "null", "[[1]]", '[["a", "b", "c", "d"]]', "[" * 99_999]
 )
-def test_a_damaged_record_of_the_comparison_is_made_again(root, config, content):
+def test_images_are_compared_again_if_the_stored_result_is_damaged(
+    root, config, content
+):
     add(root, "val", "b.png", picture(1))
     refused(config, "an image is")
     (known,) = Path(config.cache).rglob("leakage.json")
@@ -129,7 +131,7 @@ def test_a_damaged_record_of_the_comparison_is_made_again(root, config, content)
     refused(config, "train/images/1.png = val/images/b.png")
 
 
-def test_a_moved_folder_is_named_where_it_lies_now(root, config, tmp_path):
+def test_the_message_names_the_new_place_of_a_moved_folder(root, config, tmp_path):
     add(root, "val", "b.png", picture(1))
     refused(config, "raw: an image")
     root.rename(tmp_path / "moved")

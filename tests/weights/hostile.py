@@ -1,4 +1,4 @@
-"""What the tables of broken and hostile files have in common."""
+"""Functions that the tests of broken and hostile files share."""
 
 import re
 import tracemalloc
