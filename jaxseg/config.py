@@ -84,9 +84,9 @@ class DataConfig(Section):
     class_names: tuple[str, ...] = ()
     """For `folder`: the names of the classes, in their order."""
     palette: tuple[tuple[Byte, Byte, Byte], ...] = ()
-    """For `folder`: RGB colour of each class, in the masks and in pictures.  Masks with
-    a palette of their own are read by their colours too, unless mask_values or mask_map
-    give their indices."""
+    """For `folder`: RGB colour of each class, in the masks and in pictures.  Indexed
+    masks are read by their colours too, unless mask_values or mask_map give their
+    indices."""
     nearest_colour: bool = False
     """For `folder` with a palette: a pixel whose colour is that of no class takes the
     class of the nearest colour."""

@@ -104,7 +104,7 @@ def test_masks_that_no_prediction_wrote_are_not_replaced(trained, photographs, c
     before = drawn.read_bytes()
     images = [photographs / f"{index}.png" for index in range(3)]
     assert predict(run, *images, "--out", photographs) == 2
-    assert f"{drawn}: exists, and was not written by" in capsys.readouterr().err
+    assert f"{drawn}: exists and was not written by" in capsys.readouterr().err
     assert drawn.read_bytes() == before
     assert not (photographs / "overlays").exists()
     assert predict(run, *images, "--out", photographs / "other") == 0
@@ -278,5 +278,5 @@ def test_probabilities_that_no_prediction_wrote_are_not_replaced(
     images = [photographs / f"{index}.png" for index in range(3)]
     words = ("--out", photographs, "--probabilities", "npz")
     assert predict(run, *images, *words) == 2
-    assert f"{other}: exists, and was not written by" in capsys.readouterr().err
+    assert f"{other}: exists and was not written by" in capsys.readouterr().err
     assert not (photographs / "masks").exists()
