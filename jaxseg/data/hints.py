@@ -141,8 +141,8 @@ def rivals(
     if not others or images == masks:
         return []
     return [
-        f"masks are read from {masks}; {', '.join(others)} has files of the same names"
-        " too (--data.images and --data.masks choose others)"
+        f"masks are read from {masks}; files of the same names lie in"
+        f" {', '.join(others)} too (--data.images and --data.masks choose others)"
     ]
 
 

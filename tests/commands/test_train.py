@@ -497,7 +497,7 @@ def test_a_run_starts_from_another_run(run, tiny_config, with_train, tmp_path, c
     )
     train(config, tmp_path / "next")
     said = "".join(capsys.readouterr())
-    assert "tensors taken" in said and "drawn anew" not in said
+    assert "tensors taken" in said and "initialised" not in said
     # FCN-16s is FCN-8s less one score: the rest came from the other run.
 
 
@@ -525,7 +525,7 @@ def test_a_classifier_becomes_a_segmenter(tiny_config, with_train, tmp_path, cap
     config = with_train(with_model(tiny_config, weights=weights), steps=1)
     train(config, tmp_path / "segmenter")
     said = "".join(capsys.readouterr())
-    assert "4 drawn anew: params/head/score16" in said
+    assert "4 initialised: params/head/score16" in said
 
 
 @pytest.mark.slow
