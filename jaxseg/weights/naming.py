@@ -169,7 +169,7 @@ convolution, our dense layer. `dense`: the reverse. `column`: `[C, 1, 1]`, ours 
 
 @dataclass(frozen=True)
 class Foreign:
-    """Where a leaf of ours lies elsewhere.
+    """The place of one of our leaves in another library.
 
     Attributes:
       name: full name of the tensor.

@@ -91,7 +91,7 @@ def test_interpolation_keeps_a_constant_and_smooth_inputs_in_order():
 
 @pytest.mark.parametrize("name", UPSAMPLINGS)
 def test_only_sub_pixel_convolution_starts_with_a_pattern(name):
-    """Of those that decoders offer; transposed convolution starts as interpolation."""
+    """A transposed convolution of a decoder, in contrast, starts as interpolation."""
     score = measure(Enlarge(name), 2, seeds=2)
     if name == "pixel_shuffle":
         assert score.constant.min() > 0.4

@@ -105,7 +105,7 @@ def damage_checkpoints(run, data):
 
 
 def lose_checkpoints(run, data):
-    """As if killed before the first was complete."""
+    """Leave the run as if it was killed before its first checkpoint was complete."""
     shutil.rmtree(run / "checkpoints")
     (run / "checkpoints" / "1.orbax-checkpoint-tmp").mkdir(parents=True)
 
@@ -215,7 +215,7 @@ def test_a_refused_start_changes_no_byte_of_the_folder(short, run, data, kind):
 def test_weights_that_are_gone_are_missed_before_anything_is_written(
     short, run, tmp_path
 ):
-    """Of a run that was killed before its first checkpoint."""
+    """The run was killed before its first checkpoint."""
     weights = shutil.copytree(run, tmp_path / "weights")
     config = replaced(short, "model", weights=str(weights))
     train(config, tmp_path / "second")

@@ -31,8 +31,8 @@ CROP = 48
 
 _SPLITS = {"train": 0, "val": 1}
 _FIRST_VAL_DIGIT = 1415
-"""Where a writer's block starts in load_digits (each block opens with 0..9 three
-times), nearest to four fifths of the whole."""
+"""Start of a writer's block in load_digits (each block begins with 0..9 three times),
+the nearest to four fifths of the whole."""
 _FIRST_VAL_COLUMN = 460
 """First column of the photographs that val uses; they are 640 columns wide."""
 _CELL = 8
