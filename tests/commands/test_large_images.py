@@ -141,7 +141,7 @@ def test_what_takes_all_pixels_at_once_is_refused(tmp_path):
 
 def test_classes_that_may_overlap_are_refused(tmp_path):
     run = Run(tmp_path, Config(), dataclasses.replace(LABELS, task="multilabel"))
-    with pytest.raises(UserError, match="may overlap.*cut it into tiles"):
+    with pytest.raises(UserError, match="multilabel run.*cut it into tiles"):
         opened(tmp_path, {"window": 64}, run)
 
 
