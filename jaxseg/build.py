@@ -1,7 +1,7 @@
-"""Turns a Config into objects; only `build_loss` does so beside it.
+"""Turns a Config into objects, together with `build_loss`.
 
-`check` builds all that needs no data, so that whatever could never be built is refused
-when an experiment is loaded.  `build` does the same for a data set's classes.
+`check` builds everything that needs no data, so that a Config that can never be built
+is refused when an experiment is loaded.  `build` builds it for a data set's classes.
 """
 
 from __future__ import annotations
@@ -50,14 +50,14 @@ class Parts:
     """The objects of a run.
 
     Attributes:
-      model: without its variables.
-      loss: of logits and labels.
+      model: the model, without its variables.
+      loss: a function of logits and labels.
       schedule: step -> learning rate.
       optimizer: gradients -> updates, learning rate included.
       transform: augments a training sample.
-      mean: that the model wants subtracted from RGB values 0..1.
-      std: that it wants them divided by.
-      repeats: of each training image in an epoch; none draws each of them once.
+      mean: mean that is subtracted from RGB values 0..1.
+      std: standard deviation by which these are divided.
+      repeats: how often an epoch draws each training image; empty draws each once.
     """
 
     model: Segmenter
@@ -76,13 +76,13 @@ def build(
     """Build the objects of a run.
 
     Args:
-      config: what the run is.
-      num_classes: of its data set; of a binary one 2.
-      frequencies: of the classes in its training split, which `train.class_balance`
-        and `data.balance` need.
+      config: the options of the run.
+      num_classes: number of classes of its data set; 2 for a binary one.
+      frequencies: how often the classes occur in its training split, which
+        `train.class_balance` and `data.balance` need.
 
     Raises:
-      UserError: an unknown name, or values that do not go together.
+      UserError: a name is unknown, or values cannot be combined.
     """
     tasks.check_count(config.data, num_classes)
     check_metrics(num_classes, config.data.task)
@@ -105,7 +105,7 @@ def check(config: Config) -> None:
     """Refuse a config that is invalid for any data and any device.
 
     Raises:
-      UserError: an unknown name, or values that do not go together; the first found.
+      UserError: a name is unknown, or values cannot be combined; the first is named.
     """
     check_data(config.data)
     check_batch_size(config.train.batch_size, config.train.accumulate)
@@ -210,7 +210,7 @@ def _require_options(head: str, given: Mapping[str, Any]) -> None:
 
 
 def normalization(config: Config) -> tuple[Triple, Triple]:
-    """Return mean and standard deviation of RGB values 0..1 that the model wants."""
+    """Return mean and standard deviation by which RGB values 0..1 are normalised."""
     model = config.model
     entry = find_backbone(model.backbone or DEFAULT_BACKBONE, model.arithmetic)
     return model.mean or entry.mean, model.std or entry.std
@@ -360,7 +360,7 @@ def build_evaluation_step(
     evaluation: EvaluationConfig | None = None,
     masks: bool = False,
 ) -> EvaluationStep:
-    """Build what evaluates a model on batches of images.
+    """Build the step that evaluates a model on batches of images.
 
     Args:
       config: of the run.

@@ -47,8 +47,8 @@ LAYERS = {
     "__init__": 16,
     "__main__": 17,
 }
-"""One line a folder or file of the package.  An import goes to a lower layer, and
-never to another folder or file of the same one."""
+"""The layers, one line for each.  An import goes to a lower layer, and never to another
+folder or file of the same one."""
 
 LONG = {}
 """Functions of more than 60 lines, and files of more than 400: why they are."""

@@ -1,4 +1,4 @@
-"""From a Config to objects, and what no data and no device could make right."""
+"""From a Config to objects, and options that fit no data and no device."""
 
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -136,7 +136,7 @@ def test_the_default_config_is_sound():
         ),
     ],
 )
-def test_what_no_data_could_make_right_is_refused(values, said):
+def test_options_that_fit_no_data_are_refused(values, said):
     config = changed(**values)
     with pytest.raises(UserError) as caught:
         check(config)
@@ -274,7 +274,7 @@ def test_a_warm_up_in_steps_takes_the_place_of_a_share():
     assert warmup_steps(replace(halved, train=TrainConfig(steps=10))) == 5
 
 
-def test_a_head_of_volumes_is_told_so_before_its_options():
+def test_a_head_of_volumes_is_refused_before_its_options():
     with pytest.raises(UserError, match="takes volumes"):
         check(changed(model__head="unet3d", model__separable=True))
 

@@ -24,7 +24,7 @@ def test_an_experiment_loads_and_survives_json(path):
 
 
 @pytest.mark.parametrize("path", EXPERIMENTS, ids=lambda path: path.stem)
-def test_an_experiment_says_where_it_comes_from(path):
+def test_an_experiment_names_its_source(path):
     head = path.read_text().split('"""')[1]
     for word in ("Paper:", "Data:", "Hardware:", "Time:", "Mean IoU:", "Command:"):
         assert word in head, word

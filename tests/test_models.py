@@ -38,7 +38,7 @@ FAMILIES = [
 ]
 
 
-# What runs once takes longer to compile than to run.
+# Programs that run once take longer to compile than to run.
 QUICK = {"xla_backend_optimization_level": 0}
 
 
@@ -392,7 +392,7 @@ def test_a_classifier_has_no_options(options):
         create_model("classifier", "resnet18", 4, **options)
 
 
-def test_auxiliary_classifiers_are_not_everyones():
+def test_auxiliary_classifiers_exist_for_some_backbones_only():
     with pytest.raises(UserError, match="no auxiliary classifiers"):
         create_classifier("resnet18", auxiliary=True)
 

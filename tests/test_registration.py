@@ -1,4 +1,4 @@
-"""Slips in what a user registers: each is one line, and nothing was registered."""
+"""Mistakes in what a user registers: each is one line, and nothing is registered."""
 
 import subprocess
 import sys
@@ -24,7 +24,7 @@ from jaxseg import *
 
 @pytest.fixture(autouse=True)
 def forgotten():
-    """Take out again what a test registers."""
+    """Remove what a test registers."""
     with restored():
         yield
 

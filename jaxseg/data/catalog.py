@@ -1,7 +1,7 @@
 """The data sets by name: what each is, and how it is opened.
 
-Listing them is quick and imports no TFDS; opening prepares a set if it must.  Builders
-write records, `records` reads them; augmentation and batching come after.
+Listing them is quick and imports no TFDS; opening prepares a set if necessary.
+Builders write records, and `records` reads them.
 """
 
 from __future__ import annotations
@@ -34,9 +34,10 @@ class Entry:
     """A data set of the catalog.
 
     Attributes:
-      description: one line: content, classes, licence, where from.
-      open: prepares the set if it is not, and opens it.
-      num_classes: of its multiclass labels; None is known when it is open only.
+      description: one line: content, classes, licence and source.
+      open: opens the set, and prepares it if that was not done.
+      num_classes: number of classes of its multiclass labels; None if it is known only
+        after opening.
     """
 
     description: str
@@ -45,20 +46,20 @@ class Entry:
 
 
 def check_data(config: DataConfig) -> None:
-    """Refuse what no files are needed to refuse.
+    """Refuse wrong options that can be recognised without any file.
 
     Args:
-      config: `name`, `task` and `roi`.
+      config: `name`, `task` and `roi` are read.
 
     Raises:
-      UserError: an unknown name, a task that the set's labels are not of, or regions of
-        interest of a set of jaxseg's own that is not read from image files.
+      UserError: the name is unknown, the labels of the set are of another task, or
+        there are regions of interest for a built-in set that does not read image files.
     """
     entry = DATASETS.find(config.name)
     if config.roi and config.name in _ENTRIES and config.name not in WITH_ROI:
         raise UserError(
-            f"data.roi {config.roi!r} is of files, and data set {config.name!r} does"
-            f" not read it; give --data.name {' or '.join(WITH_ROI)}, or leave it out"
+            f"data.roi {config.roi!r} names files, which data set {config.name!r} does"
+            f" not read; give --data.name {' or '.join(WITH_ROI)}, or leave it out"
         )
     if entry.num_classes is not None:
         check_task(config.name, "multiclass", entry.num_classes, config.task)
@@ -68,11 +69,11 @@ def open_dataset(config: DataConfig) -> Dataset:
     """Open a data set by name; prepare it first if that was not done.
 
     Args:
-      config: `name`, `task`, and what that set reads of the rest.
+      config: `name`, `task`, and the options that this set reads.
 
     Raises:
-      UserError: an unknown name, labels of another task, or data that is missing,
-        wrong or unreadable.
+      UserError: the name is unknown, the labels are of another task, or the data is
+        missing, wrong or unreadable.
     """
     entry = DATASETS.find(config.name)
     try:
@@ -101,7 +102,7 @@ def _open_folder(config: DataConfig) -> RecordDataset:
     from jaxseg.data.builders import folder
 
     if config.root and not os.path.isdir(root := user_path(config.root)):
-        raise UserError(f"{no_folder(root)}; --data.root says where the data lies")
+        raise UserError(f"{no_folder(root)}; give the folder by --data.root")
     return _open_prepared("folder", folder.prepare(config))
 
 
@@ -162,15 +163,15 @@ def register_dataset(
 ) -> Decorator[Callable[[DataConfig], Dataset]]:
     """Return a decorator that adds a data set, a function that opens it.
 
-    The function is given the `DataConfig` of a run, reads of it what it wants, and
-    returns a `jaxseg.SequenceDataset`.
+    The function is called with the `DataConfig` of a run, and returns a
+    `jaxseg.SequenceDataset`.
 
     Args:
-      name: by which a configuration names the data set.
-      description: one line: content, classes, licence, where from.
+      name: name of the data set in a configuration.
+      description: one line: content, classes, licence and source.
 
     Raises:
-      UserError: the name is one of jaxseg's own, or it is no function.
+      UserError: the name is a built-in one, or the data set is no function.
     """
     DATASETS.require_name(name)
 
@@ -186,7 +187,7 @@ def register_dataset(
 def _open_own(
     name: str, open_: Callable[[DataConfig], Dataset], config: DataConfig
 ) -> Dataset:
-    """Call a user's function, and give what it returns its name."""
+    """Call a user's function, and set the name of the data set that it returns."""
     try:
         dataset = open_(config)
     except UserError as error:

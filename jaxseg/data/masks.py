@@ -1,7 +1,7 @@
-"""Mask files, read one at a time as the numbers or colours they hold.
+"""Reads a mask file as the numbers or colours that it holds.
 
-`jaxseg.data.labels` gives the numbers their meaning, and `jaxseg.data.classes` finds
-which classes there are.
+`jaxseg.data.classes` finds which classes there are, and `jaxseg.data.labels` turns
+numbers into classes.
 """
 
 from __future__ import annotations
@@ -16,19 +16,19 @@ from jaxseg.data.images import decoded
 from jaxseg.errors import UserError
 
 LOSSY = ("JPEG", "MPO", "WEBP")
-"""Formats that change values; read only where whole ranges of values have a class."""
+"""Formats that change values; read only if options give ranges of values a class."""
 
 _BLACK_AND_WHITE = np.array([[0, 0, 0], [255, 255, 255]], np.uint8)
 
 
 class Mask(NamedTuple):
-    """What a mask file holds.
+    """The content of a mask file.
 
     Attributes:
-      pixels: integers `[H, W]`, grey values or indices; or RGB uint8 `[H, W, 3]` where
-        the colours are no greys.
-      palette: of an indexed or 1-bit mask, RGB uint8 `[colours, 3]`, one for each index
-        in `pixels`.
+      pixels: integers `[H, W]`, grey values or indices; or RGB uint8 `[H, W, 3]` if not
+        all colours are grey.
+      palette: for an indexed or 1-bit mask, RGB uint8 `[colours, 3]`, a colour for each
+        index in `pixels`; otherwise None.
     """
 
     pixels: np.ndarray
@@ -43,8 +43,9 @@ def read_mask(path: Path, lossy: bool = False) -> Mask:
       lossy: whether JPEG and WebP are read as well.
 
     Raises:
-      UserError: unreadable, truncated, too large, lossy, of several pages, of fractions
-        or of numbers outside 0..65535, or pixels that differ in transparency alone.
+      UserError: the file is unreadable, truncated, too large, lossy or of several
+        pages; has fractions or numbers outside 0..65535; or has pixels that differ in
+        transparency only.
     """
     with decoded(path) as image:
         if image.format in LOSSY and not lossy:
@@ -55,7 +56,9 @@ def read_mask(path: Path, lossy: bool = False) -> Mask:
                 " --data.nearest_colour True)"
             )
         if getattr(image, "n_frames", 1) > 1:
-            raise UserError(f"{path}: a mask of several pages; save one mask a file")
+            raise UserError(
+                f"{path}: a mask of several pages; save each in a file of its own"
+            )
         mask = _mask_of(image, path)
     pixels = mask.pixels
     if pixels.size and (pixels.min() < 0 or pixels.max() > 65535):
@@ -76,7 +79,7 @@ def _mask_of(image: Image.Image, path: Path) -> Mask:
         indices = pixels if mode == "P" else pixels[..., 0]
         return Mask(indices, _palette(image, int(indices.max(initial=0)) + 1))
     if mode not in ("LA", "RGB", "RGBA"):
-        raise UserError(f"{path}: a mask of {mode} pixels; save as 8-bit PNG")
+        raise UserError(f"{path}: a mask of {mode} pixels; save it as an 8-bit PNG")
     if mode == "LA":
         return Mask(pixels[..., 0])
     pixels = pixels[..., :3]
@@ -86,7 +89,7 @@ def _mask_of(image: Image.Image, path: Path) -> Mask:
 
 
 def _palette(image: Image.Image, count: int) -> np.ndarray:
-    """Return the first `count` colours; Pillow paints what a palette lacks black."""
+    """Return the first `count` colours; those that a palette lacks are black."""
     stored = np.array(image.getpalette() or [], np.uint8).reshape(-1, 3)
     palette = np.zeros((max(count, len(stored)), 3), np.uint8)
     palette[: len(stored)] = stored
@@ -105,5 +108,5 @@ def _check_alpha(pixels: np.ndarray, alpha: np.ndarray, path: Path) -> None:
         shown = ", ".join(map(str, colour))
         raise UserError(
             f"{path}: transparent and opaque pixels have the same value ({shown}); save"
-            " the mask without transparency, each class in a value or colour of its own"
+            " the mask without transparency, each class with its own value or colour"
         )

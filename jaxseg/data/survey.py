@@ -1,7 +1,7 @@
 """Counts the values or colours in the masks of a folder.
 
-Each file is read once, before any class is decided, so that what is said of the masks
-is said of all of them.  What the values mean is decided by `jaxseg.data.classes`.
+Each file is read once, before the classes are decided, so that messages can describe
+all masks.  `jaxseg.data.classes` decides what the values mean.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ from jaxseg.data.masks import Mask, read_mask
 from jaxseg.data.roi import read_roi
 
 MOST_COLOURS = 4096
-"""A mask with more colours than this is a picture or was compressed as JPEG."""
+"""Number of colours above which a mask is a picture or was compressed as JPEG."""
 
 
 @dataclass(frozen=True)
@@ -30,8 +30,8 @@ class Tally:
 
     Attributes:
       values: int64 `[n]`, rising.
-      pixels: int64 `[n]`, how many pixels have it.
-      files: int64 `[n]`, in how many files it occurs.
+      pixels: int64 `[n]`, number of pixels of each value.
+      files: int64 `[n]`, number of files in which each value occurs.
     """
 
     values: np.ndarray
@@ -40,9 +40,9 @@ class Tally:
 
     @classmethod
     def of(cls, values: np.ndarray, pixels: np.ndarray, files: np.ndarray) -> Tally:
-        """Return the tally of values in any order, those that occur twice added up."""
+        """Return the tally of values in any order; repeated values are added up."""
         unique, place = np.unique(values, return_inverse=True)
-        # Sums of floats, exact below 2**53.
+        # These are sums of floats, which are exact below 2**53.
         sums = (np.bincount(place, counts) for counts in (pixels, files))
         return cls(unique.astype(np.int64), *(sum_.astype(np.int64) for sum_ in sums))
 
@@ -59,12 +59,12 @@ class Tally:
     def text(
         self, ignored: Collection[int] = (), colours: bool = False, of: int = 0
     ) -> str:
-        """Say how often each value occurs; of many, the most frequent.
+        """Write how often each value occurs, or only the most frequent of many.
 
         Args:
-          ignored: values to be marked as such.
+          ignored: values to be marked as ignored.
           colours: whether the values are codes of colours.
-          of: pixels in all; 0 is those of the tally.
+          of: number of all pixels, for shares; 0 takes those of the tally.
         """
         count = len(self.values)
         if not count:
@@ -90,7 +90,7 @@ class Tally:
         return f"{count} values from {first} to {last}, most often {listed}{end}"
 
     def only(self, chosen: np.ndarray) -> Tally:
-        """Return the part where `chosen`, bool `[n]`, is true."""
+        """Return the part of the tally where `chosen`, bool `[n]`, is True."""
         return Tally(self.values[chosen], self.pixels[chosen], self.files[chosen])
 
 
@@ -99,11 +99,12 @@ class FileSurvey:
     """The content of one mask file.
 
     Attributes:
-      path: the file.
-      tally: of its grey values or indices, or of the codes of its colours.
+      path: path of the file.
+      tally: how often each grey value, index or code of a colour occurs.
       kind: "grey", "indexed" (1-bit masks too) or "colour".
-      palette: of an indexed mask, int64 `[n]`: the code of each value's colour.
-      outside: pixels outside the region of interest, which are not in the tally.
+      palette: for an indexed mask, int64 `[n]`: the code of each value's colour.
+      outside: number of pixels outside the region of interest, which the tally leaves
+        out.
     """
 
     path: Path
@@ -113,7 +114,7 @@ class FileSurvey:
     outside: int = 0
 
     def by_colour(self) -> Tally:
-        """Return the tally of the codes of its colours; a grey v is (v, v, v)."""
+        """Return the tally of the codes of its colours; a grey value v is (v, v, v)."""
         codes = self.tally.values
         if self.kind == "grey":
             codes = grey_codes(codes)
@@ -140,7 +141,7 @@ class Survey:
 
     @property
     def folder(self) -> Path:
-        """Where the first mask lies."""
+        """Folder of the first mask."""
         return self.files[0].path.parent
 
     def of_kind(self, *kinds: str) -> list[FileSurvey]:
@@ -166,7 +167,7 @@ def colour_text(code: int) -> str:
 
 
 def grey_codes(values: np.ndarray) -> np.ndarray:
-    """Return the code of each grey value's colour; from 256 on there is none."""
+    """Return a code for each grey value; values from 256 on are no colours."""
     values = values.astype(np.int64)
     return np.where(values < 256, values * 0x10101, NO_COLOUR + values)
 
@@ -181,10 +182,11 @@ def survey_masks(
     Args:
       splits: the mask files of each split.
       lossy: whether JPEG and WebP are read as well.
-      regions: of masks, the file of the region of interest that alone is counted.
+      regions: mask file -> file of its region of interest; only pixels inside are
+        counted.
 
     Raises:
-      UserError: a mask that cannot be read, or a region of interest.
+      UserError: a mask or a region of interest cannot be read.
     """
     with ThreadPoolExecutor(min(os.cpu_count() or 1, 8)) as pool:
         read = partial(_survey_file, lossy=lossy, regions=regions)
@@ -211,7 +213,7 @@ def _survey_file(path: Path, lossy: bool, regions: Mapping[Path, Path]) -> FileS
 def count_values(mask: Mask) -> Tally:
     """Count a mask's values, or the codes of its colours.
 
-    Beyond the `MOST_COLOURS` most frequent colours, similar ones are counted as one.
+    If there are more than `MOST_COLOURS` colours, similar ones are counted as one.
     """
     if mask.pixels.ndim == 2:
         pixels = np.bincount(mask.pixels.ravel())
@@ -219,7 +221,7 @@ def count_values(mask: Mask) -> Tally:
         return Tally(values, pixels[values], np.ones_like(values))
     codes, lengths = runs(colour_codes(mask.pixels).ravel())
     tally = Tally.of(codes, lengths, lengths)
-    if len(tally.values) > MOST_COLOURS:  # a picture, or JPEG: bound what is kept of it
+    if len(tally.values) > MOST_COLOURS:  # a picture or JPEG: bound the memory
         rare = np.argsort(-tally.pixels, kind="stable")[MOST_COLOURS:]
         codes = tally.values.copy()
         codes[rare] = codes[rare] & 0xF8F8F8 | 0x040404

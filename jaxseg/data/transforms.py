@@ -1,10 +1,10 @@
 """Random changes to an image and its mask together: (sample, rng) -> sample.
 
 A sample is a dict with `image` uint8 `[H, W, 3]` RGB and `label` uint8 `[H, W]`, class
-or `IGNORE`; of classes that may overlap `[H, W, classes]`, 0, 1 or `IGNORE`, whose
-planes are changed alike.  A transform draws only from the generator that it is given,
-so a sample is a function of (seed, epoch, index).  Images stay bytes: normalisation
-happens on the device.  Images are interpolated bilinearly, masks by their nearest
+or `IGNORE`; if classes may overlap, the label is `[H, W, classes]` of 0, 1 or `IGNORE`,
+whose planes are changed alike.  A transform draws only from the generator that it is
+given, so a sample is a function of (seed, epoch, index).  Images stay bytes, and are
+normalised on the device.  Images are interpolated bilinearly and masks take the nearest
 pixel, both with pixel centres at one half, so that they stay aligned.
 """
 
@@ -33,13 +33,13 @@ class RandomScaleCrop:
     """Scale by a random factor and cut a crop, reading only the crop's own pixels.
 
     A crop in which one class has more than `max_class_share` of the counted pixels is
-    drawn again, ten times at most (mmsegmentation's `cat_max_ratio`).  Where classes
-    may overlap, so is a crop of which more than that share has none of them.  Where the
-    scaled image is smaller than the crop, the result is smaller too: `Pad` follows.
+    drawn again, ten times at most (mmsegmentation's `cat_max_ratio`).  If classes may
+    overlap, a crop in which more than that share has no class is drawn again too.  If
+    the scaled image is smaller than the crop, the result is smaller, and `Pad` follows.
 
     A crop by class has a random pixel of a class as its centre, or is as near to it as
     the image's border allows.  The class is drawn uniformly among those of the image;
-    an image of ignored pixels only has none, and its crop lies anywhere.
+    if all pixels are ignored there is none, and the crop is anywhere.
 
     Attributes:
       crop: height and width of the result, pixels.
@@ -57,7 +57,7 @@ class RandomScaleCrop:
         """Return the sample's scaled crop."""
         image, label = sample["image"], sample["label"]
         factor = rng.uniform(*self.scale)
-        # The crop's extent in source pixels, and what becomes of it.
+        # The crop's extent in source pixels, and its size after scaling.
         source = [
             max(1, min(size, round(side / factor)))
             for size, side in zip(label.shape[:2], self.crop, strict=True)
@@ -134,7 +134,7 @@ def _corner(
 
 @dataclass(frozen=True)
 class RandomRotation:
-    """Rotate about the centre by a random angle; pixels from outside are ignored.
+    """Rotate about the centre by a random angle; pixels outside are ignored.
 
     Attributes:
       degrees: the angle is uniform in [-degrees, degrees].
@@ -165,13 +165,14 @@ class RandomRotation:
 
 @dataclass(frozen=True)
 class ElasticDeformation:
-    """Deform image and mask smoothly; pixels from outside are ignored.
+    """Deform image and mask smoothly; pixels outside are ignored.
 
     Ronneberger et al. 2015, arXiv:1505.04597, sec. 3.1: random displacements on a grid
     of 3 x 3 points, interpolated bicubically to every pixel.
 
     Attributes:
-      std: of the Gaussian displacements, pixels along each axis; the paper's is 10.
+      std: standard deviation of the Gaussian displacements along each axis, pixels; the
+        paper's is 10.
       fill: RGB of the image outside.
     """
 
@@ -225,7 +226,7 @@ class PhotometricDistortion:
     over bytes, saturation and hue on HSV.
 
     Attributes:
-      brightness: largest shift, of 255.
+      brightness: largest shift, on the scale 0..255.
       contrast: range of the factor.
       saturation: range of the factor.
       hue: largest shift, in degrees of 360.
@@ -268,7 +269,7 @@ class Pad:
 
     Attributes:
       size: height and width of the result; a larger sample is an error.
-      fill: RGB of the filling.
+      fill: RGB of the padding.
     """
 
     size: tuple[int, int]
@@ -303,13 +304,13 @@ class Compose:
     """Transforms one after the other.
 
     Attributes:
-      transforms: in order.
+      transforms: the transforms in their order.
     """
 
     transforms: tuple[Transform, ...]
 
     def __call__(self, sample: Sample, rng: np.random.Generator) -> Sample:
-        """Return the sample after all of them."""
+        """Return the sample after all transforms."""
         for transform in self.transforms:
             sample = transform(sample, rng)
         return sample
@@ -333,7 +334,7 @@ def training_transforms(
     Args:
       crop: height and width of the result, pixels.
       scale: range of the scale factor.
-      max_class_share: of one class in a crop.
+      max_class_share: largest share of one class in a crop.
       by_class: probability of a crop around a pixel of a drawn class.
       flip: probability of a left-right flip.
       rotation: largest angle, degrees.
@@ -347,7 +348,9 @@ def training_transforms(
     """
     low, high = scale
     if low > high:
-        raise UserError(f"augment.scale {low:g} {high:g}: the smaller factor is first")
+        raise UserError(
+            f"augment.scale {low:g} {high:g}: give the smaller factor first"
+        )
     red, green, blue = (round(255 * value) for value in mean)
     fill = (red, green, blue)
     transforms: list[Transform] = [

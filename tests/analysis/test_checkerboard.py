@@ -48,7 +48,7 @@ def one_row(row, size):
     return np.broadcast_to(np.asarray(row)[:, None], (size, size))[None, ..., None]
 
 
-def test_energy_of_a_pattern_by_hand():
+def test_the_energy_of_a_pattern_is_that_computed_by_hand():
     ramp = np.tile([1.0, 3.0], 8)  # mean 2, alternating 1: energies 4 and 1
     assert pattern_energy(one_row(ramp, 16), 2) == pytest.approx(1 / 5)
     # A wave of one cycle that alternates: all of it in the band around one half.
@@ -92,7 +92,7 @@ def test_interpolation_keeps_a_constant_and_smooth_inputs_in_order():
 
 @pytest.mark.parametrize("name", UPSAMPLINGS)
 def test_only_sub_pixel_convolution_starts_with_a_pattern(name):
-    """Of those that decoders offer; transposed convolution starts as interpolation."""
+    """A transposed convolution of a decoder, in contrast, starts as interpolation."""
     score = measure(Enlarge(name), 2, seeds=2)
     if name == "pixel_shuffle":
         assert score.constant.min() > 0.4

@@ -1,4 +1,4 @@
-"""Bad values of settings: in a `config.json`, and behind the name of an override."""
+"""Bad values of settings, in a `config.json` or on the command line."""
 
 from __future__ import annotations
 
@@ -323,7 +323,7 @@ OVERRIDES = [
     override("--augment.crop", "16", "64"),
     override("--augment.crop", "1000000", "1000000"),
     override("--augment.scale", "0", "0"),
-    override("--augment.scale", "2", "1", said="the smaller factor is first"),
+    override("--augment.scale", "2", "1", said="give the smaller factor first"),
     override("--augment.scale", "-1", "1"),
     override("--augment.scale", "nan", "nan"),
     override("--augment.scale", "1", "inf"),

@@ -54,7 +54,7 @@ LINE = 2100  # characters of an error line
 
 
 class Hang(BaseException):
-    """A case went on for too long."""
+    """A case took too long."""
 
 
 @pytest.fixture(scope="session")

@@ -248,7 +248,7 @@ def test_recomputing_blocks_gives_the_same_step(one_device):
     assert difference(kept.state.params, recomputed.state.params) < 1e-5
 
 
-def test_an_image_marked_invalid_has_no_say_in_the_loss(one_device):
+def test_an_image_marked_invalid_does_not_change_the_loss(one_device):
     batch = make_batch(4)
     garbled = {name: leaf.copy() for name, leaf in batch.items()}
     garbled["valid"][3] = False

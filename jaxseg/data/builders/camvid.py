@@ -1,7 +1,7 @@
 """CamVid, the road scenes with 11 classes of the SegNet tutorial, read from its folder.
 
-The classes are fixed here; finding, checking and storing is `folder`'s machinery.
-Void (value 11) is ignored.
+The classes are fixed here; `folder` finds, checks and stores the files.  Void (value
+11) is ignored.
 """
 
 from __future__ import annotations
@@ -60,14 +60,14 @@ class Camvid(folder.Folder, skip_registration=True):
 
 
 def prepare(config: DataConfig) -> folder.Prepared:
-    """Check and store CamVid unless that was done.
+    """Check and store CamVid unless it is stored already.
 
     Args:
       config: `root` as in the SegNet tutorial (train, trainannot, val, valannot, test,
         testannot, perhaps train.txt, ...) or any layout that `folder` takes.
 
     Raises:
-      UserError: the folder is missing, a file is wrong, or an image lies in two splits.
+      UserError: the folder is missing, a file is wrong, or an image is in two splits.
     """
     if not config.root:
         raise UserError(f"camvid is not downloaded for you: {_FETCH}")
@@ -95,7 +95,7 @@ def _coding(survey: Survey) -> Coding:
 
 
 def _as_listed(root: Path, found: Splits) -> Splits:
-    """Keep what the lists of the SegNet layout name, where it is this layout."""
+    """Keep the files that the lists of the SegNet layout name, if it is this layout."""
     for split in found:
         listed = root / f"{split}.txt"
         if (root / f"{split}annot").is_dir() and listed.is_file():

@@ -1,9 +1,9 @@
 """A user's own folder of images and masks, checked once and stored as records.
 
-Masks become canonical here (classes 0, 1, ..., and 255 for ignored), so nothing after
-this has to know how they came.  The records lie under a fingerprint of the files'
-contents and the label options: changed files are prepared anew, touched ones found
-again.  Which files belong together is `jaxseg.data.layout`'s business.
+Masks are stored as classes 0, 1, ..., and 255 for ignored pixels, whatever encoding the
+files have.  The folder of the records is named by a fingerprint of the files' contents
+and the label options, so that changed files are prepared again, and files of which only
+the time has changed are not.  `jaxseg.data.layout` finds which files belong together.
 """
 
 from __future__ import annotations
@@ -53,21 +53,21 @@ MASK_OPTIONS = (
     "mask_bits",
     "absent_masks",
 )
-"""Options that say what masks mean; they are part of the records' fingerprint."""
+"""Options that give masks their meaning; they are part of the records' fingerprint."""
 
 
 AnyCoding = Coding | FileCoding | BitCoding
 FindCoding = Callable[[Survey], AnyCoding]
-"""Decides what masks mean by what they hold."""
+"""Decides from the content of masks what they mean."""
 
 
 class Prepared(NamedTuple):
     """Records that are stored.
 
     Attributes:
-      directory: where they lie.
-      notes: what a user should know of the choices that were made.
-      options: the options that split the only split there is by a hash, or empty.
+      directory: folder of the records.
+      notes: lines for the user on the choices that were made.
+      options: the options that divide the only split by a hash, or "".
     """
 
     directory: Path
@@ -105,7 +105,7 @@ class Folder(base.RecordBuilder, skip_registration=True):
     def _label(
         self, pair: Pair, size: tuple[int, int], inside: np.ndarray | None
     ) -> np.ndarray:
-        """Return the label of an image, ignored where `inside`, bool, is not true."""
+        """Return the label of an image, ignored where `inside`, bool, is False."""
         if inside is not None and not inside.any():
             return np.full((*size, *self._coding.labels.planes), IGNORE, np.uint8)
         absent = np.zeros(size, np.uint8)
@@ -121,8 +121,8 @@ class Folder(base.RecordBuilder, skip_registration=True):
     def _plane(
         self, path: Path, image: Path, size: tuple[int, int], inside: np.ndarray | None
     ) -> np.ndarray:
-        """Return what a mask file says; outside, what its first pixel inside says."""
-        mask = read_mask(path, lossy=True)  # refused before where it matters
+        """Return the label of a mask file; outside, that of its first pixel inside."""
+        mask = read_mask(path, lossy=True)  # the survey refuses lossy masks
         height, width = mask.pixels.shape[:2]
         if (height, width) != size:
             raise UserError(
@@ -130,7 +130,7 @@ class Folder(base.RecordBuilder, skip_registration=True):
                 f" {image} has {size[1]}x{size[0]} (upright);"
                 " a mask has the size of its image"
             )
-        if inside is not None:  # what lies outside need not be of any class
+        if inside is not None:  # values outside need not be of any class
             pixels = mask.pixels.copy()
             pixels[~inside] = pixels[inside][0]
             mask = mask._replace(pixels=pixels)
@@ -138,14 +138,14 @@ class Folder(base.RecordBuilder, skip_registration=True):
 
 
 def _empty_regions(pairs: Sequence[Pair], files: Sequence[FileSurvey]) -> str:
-    """Name the images whose region of interest is empty, if there are any."""
+    """Return a note that names the images whose region of interest is empty, or ""."""
     empty = {file.path for file in files if file.outside and not len(file.tally.values)}
     names = [pair.name for pair in pairs if empty.intersection(pair.masks)]
     return f"nothing lies inside data.roi in {listed(names)}" if names else ""
 
 
 def prepare(config: DataConfig) -> Prepared:
-    """Check and store a user's folder unless that was done.
+    """Check and store a user's folder unless it is stored already.
 
     Args:
       config: `root` in one of the layouts of `layout.LAYOUTS`, or with the patterns
@@ -167,7 +167,7 @@ def prepare(config: DataConfig) -> Prepared:
         config, table_notes = with_class_table(config, root, splits)
         bits = config.task == "multilabel"
         find_coding = partial(find_bit_coding if bits else find_classes, config)
-    # Options left as they are do not enter, so that a later one changes no fingerprint.
+    # Options at their default are left out, so that new options change no fingerprint.
     options = {
         name: value
         for name in MASK_OPTIONS
@@ -182,7 +182,7 @@ def prepare(config: DataConfig) -> Prepared:
 def _class_files(
     config: DataConfig, root: Path
 ) -> tuple[layout.Layout, DataConfig, FindCoding]:
-    """Find masks of a file a class, and which classes they are of."""
+    """Find the masks of a folder with one file per class, and their classes."""
     layouts = class_files.LAYOUTS
     given = config.class_names
     absent = config.absent_masks
@@ -214,13 +214,13 @@ def prepare_splits(
     """Store pairs of files unless the same contents were stored with these options.
 
     Args:
-      builder: its name is that of the folder in the cache.
-      cache: where prepared records go.
-      root: the folder that the files lie in.
+      builder: the builder; its folder in the cache has its name.
+      cache: folder of prepared records.
+      root: folder of the files.
       splits: the pairs of each split.
-      options: whatever else decides what is stored, as JSON values.
-      coding: says what the masks mean, and refuses what they may not hold; called only
-        if the files have to be read.
+      options: everything else that decides what is stored, as JSON values.
+      coding: decides what the masks mean, and refuses values that they may not hold;
+        called only if the files have to be read.
     """
     place = cache / builder.name
     known = place / "signatures.json"
@@ -244,18 +244,18 @@ def prepare_splits(
         if regions and not any(file.tally.pixels.sum() for file in survey.files):
             raise UserError(
                 f"{next(iter(regions.values())).parent}: all files of data.roi are 0"
-                " everywhere, so that no pixel of any image counts; inside they have"
-                " another value"
+                " everywhere, so that no pixel of any image counts; give the pixels"
+                " inside another value"
             )
         base.prepare(builder(cache, fingerprint, splits, coding(survey), survey))
     if signature not in _load(known):
-        with contextlib.suppress(OSError):  # a cache that is only read
+        with contextlib.suppress(OSError):  # the cache may be read-only
             replace_text(known, json.dumps(_load(known) | {signature: fingerprint}))
     return directory
 
 
 def _signature(root: Path, splits: Splits, options: dict[str, Any]) -> str:
-    """Hash what can be known of the files without reading them."""
+    """Hash names, sizes and times of the files, which are not read."""
     digest = hashlib.sha256(json.dumps([str(root.resolve()), options]).encode())
     for split, pairs in splits.items():
         for pair in pairs:
@@ -266,13 +266,13 @@ def _signature(root: Path, splits: Splits, options: dict[str, Any]) -> str:
                 place = path.relative_to(root).as_posix()
                 known = (split, pair.name, place, stat.st_size, stat.st_mtime_ns)
                 digest.update(repr(known).encode())
-            if pair.roi:  # else masks of two files are as one and its region
+            if pair.roi:  # tells a region from the mask of a second class
                 digest.update(b"roi")
     return digest.hexdigest()
 
 
 def _fingerprint(splits: Splits, options: dict[str, Any]) -> str:
-    """Hash the contents of the files, wherever they lie, and the options."""
+    """Hash the contents of the files, whatever their folder, and the options."""
     digest = hashlib.sha256(json.dumps(options).encode())
     for split, pairs in splits.items():
         for pair in pairs:
@@ -293,5 +293,5 @@ def _load(path: Path) -> dict[str, str]:
         known = json.loads(path.read_text())
     except (OSError, ValueError, RecursionError):
         known = None
-    # Only a shortcut: without it the files are read again.
+    # This file only saves time: without it the image files are read again.
     return known if isinstance(known, dict) else {}
