@@ -52,7 +52,8 @@ class DataConfig(Section):
     it is the foreground: one logit, a sigmoid and a threshold) or "multilabel" (of each
     class whether it has it: a sigmoid a class; classes may overlap)."""
     root: str = ""
-    """Folder of the raw files (folder, camvid) or of prepared TFDS data (others)."""
+    """Folder of the raw files, of published sets as their archives unpack; of
+    oxford_iiit_pet and cityscapes, of prepared TFDS data."""
     images: str = ""
     """For `folder`: pattern of the images below `root`, such as "img/{split}/*.tif"."""
     masks: str = ""
