@@ -2,9 +2,9 @@
 
 Zhou et al. 2017, "Scene Parsing through ADE20K Dataset".  The names are the first ones
 of `objectInfo150.txt` of the archive, in its order: the masks hold 1..150 for classes
-0..149, and 0 for other objects, which the benchmark ignores.  The colours are those of
-the development kit's color150.mat as mmsegmentation has them; `distinct` changes
-skyscraper's, which is road's too.
+0..149, and 0 for other objects, which the benchmark ignores.  The colours are
+mmsegmentation's, after color150.mat of the benchmark's development kit; `distinct`
+changes skyscraper's, which is road's too.
 """
 
 from __future__ import annotations

@@ -1,9 +1,9 @@
 """LoveDA: land cover of rural and urban areas in aerial images.
 
 Wang et al. 2021, "LoveDA: A Remote Sensing Land-Cover Dataset for Domain Adaptive
-Semantic Segmentation".  Values are those of github.com/Junjue-Wang/LoveDA: the masks
-hold 1..7 for the classes and 0 for no data, which is ignored.  The colours are those of
-its render.py as mmsegmentation has them.
+Semantic Segmentation".  Names and values are those of README.md of
+github.com/Junjue-Wang/LoveDA: the masks hold 1..7 for the classes and 0 for no data,
+which is ignored.  The colours are the COLOR_MAP of its code, as mmsegmentation has it.
 """
 
 from __future__ import annotations
