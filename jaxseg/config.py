@@ -52,8 +52,9 @@ class DataConfig(Section):
     "binary" (foreground or background, by one logit, a sigmoid and a threshold) or
     "multilabel" (any number of classes, by a sigmoid for each; classes may overlap)."""
     root: str = ""
-    """Folder of the raw files (for `folder` and `camvid`) or of prepared TFDS data (for
-    the other data sets)."""
+    """Folder of the raw files (for `folder` and `camvid`, and for published data sets as
+    their archives unpack), or of prepared TFDS data (for oxford_iiit_pet and
+    cityscapes)."""
     images: str = ""
     """For `folder`: pattern of the images below `root`, such as "img/{split}/*.tif"."""
     masks: str = ""

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 
 from jaxseg.config import DataConfig
 from jaxseg.data.dataset import Dataset
+from jaxseg.data.published import PUBLISHED
 from jaxseg.data.records import RecordDataset, open_records
 from jaxseg.data.sequences import SequenceDataset
 from jaxseg.data.tasks import check_task, with_task
@@ -52,10 +53,17 @@ def check_data(config: DataConfig) -> None:
       config: `name`, `task` and `roi` are read.
 
     Raises:
-      UserError: the name is unknown, the labels of the set are of another task, or
-        there are regions of interest for a built-in set that does not read image files.
+      UserError: the name is unknown, the labels of the set are of another task, there
+        are regions of interest for a built-in set that does not read image files, or
+        an option of `folder` for a published set, whose files and classes are known.
     """
     entry = DATASETS.find(config.name)
+    for option in _OF_FOLDER if config.name in PUBLISHED else ():
+        if getattr(config, option) != getattr(DataConfig(), option):
+            raise UserError(
+                f"data.{option} is of data set 'folder'; {config.name!r} has files and"
+                " classes of its own; leave it out"
+            )
     if config.roi and config.name in _ENTRIES and config.name not in WITH_ROI:
         raise UserError(
             f"data.roi {config.roi!r} names files, which data set {config.name!r} does"
@@ -112,6 +120,12 @@ def _open_camvid(config: DataConfig) -> RecordDataset:
     return _open_prepared("camvid", camvid.prepare(config))
 
 
+def _open_published(config: DataConfig) -> RecordDataset:
+    from jaxseg.data.builders import published
+
+    return _open_prepared(config.name, published.prepare(config))
+
+
 def _open_prepared(name: str, prepared: Prepared) -> RecordDataset:
     dataset = open_records(name, prepared.directory)
     return replace(dataset, notes=prepared.notes, whole_options=prepared.options)
@@ -142,6 +156,10 @@ _ENTRIES: dict[str, Entry] = {
         11,
     ),
     **{
+        name: Entry(published.description, _open_published, published.num_classes)
+        for name, published in PUBLISHED.items()
+    },
+    **{
         name: Entry(
             dataset.description,
             functools.partial(open_tfds_dataset, name),
@@ -153,6 +171,12 @@ _ENTRIES: dict[str, Entry] = {
 
 WITH_ROI = ("folder", "camvid")
 """The data sets that read `data.roi`."""
+
+_OF_FOLDER = (
+    *("images", "masks", "num_classes", "class_names", "palette", "nearest_colour"),
+    *("mask_values", "mask_map", "ignore_values", "mask_bits", "absent_masks"),
+)
+"""Options that say what the files of `folder` are and what its masks mean."""
 
 DATASETS = Registry("data set", _ENTRIES)
 """Name -> entry."""

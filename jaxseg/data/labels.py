@@ -322,7 +322,13 @@ def _nearest(codes: np.ndarray, palette: Sequence[Colour]) -> np.ndarray:
 
 
 def _span(values: tuple[int, ...]) -> str:
-    """Write 0, 1, ..., n as `0..n`, anything else as a list."""
-    if len(values) > 2 and values == tuple(range(values[0], values[0] + len(values))):
-        return f"{values[0]}..{values[-1]}"
-    return ", ".join(str(value) for value in values)
+    """Write values as a list in which n, n + 1, ..., m is `n..m`."""
+    parts: list[str] = []
+    start = 0
+    for place in range(1, len(values) + 1):
+        if place < len(values) and values[place] == values[place - 1] + 1:
+            continue
+        run = values[start:place]
+        parts += [f"{run[0]}..{run[-1]}"] if len(run) > 2 else map(str, run)
+        start = place
+    return ", ".join(parts)

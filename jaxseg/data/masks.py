@@ -13,6 +13,7 @@ import numpy as np
 from PIL import Image
 
 from jaxseg.data.images import decoded
+from jaxseg.data.matlab import read_label_map
 from jaxseg.errors import UserError
 
 LOSSY = ("JPEG", "MPO", "WEBP")
@@ -39,7 +40,7 @@ def read_mask(path: Path, lossy: bool = False) -> Mask:
     """Read a mask.
 
     Args:
-      path: PNG, TIFF, BMP or GIF.
+      path: PNG, TIFF, BMP or GIF; or a MATLAB file, see `matlab`.
       lossy: whether JPEG and WebP are read as well.
 
     Raises:
@@ -47,6 +48,8 @@ def read_mask(path: Path, lossy: bool = False) -> Mask:
         pages; has fractions or numbers outside 0..65535; or has pixels that differ in
         transparency only.
     """
+    if path.suffix == ".mat":
+        return Mask(read_label_map(path))
     with decoded(path) as image:
         if image.format in LOSSY and not lossy:
             raise UserError(

@@ -53,6 +53,16 @@ _PREFIXES = ("tf_", "smp_", "timm_")
 _DATA = {
     "digit_scenes": "digit scenes",
     "camvid": "CamVid",
+    "voc2012": "PASCAL VOC 2012",
+    "voc2012_aug": "PASCAL VOC 2012 augmented",
+    "ade20k": "ADE20K",
+    "coco_stuff": "COCO-Stuff",
+    "pascal_context_59": "PASCAL Context-59",
+    "pascal_context_60": "PASCAL Context-60",
+    "mapillary_vistas": "Mapillary Vistas 1.2",
+    "mapillary_vistas_2": "Mapillary Vistas 2.0",
+    "loveda": "LoveDA",
+    "potsdam": "ISPRS Potsdam",
     "oxford_iiit_pet": "Oxford-IIIT Pet",
     "cityscapes": "Cityscapes",
 }

@@ -91,9 +91,13 @@ class Folder(base.RecordBuilder, skip_registration=True):
         self._splits, self._coding = splits, coding
         contents, form = coding.contents(survey), coding.form(survey)
         for split, pairs in splits.items():
-            remark = _empty_regions(pairs, survey.splits[split])
+            remark = self._remark(pairs, survey.splits[split])
             contents[split] = contents[split]._replace(remark=remark)
         super().__init__(cache, fingerprint, coding.labels, splits, contents, form)
+
+    def _remark(self, pairs: Sequence[Pair], files: Sequence[FileSurvey]) -> str:
+        """Say what else a user should know of the masks of a split, or nothing."""
+        return _empty_regions(pairs, files)
 
     def _generate_examples(self, split: str) -> Iterator[tuple[str, dict[str, Any]]]:
         for pair in self._splits[split]:
