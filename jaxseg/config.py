@@ -120,21 +120,34 @@ class AugmentConfig(Section):
 
     crop: tuple[Side, Side] = (256, 256)
     """Height and width of a training sample, pixels; at least 33 each."""
-    scale: tuple[Scale, Scale] = (0.5, 2.0)
-    """Smallest and largest factor by which an image is scaled before it is cropped."""
+    scale: tuple[Scale, Scale] | None = None
+    """Smallest and largest factor by which an image is scaled before it is cropped;
+    None is the preset's, without one 0.5 2.0."""
     max_class_share: Annotated[float, Field(gt=0, le=1)] = 0.75
     """Crops in which one class has more than this share are drawn again."""
-    flip: Share = 0.5
-    """Probability of a left-right flip."""
-    rotation: Annotated[float, Field(ge=0, le=180)] = 0.0
-    """Largest angle of a rotation either way, degrees."""
+    flip: Share | None = None
+    """Probability of a left-right flip; None is the preset's, without one 0.5."""
+    rotation: Annotated[float, Field(ge=0, le=180)] | None = None
+    """Largest angle of a rotation either way, degrees; None is the preset's, without
+    one 0."""
     elastic: Annotated[float, Field(ge=0, le=10_000)] = 0.0
     """Standard deviation of elastic displacements, pixels; the U-Net paper's is 10."""
-    photometric: bool = True
-    """Random brightness, contrast, saturation and hue."""
+    photometric: bool | None = None
+    """Random brightness, contrast, saturation and hue; None is the preset's, without
+    one True."""
     transforms: tuple[str, ...] = ()
     """Further transforms by name, applied in this order after the others and before
-    padding; options in brackets, as in "rotation(degrees=5)"."""
+    padding; options in brackets, as in "rotation(degrees=5)".  A preset's come first;
+    of two of one name this one counts."""
+    mix: tuple[str, ...] = ()
+    """What mixes a sample with another of its split: cutmix, classmix or copy_paste,
+    with options in brackets, as in "cutmix(probability=0.5)"; one after the other, a
+    preset's first."""
+    preset: Literal["", "light", "medium", "strong"] = ""
+    """Sets scale, flip, rotation and photometric, as far as they are not given, and
+    adds to transforms and mix; config.json holds the values."""
+    strength: Annotated[float, Field(ge=0, le=2)] = 1.0
+    """How strong a preset is: 0 changes nothing, 1 is the preset, 2 twice as strong."""
 
 
 @dataclass(frozen=True)

@@ -136,7 +136,7 @@ class TrainingStream:
 
         # Augment before the rows are shared out, so that a sample's randomness depends
         # on its index in the global order alone.  All of this is lazy: only the rows of
-        # this process are read.
+        # this process are read, and what is mixed into them.
         share = batch_size // process_count
         augmented: Any = _ordered(samples, repeats, seed).random_map(augment)
         if process_count > 1:
