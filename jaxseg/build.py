@@ -1,4 +1,4 @@
-"""Turns a Config into objects, together with `build_loss`.
+"""Turns a Config into objects, together with `build_loss` and `build_augmentation`.
 
 `check` builds everything that needs no data, so that a Config that can never be built
 is refused when an experiment is loaded.  `build` builds it for a data set's classes.
@@ -15,16 +15,15 @@ from jax.sharding import Mesh
 
 from jaxseg.backbones import BACKBONES
 from jaxseg.backbones.names import find_backbone, resolve_name
+from jaxseg.build_augmentation import build_augmentation
 from jaxseg.build_loss import build_loss
 from jaxseg.config import Config, EvaluationConfig, ModelConfig
 from jaxseg.data import tasks
 from jaxseg.data.balance import parse_sampling
-from jaxseg.data.border_weights import BorderWeights
 from jaxseg.data.catalog import check_data
 from jaxseg.data.frequencies import ClassFrequencies
 from jaxseg.data.labels import num_logits
-from jaxseg.data.named_transforms import TRANSFORMS, Checked
-from jaxseg.data.transforms import Compose, training_transforms
+from jaxseg.data.mixing import Augmentation
 from jaxseg.errors import UserError, choose
 from jaxseg.evaluation.inference import Scores, check_crf, create_scores
 from jaxseg.evaluation.metrics import check_metrics
@@ -37,8 +36,8 @@ from jaxseg.models import DEFAULT_BACKBONE, create_model
 from jaxseg.nn.crf import DenseCRF
 from jaxseg.output_checks import check_backbone, check_head
 from jaxseg.parallel.mesh import check_batch_size
-from jaxseg.registry import check_class_options, create, fields_of, parse
-from jaxseg.segmenter import SMALLEST, Segmenter
+from jaxseg.registry import fields_of, parse
+from jaxseg.segmenter import Segmenter
 from jaxseg.training.optimizer import OPTIMIZERS, SCHEDULES, create_optimizer
 from jaxseg.weights.families.heads_smp import SMP_ARGUMENTS
 
@@ -54,7 +53,7 @@ class Parts:
       loss: a function of logits and labels.
       schedule: step -> learning rate.
       optimizer: gradients -> updates, learning rate included.
-      transform: augments a training sample.
+      augmentation: of training samples.
       mean: mean that is subtracted from RGB values 0..1.
       std: standard deviation by which these are divided.
       repeats: how often an epoch draws each training image; empty draws each once.
@@ -64,7 +63,7 @@ class Parts:
     loss: Loss
     schedule: optax.Schedule
     optimizer: optax.GradientTransformation
-    transform: Compose
+    augmentation: Augmentation
     mean: Triple
     std: Triple
     repeats: tuple[float, ...] = ()
@@ -79,7 +78,7 @@ def build(
       config: the options of the run.
       num_classes: number of classes of its data set; 2 for a binary one.
       frequencies: how often the classes occur in its training split, which
-        `train.class_balance` and `data.balance` need.
+        `train.class_balance`, `data.balance` and `augment.mix` need.
 
     Raises:
       UserError: a name is unknown, or values cannot be combined.
@@ -94,7 +93,7 @@ def build(
         loss=build_loss(config, num_classes, frequencies),
         schedule=schedule,
         optimizer=build_optimizer(config, schedule),
-        transform=build_transform(config),
+        augmentation=build_augmentation(config, mean, frequencies),
         mean=mean,
         std=std,
         repeats=sampling.repeats(frequencies) if sampling and frequencies else (),
@@ -117,7 +116,7 @@ def check(config: Config) -> None:
     build_model(config, classes or 2)
     build_loss(config, classes or None)
     build_optimizer(config, build_schedule(config))
-    build_transform(config)
+    build_augmentation(config, normalization(config)[0])
 
 
 def check_images(config: Config) -> None:
@@ -274,46 +273,6 @@ def build_optimizer(
         clip_norm=options.clip_norm,
         freeze_backbone=config.model.freeze == "backbone",
     )
-
-
-def build_transform(config: Config) -> Compose:
-    """Build the augmentation of training samples.
-
-    Raises:
-      UserError: an unknown name, `data.balance` included, a crop that is too small, or
-        scales out of order.
-    """
-    augment = config.augment
-    if min(augment.crop) < SMALLEST:
-        height, width = augment.crop
-        raise UserError(
-            f"augment.crop {height} {width}: at least {SMALLEST} pixels a side"
-        )
-    further = []
-    for text in augment.transforms:
-        named = parse("transform", text)
-        kind = TRANSFORMS.find(named.name)
-        owner = f"transform {named.name!r}"
-        options = check_class_options(owner, kind, named.options)
-        further.append(Checked(owner, create(owner, kind, options)))
-    sampling = parse_sampling(config.data.balance)
-    chain = training_transforms(
-        augment.crop,
-        by_class=sampling.crops if sampling else 0.0,
-        scale=augment.scale,
-        max_class_share=augment.max_class_share,
-        flip=augment.flip,
-        rotation=augment.rotation,
-        elastic=augment.elastic,
-        photometric=augment.photometric,
-        further=further,
-        mean=normalization(config)[0],
-    )
-    if config.train.border_weight:
-        return Compose(
-            (*chain.transforms, BorderWeights(w0=config.train.border_weight))
-        )
-    return chain
 
 
 def build_scores(

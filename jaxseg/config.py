@@ -52,7 +52,7 @@ class DataConfig(Section):
     "binary" (foreground or background, by one logit, a sigmoid and a threshold) or
     "multilabel" (any number of classes, by a sigmoid for each; classes may overlap)."""
     root: str = ""
-    """Folder of the raw files (for `folder` and `camvid`, and for published data sets as
+    """Folder of the raw files (for `folder` and `camvid`; for published data sets as
     their archives unpack), or of prepared TFDS data (for oxford_iiit_pet and
     cityscapes)."""
     images: str = ""
@@ -125,21 +125,29 @@ class AugmentConfig(Section):
 
     crop: tuple[Side, Side] = (256, 256)
     """Height and width of a training sample, pixels; at least 33 each."""
-    scale: tuple[Scale, Scale] = (0.5, 2.0)
-    """Smallest and largest factor by which an image is scaled before it is cropped."""
+    scale: tuple[Scale, Scale] | None = None
+    """Smallest and largest factor by which an image is scaled before it is cropped;
+    None is the preset's, without one 0.5 2.0."""
     max_class_share: Annotated[float, Field(gt=0, le=1)] = 0.75
     """Crops in which one class has more than this share are drawn again."""
-    flip: Share = 0.5
-    """Probability of a left-right flip."""
-    rotation: Annotated[float, Field(ge=0, le=180)] = 0.0
-    """Largest angle of a random rotation in either direction, degrees."""
+    flip: Share | None = None
+    """Probability of a left-right flip; None takes the preset's, or 0.5 if there is
+    none."""
+    rotation: Annotated[float, Field(ge=0, le=180)] | None = None
+    """Largest angle of a random rotation in either direction, degrees; None takes the
+    preset's, or 0 if there is none."""
     elastic: Annotated[float, Field(ge=0, le=10_000)] = 0.0
     """Standard deviation of elastic displacements, pixels; the U-Net paper's is 10."""
-    photometric: bool = True
-    """Random brightness, contrast, saturation and hue."""
+    photometric: bool | None = None
+    """Random brightness, contrast, saturation and hue; None is the preset's, without
+    one True."""
     transforms: tuple[str, ...] = ()
-    """Names of further transforms, applied in this order after the others and before
-    padding.  Their options are given in brackets, as in "rotation(degrees=5)"."""
+    flip: Share | None = None
+    """Probability of a left-right flip; None takes the preset's, or 0.5 if there is
+    none."""
+    rotation: Annotated[float, Field(ge=0, le=180)] | None = None
+    """Largest angle of a random rotation in either direction, degrees; None takes the
+    preset's, or 0 if there is none."""
 
 
 @dataclass(frozen=True)

@@ -18,13 +18,14 @@ from types import ModuleType
 
 from jaxseg.command_line import changed
 from jaxseg.config import Config
+from jaxseg.data.presets import complete
 from jaxseg.errors import UnknownName, UserError, nearest
 from jaxseg.paths import experiments_folder
 from jaxseg.schema import from_file, validated
 
 
 def load_config(path: str | Path, overrides: Sequence[str] = ()) -> Config:
-    """Read an experiment and apply overrides.
+    """Read an experiment and apply overrides; a preset is replaced by its values.
 
     Args:
       path: a Python file that defines `get_config() -> Config`, a `config.json`, or the
@@ -41,7 +42,7 @@ def load_config(path: str | Path, overrides: Sequence[str] = ()) -> Config:
     config = from_file(path) if path.suffix == ".json" else _run_experiment(path)
     if not config.name:
         config = dataclasses.replace(config, name=path.stem)
-    config = changed(config, overrides)
+    config = complete(changed(config, overrides))
     from jaxseg.build import (
         check,  # imports jax, so values of a wrong type are refused before
     )

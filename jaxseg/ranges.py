@@ -8,9 +8,11 @@ are pydantic's `Annotated` ones: `jaxseg.schema` checks a configuration by them,
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Annotated, Literal
+from typing import Annotated, Literal, TypeVar
 
 from pydantic import BeforeValidator, Field
+
+Pair = TypeVar("Pair", bound=tuple[float, float])
 
 Byte = Annotated[int, Field(ge=0, le=255)]
 """A grey value, or one channel of an RGB colour."""
@@ -51,3 +53,14 @@ Scale = Annotated[float, Field(gt=0, le=100)]
 Off = Annotated[Literal[0], BeforeValidator(lambda value: 0 if value == "0" else value)]
 """A 0 that turns something off, for a field whose range begins above 0.  The command
 line gives the text "0", which the literal itself would refuse."""
+
+
+def in_order(pair: Pair) -> Pair:
+    """Return a range, for an `AfterValidator`; its smaller end comes first.
+
+    Raises:
+      ValueError: it does not.
+    """
+    if pair[0] > pair[1]:
+        raise ValueError("the smaller number must come first")
+    return pair

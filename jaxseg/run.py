@@ -2,9 +2,9 @@
 
 The folder holds `config.json`, `labels.json`, `data.json`, `metrics.jsonl`,
 `results.json`, `checkpoints/`, `samples/`, `events/` and `report.html`; and
-`class_frequencies.json` if the weights of the classes, or balanced sampling, come from
-them.  Training (`commands.claim`, `commands.train`) fills it, prediction and evaluation
-read it.
+`class_frequencies.json` if the weights of the classes, balanced sampling, or the rare
+classes that are pasted come from them.  Training (`commands.claim`, `commands.train`)
+fills it, prediction and evaluation read it.
 """
 
 from __future__ import annotations

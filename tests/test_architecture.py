@@ -35,6 +35,7 @@ LAYERS = {
     "weights": 9,
     "report": 9,
     "output_checks": 9,
+    "build_augmentation": 10,
     "build_loss": 10,
     "build": 11,
     "experiment": 12,

@@ -17,6 +17,7 @@ from jaxseg.config import Config
 from jaxseg.data.dataset import Dataset
 from jaxseg.data.frequencies import ClassFrequencies
 from jaxseg.data.identity import Identity
+from jaxseg.data.presets import complete
 from jaxseg.errors import UserError
 from jaxseg.locks import locked
 from jaxseg.paths import unwritable_folder
@@ -129,7 +130,8 @@ def _require_same(
     run: Run, dataset: Dataset, frequencies: ClassFrequencies | None
 ) -> None:
     """Refuse settings or data that do not continue the run in the folder."""
-    difference = _changed_settings(from_file(run.workdir / CONFIG), run.config)
+    begun = complete(from_file(run.workdir / CONFIG))
+    difference = _changed_settings(begun, run.config)
     before = run.data()
     if not difference and os.path.exists(run.workdir / LABELS):
         difference = _changed_classes(run)

@@ -26,8 +26,10 @@ from jaxseg.commands.metrics_table import print_metrics
 from jaxseg.commands.results import describe_devices, finish
 from jaxseg.config import Config
 from jaxseg.data.balance import epoch_length
+from jaxseg.data.mixing import CopyPaste
+from jaxseg.data.presets import complete
 from jaxseg.data.tasks import described
-from jaxseg.errors import UserError, nearest
+from jaxseg.errors import UserError, listed, nearest
 from jaxseg.experiment import load_config
 from jaxseg.initial_weights import require_weights
 from jaxseg.nn.lowering import compiling_for, missing_kernels
@@ -157,7 +159,7 @@ def train(
       UserError: something that the user can fix; nothing was overwritten.
       Interrupted: on Ctrl-C or SIGTERM, after saving.
     """
-    config = validated(config)
+    config = complete(validated(config))
     check(config)
     check_images(config)
     workdir = Path("runs") / (config.name or "run") if workdir is None else workdir
@@ -214,6 +216,10 @@ def _describe(trainer: Trainer) -> None:
             f"balanced sampling: an epoch draws {epoch_length(repeats):,} images, the"
             f" rarest {max(repeats):.1f} times each"
         )
+    for mix in trainer.parts.augmentation.mixes:
+        if isinstance(mix, CopyPaste):
+            names = [data.dataset.labels.names[each] for each in mix.classes]
+            log(f"copy_paste: pixels of {listed(names, 12)} are pasted")
     with compiling_for(trainer.mesh):
         if reason := missing_kernels():
             log(f"convolutions are XLA's, half as fast as compiled kernels: {reason}")

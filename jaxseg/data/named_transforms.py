@@ -10,6 +10,14 @@ from typing import Any
 
 import numpy as np
 
+from jaxseg.data.orientation_transforms import QuarterTurns, VerticalFlip
+from jaxseg.data.pixel_transforms import (
+    CoarseDropout,
+    Gamma,
+    GaussianBlur,
+    GaussianNoise,
+    Grey,
+)
 from jaxseg.data.transforms import (
     ElasticDeformation,
     PhotometricDistortion,
@@ -90,6 +98,13 @@ TRANSFORMS: Registry[type[Any]] = Registry(
         "rotation": RandomRotation,
         "elastic": ElasticDeformation,
         "flip": RandomFlip,
+        "vertical_flip": VerticalFlip,
+        "quarter_turns": QuarterTurns,
+        "gaussian_noise": GaussianNoise,
+        "gaussian_blur": GaussianBlur,
+        "gamma": Gamma,
+        "grey": Grey,
+        "coarse_dropout": CoarseDropout,
     },
 )
 """Name in `augment.transforms` -> class."""

@@ -134,9 +134,9 @@ class TrainingStream:
             }
             return {**arrays, "valid": np.True_}
 
-        # Augment before the rows are distributed, so that a sample's randomness depends
-        # only on its index in the global order.  All of this is lazy: only the rows of
-        # this process are read.
+        # Augment before the rows are shared out, so that a sample's randomness depends
+        # on its index in the global order alone.  All of this is lazy: only the rows of
+        # this process are read, and what is mixed into them.
         share = batch_size // process_count
         augmented: Any = _ordered(samples, repeats, seed).random_map(augment)
         if process_count > 1:

@@ -38,20 +38,22 @@ class RandomScaleCrop:
     the scaled image is smaller than the crop, the result is smaller, and `Pad` follows.
 
     A crop by class has a random pixel of a class as its centre, or is as near to it as
-    the image's border allows.  The class is drawn uniformly among those of the image;
-    if all pixels are ignored there is none, and the crop is anywhere.
+    the image's border allows.  The class is drawn uniformly among those of the image
+    (and of `classes`); an image that has none of them is cropped anywhere.
 
     Attributes:
       crop: height and width of the result, pixels.
       scale: range of the factor, uniform.
       max_class_share: in (0, 1]; 1 accepts every crop.
       by_class: probability of a crop by class.
+      classes: that a crop by class is of; none is all.
     """
 
     crop: tuple[int, int]
     scale: tuple[float, float] = (1.0, 1.0)
     max_class_share: float = 1.0
     by_class: float = 0.0
+    classes: tuple[int, ...] = ()
 
     def __call__(self, sample: Sample, rng: np.random.Generator) -> Sample:
         """Return the sample's scaled crop."""
@@ -68,7 +70,7 @@ class RandomScaleCrop:
         ]
         centres = None
         if self.by_class and rng.random() < self.by_class:
-            centres = _pixels_of_a_class(label, rng)
+            centres = _pixels_of_a_class(label, self.classes, rng)
         rows, columns = slice(0), slice(0)
         for _ in range(10):
             top, left = _corner(label.shape, source, centres, rng)
@@ -101,15 +103,24 @@ class RandomScaleCrop:
         return bool(0 < largest <= self.max_class_share * counted)
 
 
-def _pixels_of_a_class(
-    label: np.ndarray, rng: np.random.Generator
-) -> np.ndarray | None:
-    """Draw one of a label's classes; return the flat indices of its pixels."""
+def classes_of(label: np.ndarray) -> np.ndarray:
+    """Return the classes that a label has pixels of, in their order."""
     if label.ndim == 3:
-        there = np.flatnonzero((label == 1).any(axis=(0, 1)))
-    else:
-        counts = cv2.calcHist([label], [0], None, [256], [0, 256])
-        there = np.flatnonzero(counts[:IGNORE])
+        return np.flatnonzero((label == 1).any(axis=(0, 1)))
+    counts = cv2.calcHist([label], [0], None, [256], [0, 256])
+    return np.flatnonzero(counts[:IGNORE])
+
+
+def _pixels_of_a_class(
+    label: np.ndarray, classes: Sequence[int], rng: np.random.Generator
+) -> np.ndarray | None:
+    """Draw one of a label's classes; return the flat indices of its pixels.
+
+    Where `classes` are given, only these are drawn; None is that there are none.
+    """
+    there = classes_of(label)
+    if classes:
+        there = there[np.isin(there, classes)]
     if not len(there):
         return None
     drawn = there[rng.integers(len(there))]
@@ -248,18 +259,19 @@ class PhotometricDistortion:
         values = np.arange(256, dtype=np.float32)
         if use[0] or use[1]:
             image = cv2.LUT(
-                np.ascontiguousarray(image), _bytes(values * factor + shift)
+                np.ascontiguousarray(image), to_bytes(values * factor + shift)
             )
         if use[2] or use[3]:
             hsv = cv2.cvtColor(np.ascontiguousarray(image), cv2.COLOR_RGB2HSV_FULL)
             turned = (values + hue * 256 / 360).astype(np.int64) % 256
             table = np.stack([turned, values * saturation, values], axis=-1)
-            hsv = cv2.LUT(hsv, _bytes(table)[None])
+            hsv = cv2.LUT(hsv, to_bytes(table)[None])
             image = cv2.cvtColor(hsv, cv2.COLOR_HSV2RGB_FULL)
         return {**sample, "image": image}
 
 
-def _bytes(values: np.ndarray) -> np.ndarray:
+def to_bytes(values: np.ndarray) -> np.ndarray:
+    """Round numbers to uint8; those outside of 0..255 take its nearest end."""
     return np.clip(np.rint(values), 0, 255).astype(np.uint8)
 
 

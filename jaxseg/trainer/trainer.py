@@ -16,6 +16,7 @@ import jax
 from jax.sharding import Mesh
 
 from jaxseg.build import Parts, build
+from jaxseg.build_augmentation import needs_frequencies
 from jaxseg.config import Config
 from jaxseg.data.pipeline import CachedSamples, TrainingStream
 from jaxseg.evaluation.evaluate import Evaluation
@@ -87,7 +88,7 @@ class Trainer:
         shape = config.train.batch_size, config.augment.crop, weighted
         _check_batch(config, self.mesh)
         require_batch(batch_leaves(*shape))
-        count = bool(config.train.class_balance or config.data.balance)
+        count = needs_frequencies(config)
         self.data: TrainingData = open_training_data(config.data, count)
         self._leaves = batch_leaves(*shape, self.data.dataset.labels.planes)
         require_batch(self._leaves)
@@ -212,13 +213,14 @@ class Trainer:
 
     def create_stream(self) -> TrainingStream:
         """Return the batches of this process, starting at the step of `state`."""
-        config = self.config
+        config, repeats = self.config, self.parts.repeats
+        samples = CachedSamples(self.data.training, config.data.memory)
         stream = TrainingStream(
-            CachedSamples(self.data.training, config.data.memory),
-            self.parts.transform,
+            samples,
+            self.parts.augmentation.of(samples, repeats),
             batch_size=config.train.batch_size,
             seed=config.seed,
-            repeats=self.parts.repeats,
+            repeats=repeats,
             threads=config.data.threads,
             process_index=jax.process_index(),
             process_count=jax.process_count(),

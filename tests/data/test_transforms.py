@@ -6,6 +6,14 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from jaxseg.data.labels import IGNORE
+from jaxseg.data.orientation_transforms import QuarterTurns, VerticalFlip
+from jaxseg.data.pixel_transforms import (
+    CoarseDropout,
+    Gamma,
+    GaussianBlur,
+    GaussianNoise,
+    Grey,
+)
 from jaxseg.data.transforms import (
     Compose,
     ElasticDeformation,
@@ -46,6 +54,13 @@ TRANSFORMS = {
     "rotate": RandomRotation(30.0),
     "bend": ElasticDeformation(4.0),
     "flip": RandomFlip(1.0),
+    "vertical flip": VerticalFlip(1.0),
+    "quarter turns": QuarterTurns(1.0),
+    "noise": GaussianNoise(1.0),
+    "blur": GaussianBlur(1.0, (0.3, 0.6)),
+    "gamma": Gamma(1.0),
+    "grey": Grey(1.0),
+    "ignored holes": CoarseDropout(1.0, ignore=True, fill=(255, 0, 0)),
     "pad": Pad((90, 100)),
     "all": training_transforms(
         (48, 48), scale=(0.5, 2.0), flip=0.5, rotation=15.0, max_class_share=0.75
@@ -139,6 +154,14 @@ def test_crops_by_class_have_each_class_of_the_image_equally_often(planes):
     # Of two or three classes one is drawn; the pixel is a centre, as far as may be.
     shares = np.mean([centre[4, 4] for centre in centres])
     assert shares == pytest.approx(1 / 2 if planes else 1 / 3, abs=0.07)
+
+
+def test_a_crop_by_class_may_be_of_some_classes_only():
+    crop = RandomScaleCrop((9, 9), by_class=1.0, classes=(1, 9))
+    for seed in range(5):
+        assert crop(rare(), np.random.default_rng(seed))["label"][4, 4] == 1
+    anywhere = RandomScaleCrop((9, 9), by_class=1.0, classes=(9,))
+    assert anywhere(rare(), np.random.default_rng(0))["label"].shape == (9, 9)
 
 
 def test_a_crop_by_class_at_the_border_lies_inside_the_image():
