@@ -57,8 +57,12 @@ class DataConfig(Section):
     """For `folder`: pattern of the images below `root`, such as "img/{split}/*.tif"."""
     masks: str = ""
     """For `folder`: pattern of the masks.  An image and its mask agree in what the
-    wildcards stand for, and {split} is the name of a split; of "multilabel" {class} is
-    that of a class, as in "masks/{class}/*.png"."""
+    wildcards stand for, and {split} is the name of a split; {class} is that of a class
+    which has a mask file of its own, as in "masks/{class}/*.png"."""
+    annotations: str = ""
+    """For `folder`: pattern of annotations to draw the masks from, such as
+    "annotations/instances_{split}.json": COCO, LabelMe, CVAT for images 1.1 or YOLO
+    segmentation.  Without it the usual exports are found where there are no masks."""
     roi: str = ""
     """For `folder` and `camvid`: pattern of masks that mark a region of interest in
     each image, such as "{split}/roi/*.png"; where one is 0 (black) the pixels neither
@@ -99,8 +103,8 @@ class DataConfig(Section):
     """For `folder` and "multilabel": a mask's bits are the classes, 1 the first, 2 the
     second, 4 the third, and so on; up to 8, or 16 in masks of 16 bits."""
     absent_masks: bool = False
-    """For `folder` and "multilabel" with a mask file a class: an image that lacks the
-    file of a class has none of it."""
+    """For `folder` with a mask file a class: an image that lacks the file of a class
+    has none of it."""
     threads: Annotated[int, Field(ge=0, le=1024)] = 0
     """Threads that read and augment; 0 is one a core, eight at most."""
     memory: Annotated[int, Field(ge=0, le=2**24)] = 1024

@@ -48,17 +48,26 @@ def check_data(config: DataConfig) -> None:
     """Refuse what no files are needed to refuse.
 
     Args:
-      config: `name`, `task` and `roi`.
+      config: `name`, `task`, `roi`, `masks` and `annotations`.
 
     Raises:
       UserError: an unknown name, a task that the set's labels are not of, or regions of
-        interest of a set of jaxseg's own that is not read from image files.
+        interest or annotations of a set of jaxseg's own that does not read them.
     """
     entry = DATASETS.find(config.name)
     if config.roi and config.name in _ENTRIES and config.name not in WITH_ROI:
         raise UserError(
             f"data.roi {config.roi!r} is of files, and data set {config.name!r} does"
             f" not read it; give --data.name {' or '.join(WITH_ROI)}, or leave it out"
+        )
+    if config.annotations and config.name in _ENTRIES and config.name != "folder":
+        raise UserError(
+            f"data.annotations {config.annotations!r}: data set {config.name!r} does"
+            " not read it; give --data.name folder, or leave it out"
+        )
+    if config.annotations and config.masks:
+        raise UserError(
+            "data.annotations and data.masks: masks are drawn or read; give one of them"
         )
     if entry.num_classes is not None:
         check_task(config.name, "multiclass", entry.num_classes, config.task)
@@ -130,8 +139,8 @@ _ENTRIES: dict[str, Entry] = {
         11,
     ),
     "folder": Entry(
-        "your own images and masks: --data.root FOLDER with SPLIT/images + SPLIT/masks"
-        " or the like",
+        "your own images, and masks or annotations (COCO, LabelMe, CVAT, YOLO):"
+        " --data.root FOLDER with SPLIT/images + SPLIT/masks or the like",
         _open_folder,
     ),
     "camvid": Entry(

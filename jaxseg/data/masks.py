@@ -1,13 +1,14 @@
 """Mask files, read one at a time as the numbers or colours they hold.
 
 `jaxseg.data.labels` gives the numbers their meaning, and `jaxseg.data.classes` finds
-which classes there are.
+which classes there are.  A mask that is no file, such as one that is drawn from an
+annotation (`jaxseg.data.annotations`), is read in the same way.
 """
 
 from __future__ import annotations
 
 from pathlib import Path
-from typing import NamedTuple
+from typing import NamedTuple, Protocol, runtime_checkable
 
 import numpy as np
 from PIL import Image
@@ -29,23 +30,53 @@ class Mask(NamedTuple):
         the colours are no greys.
       palette: of an indexed or 1-bit mask, RGB uint8 `[colours, 3]`, one for each index
         in `pixels`.
+      overlap: how many pixels several classes claim, of which one was chosen.
     """
 
     pixels: np.ndarray
     palette: np.ndarray | None = None
+    overlap: int = 0
 
 
-def read_mask(path: Path, lossy: bool = False) -> Mask:
+@runtime_checkable
+class DrawnMask(Protocol):
+    """A mask that is no file of its own; as text it names where it comes from."""
+
+    @property
+    def files(self) -> tuple[Path, ...]:
+        """The files that it is made of."""
+        ...
+
+    def read(self) -> Mask:
+        """Make the mask.
+
+        Raises:
+          UserError: it cannot be made.
+        """
+        ...
+
+    def digest(self) -> bytes:
+        """Hash all that it is made of, so that equal hashes mean equal masks."""
+        ...
+
+
+MaskSource = Path | DrawnMask
+"""A mask file, or what stands for one."""
+
+
+def read_mask(path: MaskSource, lossy: bool = False) -> Mask:
     """Read a mask.
 
     Args:
-      path: PNG, TIFF, BMP or GIF.
+      path: PNG, TIFF, BMP or GIF, or a mask that is drawn.
       lossy: whether JPEG and WebP are read as well.
 
     Raises:
       UserError: unreadable, truncated, too large, lossy, of several pages, of fractions
         or of numbers outside 0..65535, or pixels that differ in transparency alone.
     """
+    if not isinstance(path, Path):
+        return path.read()
     with decoded(path) as image:
         if image.format in LOSSY and not lossy:
             raise UserError(

@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from jaxseg.data.folders import SUFFIXES
+from jaxseg.data.masks import DrawnMask, MaskSource
 
 _IMAGE_WORDS = r"image|img|im|photo|sat|rgb|leftImg8bit|(?<=_)0000"
 """`_0000` is the number of the first channel."""
@@ -35,23 +36,25 @@ class Pair(NamedTuple):
       name: of the sample.
       image: file.
       mask: file; of masks of a file a class, one of them, or the image itself where no
-        class has one.
-      planes: those of each class; None where a class has none.
+        class has one; of an annotation, its file.
+      planes: the masks of each class; None where a class has none.
       roi: file of the region of interest; None is all of the image.
+      drawn: what is read in place of `mask`.
     """
 
     name: str
     image: Path
     mask: Path
-    planes: tuple[Path | None, ...] = ()
+    planes: tuple[MaskSource | None, ...] = ()
     roi: Path | None = None
+    drawn: DrawnMask | None = None
 
     @property
-    def masks(self) -> list[Path]:
-        """All mask files."""
+    def masks(self) -> list[MaskSource]:
+        """All masks."""
         if self.planes:
-            return [path for path in self.planes if path]
-        return [self.mask]
+            return [source for source in self.planes if source]
+        return [self.drawn or self.mask]
 
 
 @dataclass(frozen=True)

@@ -3,17 +3,15 @@
 Masks become canonical here (classes 0, 1, ..., and 255 for ignored), so nothing after
 this has to know how they came.  The records lie under a fingerprint of the files'
 contents and the label options: changed files are prepared anew, touched ones found
-again.  Which files belong together is `jaxseg.data.layout`'s business.
+again.  Which masks belong to which images is the business of `sources` beside this.
 """
 
 from __future__ import annotations
 
 import contextlib
-import dataclasses
 import hashlib
 import json
-from collections.abc import Callable, Iterator, Sequence
-from functools import partial
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -21,19 +19,11 @@ import numpy as np
 import tensorflow_datasets as tfds
 
 from jaxseg.config import DataConfig
-from jaxseg.data import class_files, images, layout, leakage, records
+from jaxseg.data import images, leakage, records
 from jaxseg.data.builders import base
-from jaxseg.data.class_tables import with_class_table
-from jaxseg.data.classes import find_classes
-from jaxseg.data.coding import Coding
+from jaxseg.data.builders.sources import AnyCoding, FindCoding, find_sources
 from jaxseg.data.labels import IGNORE
-from jaxseg.data.masks import read_mask
-from jaxseg.data.multilabel import (
-    BitCoding,
-    FileCoding,
-    find_bit_coding,
-    find_file_coding,
-)
+from jaxseg.data.masks import MaskSource, read_mask
 from jaxseg.data.pairing import Pair
 from jaxseg.data.roi import read_roi
 from jaxseg.data.splits import Splits
@@ -54,11 +44,6 @@ MASK_OPTIONS = (
     "absent_masks",
 )
 """Options that say what masks mean; they are part of the records' fingerprint."""
-
-
-AnyCoding = Coding | FileCoding | BitCoding
-FindCoding = Callable[[Survey], AnyCoding]
-"""Decides what masks mean by what they hold."""
 
 
 class Prepared(NamedTuple):
@@ -91,7 +76,9 @@ class Folder(base.RecordBuilder, skip_registration=True):
         self._splits, self._coding = splits, coding
         contents, form = coding.contents(survey), coding.form(survey)
         for split, pairs in splits.items():
-            remark = _empty_regions(pairs, survey.splits[split])
+            files = survey.splits[split]
+            said = (_empty_regions(pairs, files), _overlaps(files))
+            remark = "; ".join(filter(None, said))
             contents[split] = contents[split]._replace(remark=remark)
         super().__init__(cache, fingerprint, coding.labels, splits, contents, form)
 
@@ -111,7 +98,7 @@ class Folder(base.RecordBuilder, skip_registration=True):
         absent = np.zeros(size, np.uint8)
         planes = [
             absent if path is None else self._plane(path, pair.image, size, inside)
-            for path in pair.planes or (pair.mask,)
+            for path in pair.planes or pair.masks
         ]
         label = np.stack(planes, axis=-1) if pair.planes else planes[0]
         if inside is not None:
@@ -119,9 +106,13 @@ class Folder(base.RecordBuilder, skip_registration=True):
         return label
 
     def _plane(
-        self, path: Path, image: Path, size: tuple[int, int], inside: np.ndarray | None
+        self,
+        path: MaskSource,
+        image: Path,
+        size: tuple[int, int],
+        inside: np.ndarray | None,
     ) -> np.ndarray:
-        """Return what a mask file says; outside, what its first pixel inside says."""
+        """Return what a mask says; outside, what its first pixel inside says."""
         mask = read_mask(path, lossy=True)  # refused before where it matters
         height, width = mask.pixels.shape[:2]
         if (height, width) != size:
@@ -144,12 +135,24 @@ def _empty_regions(pairs: Sequence[Pair], files: Sequence[FileSurvey]) -> str:
     return f"nothing lies inside data.roi in {listed(names)}" if names else ""
 
 
+def _overlaps(files: Sequence[FileSurvey]) -> str:
+    """Say in how many pixels of how many images several classes overlap, if any."""
+    overlaps = [file.overlap for file in files if file.overlap]
+    if not overlaps:
+        return ""
+    images = f"{len(overlaps)} image{'s' * (len(overlaps) > 1)}"
+    return (
+        f"{sum(overlaps):,} pixels in {images} are in shapes of several classes and"
+        " have that of the last one"
+    )
+
+
 def prepare(config: DataConfig) -> Prepared:
     """Check and store a user's folder unless that was done.
 
     Args:
-      config: `root` in one of the layouts of `layout.LAYOUTS`, or with the patterns
-        `images` and `masks`, and the label options.
+      config: `root` in one of the layouts of `layout.LAYOUTS` or
+        `annotations.files.LAYOUTS`, or with patterns, and the label options.
 
     Raises:
       UserError: the folder, a file or an option is wrong, or an image lies in two
@@ -158,15 +161,8 @@ def prepare(config: DataConfig) -> Prepared:
     if not config.root:
         raise UserError("data set 'folder' reads your files: pass --data.root FOLDER")
     root = user_path(config.root)
-    if config.task == "multilabel" and not config.mask_bits:
-        found, config, find_coding = _class_files(config, root)
-        splits, table_notes = found.splits, ()
-    else:
-        found = layout.find(root, config.images, config.masks, roi=config.roi)
-        splits = found.splits
-        config, table_notes = with_class_table(config, root, splits)
-        bits = config.task == "multilabel"
-        find_coding = partial(find_bit_coding if bits else find_classes, config)
+    found = find_sources(config, root)
+    splits, config = found.splits, found.config
     # Options left as they are do not enter, so that a later one changes no fingerprint.
     options = {
         name: value
@@ -174,33 +170,9 @@ def prepare(config: DataConfig) -> Prepared:
         if (value := getattr(config, name)) != getattr(DataConfig(), name)
     }
     cache = cache_folder(config.cache)
-    directory = prepare_splits(Folder, cache, root, splits, options, find_coding)
+    directory = prepare_splits(Folder, cache, root, splits, options, found.coding)
     leaks = leakage.check(directory, splits, root, config.allow_leakage)
-    return Prepared(directory, (*found.notes, *table_notes, *leaks), found.options)
-
-
-def _class_files(
-    config: DataConfig, root: Path
-) -> tuple[layout.Layout, DataConfig, FindCoding]:
-    """Find masks of a file a class, and which classes they are of."""
-    layouts = class_files.LAYOUTS
-    given = config.class_names
-    absent = config.absent_masks
-    patterns = config.images, config.masks
-    found = layout.find(root, *patterns, layouts, given, absent, config.roi)
-    names = class_files.class_names(
-        found.groups, found.splits, given, config.num_classes, root
-    )
-    splits, notes = class_files.with_planes(
-        found.splits, found.groups, names, root, absent
-    )
-    of_files = {
-        path: name for group in found.groups.values() for name, path in group.items()
-    }
-    config = dataclasses.replace(config, class_names=names)
-    coding = partial(find_file_coding, config, of_files)
-    found = found._replace(splits=splits, notes=(*found.notes, *notes))
-    return found, config, coding
+    return Prepared(directory, (*found.notes, *leaks), found.whole)
 
 
 def prepare_splits(
@@ -259,9 +231,10 @@ def _signature(root: Path, splits: Splits, options: dict[str, Any]) -> str:
     digest = hashlib.sha256(json.dumps([str(root.resolve()), options]).encode())
     for split, pairs in splits.items():
         for pair in pairs:
-            for path in (pair.image, *pair.masks, pair.roi):
-                if path is None:
-                    continue
+            files: list[Path] = [pair.image, *([pair.roi] if pair.roi else [])]
+            for mask in pair.masks:
+                files += [mask] if isinstance(mask, Path) else mask.files
+            for path in files:
                 stat = path.stat()
                 place = path.relative_to(root).as_posix()
                 known = (split, pair.name, place, stat.st_size, stat.st_mtime_ns)
@@ -280,8 +253,11 @@ def _fingerprint(splits: Splits, options: dict[str, Any]) -> str:
             if None in pair.planes:  # which of the classes have no file
                 absent = [place for place, path in enumerate(pair.planes) if not path]
                 digest.update(f"{absent}\n".encode())
-            for path in (pair.image, *pair.masks):
-                digest.update(hashlib.sha256(images.read_bytes(path)).digest())
+            for source in (pair.image, *pair.masks):
+                if isinstance(source, Path):
+                    digest.update(hashlib.sha256(images.read_bytes(source)).digest())
+                else:
+                    digest.update(source.digest())
             if pair.roi:
                 digest.update(b"roi")
                 digest.update(hashlib.sha256(images.read_bytes(pair.roi)).digest())
