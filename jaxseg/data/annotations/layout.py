@@ -116,8 +116,15 @@ class _Images:
         """
         named = PurePosixPath(entry.image.replace("\\", "/"))
         found = self._nearest(entry, named) if named.name else []
-        if not found and entry.other:
-            found = self._nearest(entry, PurePosixPath(entry.other))
+        if entry.other:
+            others = self._nearest(entry, PurePosixPath(entry.other))
+            if found and others and not set(found) & set(others):
+                raise UserError(
+                    f"{entry.file}: it says that it is of {entry.image!r}"
+                    f" ({found[0]}), and has the name of {others[0]}; correct the one"
+                    " or the other"
+                )
+            found = found or others
         if len(found) > 1:
             said = entry.image or entry.other
             raise UserError(

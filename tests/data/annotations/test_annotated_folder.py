@@ -439,6 +439,13 @@ def test_a_shape_of_cvat_that_cannot_be_drawn_is_refused(shapes, message, root, 
     refused(config, message)
 
 
+def test_a_file_of_labelme_that_names_another_image_is_refused(root, config):
+    labelme_files(root)
+    (root / "train" / "b.json").unlink()
+    change(root / "train" / "a.json", imagePath="b.png")
+    refused(config, "a.json: it says that it is of 'b.png' .* has the name of .*a.png")
+
+
 def test_masks_of_cvat_are_read_and_tracks_are_refused(root, config):
     cvat_project(root)
     names = ["train/a.png", "train/b.png", "val/c.png"]
