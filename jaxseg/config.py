@@ -59,9 +59,14 @@ class DataConfig(Section):
     """For `folder`: pattern of the images below `root`, such as "img/{split}/*.tif"."""
     masks: str = ""
     """For `folder`: pattern of the masks.  Wildcards match the same text in the paths
-    of an image and its mask, and {split} stands for the name of a split.  For
-    "multilabel", {class} stands for the name of a class, as in
+    of an image and its mask, and {split} stands for the name of a split.  {class}
+    stands for the name of a class that has mask files of its own, as in
     "masks/{class}/*.png"."""
+    annotations: str = ""
+    """For `folder`: pattern of the annotations that masks are drawn from, such as
+    "annotations/instances_{split}.json": COCO, LabelMe, CVAT for images 1.1 or YOLO
+    segmentation.  If it is empty and there are no masks, the usual exports are looked
+    for."""
     roi: str = ""
     """For `folder` and `camvid`: pattern of the masks of a region of interest, one for
     each image, such as "{split}/roi/*.png".  Pixels where it is 0 (black) are left out
@@ -104,8 +109,8 @@ class DataConfig(Section):
     first class, 2 the second, 4 the third, and so on.  Masks of 8 bits have up to 8
     classes, masks of 16 bits up to 16."""
     absent_masks: bool = False
-    """For `folder` and "multilabel" with one mask file per class: an image without the
-    file of a class has no pixel of that class."""
+    """For `folder` with one mask file per class: an image without the file of a class
+    has no pixel of that class."""
     threads: Annotated[int, Field(ge=0, le=1024)] = 0
     """Threads that read and augment; 0 takes one per core, at most eight."""
     memory: Annotated[int, Field(ge=0, le=2**24)] = 1024
@@ -127,7 +132,7 @@ class AugmentConfig(Section):
     """Height and width of a training sample, pixels; at least 33 each."""
     scale: tuple[Scale, Scale] | None = None
     """Smallest and largest factor by which an image is scaled before it is cropped;
-    None is the preset's, without one 0.5 2.0."""
+    None takes the preset's, or 0.5 2.0 if there is none."""
     max_class_share: Annotated[float, Field(gt=0, le=1)] = 0.75
     """Crops in which one class has more than this share are drawn again."""
     flip: Share | None = None
@@ -139,15 +144,22 @@ class AugmentConfig(Section):
     elastic: Annotated[float, Field(ge=0, le=10_000)] = 0.0
     """Standard deviation of elastic displacements, pixels; the U-Net paper's is 10."""
     photometric: bool | None = None
-    """Random brightness, contrast, saturation and hue; None is the preset's, without
-    one True."""
+    """Random brightness, contrast, saturation and hue; None takes the preset's choice,
+    or True if there is none."""
     transforms: tuple[str, ...] = ()
-    flip: Share | None = None
-    """Probability of a left-right flip; None takes the preset's, or 0.5 if there is
-    none."""
-    rotation: Annotated[float, Field(ge=0, le=180)] | None = None
-    """Largest angle of a random rotation in either direction, degrees; None takes the
-    preset's, or 0 if there is none."""
+    """Names of further transforms, applied in this order after the others and before
+    padding.  Their options are given in brackets, as in "rotation(degrees=5)".  Those
+    of a preset come first; one that is given here replaces that of the same name."""
+    mix: tuple[str, ...] = ()
+    """How a sample is mixed with another one of its split: cutmix, classmix or
+    copy_paste, with options in brackets, as in "cutmix(probability=0.5)".  Several are
+    applied in this order, a preset's first."""
+    preset: Literal["", "light", "medium", "strong"] = ""
+    """Sets scale, flip, rotation and photometric where they are not given, and adds to
+    transforms and mix; config.json holds the resulting values."""
+    strength: Annotated[float, Field(ge=0, le=2)] = 1.0
+    """Strength of a preset: 0 changes nothing, 1 is the preset as it is, 2 is twice as
+    strong."""
 
 
 @dataclass(frozen=True)

@@ -30,6 +30,7 @@ CHANGEABLE = (
     "data.root",
     "data.images",
     "data.masks",
+    "data.annotations",
     "data.allow_leakage",
     "data.num_classes",
     "data.cache",

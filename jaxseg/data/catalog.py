@@ -50,12 +50,13 @@ def check_data(config: DataConfig) -> None:
     """Refuse wrong options that can be recognised without any file.
 
     Args:
-      config: `name`, `task` and `roi` are read.
+      config: `name`, `task`, `roi`, `masks` and `annotations` are read.
 
     Raises:
       UserError: the name is unknown, the labels of the set are of another task, there
-        are regions of interest for a built-in set that does not read image files, or
-        an option of `folder` for a published set, whose files and classes are known.
+        are regions of interest or annotations for a built-in set that does not read
+        them, or an option of `folder` for a published set, whose files and classes are
+        known.
     """
     entry = DATASETS.find(config.name)
     for option in _OF_FOLDER if config.name in PUBLISHED else ():
@@ -68,6 +69,15 @@ def check_data(config: DataConfig) -> None:
         raise UserError(
             f"data.roi {config.roi!r} names files, which data set {config.name!r} does"
             f" not read; give --data.name {' or '.join(WITH_ROI)}, or leave it out"
+        )
+    if config.annotations and config.name in _ENTRIES and config.name != "folder":
+        raise UserError(
+            f"data.annotations {config.annotations!r}: data set {config.name!r} does"
+            " not read it; give --data.name folder, or leave it out"
+        )
+    if config.annotations and config.masks:
+        raise UserError(
+            "data.annotations and data.masks: masks are drawn or read; give one of them"
         )
     if entry.num_classes is not None:
         check_task(config.name, "multiclass", entry.num_classes, config.task)
@@ -145,8 +155,8 @@ _ENTRIES: dict[str, Entry] = {
         11,
     ),
     "folder": Entry(
-        "your own images and masks: --data.root FOLDER with SPLIT/images + SPLIT/masks"
-        " or the like",
+        "your own images, and masks or annotations (COCO, LabelMe, CVAT, YOLO):"
+        " --data.root FOLDER with SPLIT/images + SPLIT/masks or the like",
         _open_folder,
     ),
     "camvid": Entry(

@@ -19,6 +19,8 @@ from jaxseg.errors import UserError
 
 SUFFIXES = frozenset(IMAGE_SUFFIXES)
 """Endings of the files that may be an image or a mask, in lower case."""
+ANNOTATIONS = frozenset((".json", ".xml", ".txt"))
+"""Endings of the files that may hold annotations, in lower case."""
 
 IMAGES, MASKS = "images", "masks"
 _KINDS = {
@@ -97,6 +99,7 @@ class Listing:
       folders: of each (kind, place), the folder of each split.
       deeper: folders below which the names of folders begin to be known ones.
       others: folder -> ending -> number of other files with that ending.
+      annotations: the files of `ANNOTATIONS`, in the same order as `paths`.
       truncated: whether more than `MOST` entries were found.
     """
 
@@ -110,7 +113,15 @@ class Listing:
     others: dict[Path, Counter[str]] = field(
         default_factory=lambda: defaultdict(Counter)
     )
+    annotations: list[Path] = field(default_factory=list)
     truncated: bool = False
+
+    def add_other(self, path: Path) -> None:
+        """Add a file that is no image and no mask."""
+        ending = path.suffix.lower()
+        self.others[path.parent][ending] += 1
+        if ending in ANNOTATIONS:
+            self.annotations.append(path)
 
     def of(self, kind: str, place: str) -> dict[str, list[File]]:
         """Return the files of a kind and place by split."""
@@ -178,7 +189,7 @@ def _walk(
         elif path.is_dir():
             inner.append(path)
         else:
-            listing.others[folder][path.suffix.lower()] += 1
+            listing.add_other(path)
     for path in inner:
         below = _enter(path.name, at)
         if below.late and not at.late:

@@ -55,6 +55,9 @@ _UPRIGHT = {
 }
 """EXIF orientation -> the transposition that makes the image upright."""
 
+TRANSPOSED = (5, 6, 7, 8)
+"""EXIF orientations of images whose upright height is their stored width."""
+
 _lock = threading.Lock()  # `catch_warnings` is not thread-safe
 
 
@@ -156,12 +159,34 @@ def image_size(path: str | Path) -> tuple[int, int]:
     Raises:
       UserError: as for `load_image`, as far as the header shows it.
     """
+    (height, width), orientation = stored_frame(path)
+    return (width, height) if orientation in TRANSPOSED else (height, width)
+
+
+def stored_frame(path: str | Path) -> tuple[tuple[int, int], int]:
+    """Read height and width of the image as it is stored, and its EXIF orientation.
+
+    Raises:
+      UserError: as `image_size`.
+    """
     with _opened(Path(path)) as image:
-        turned = _orientation(image) in (5, 6, 7, 8)
         width, height = image.size
         if isinstance(image, TiffImageFile):  # Pillow 11.1 and later turn its size
             width, height = int(image.tag_v2[256]), int(image.tag_v2[257])
-        return (width, height) if turned else (height, width)
+        orientation = _orientation(image)
+        return (height, width), orientation if orientation in _UPRIGHT else 1
+
+
+def turned_upright(mask: np.ndarray, orientation: int) -> np.ndarray:
+    """Turn a mask of an image's stored pixels as its EXIF orientation turns the image.
+
+    Args:
+      mask: uint8 `[H, W]`.
+      orientation: as `stored_frame` returns it.
+    """
+    if orientation not in _UPRIGHT:
+        return mask
+    return np.asarray(Image.fromarray(mask).transpose(_UPRIGHT[orientation]))
 
 
 @contextlib.contextmanager

@@ -22,7 +22,8 @@ from jaxseg.errors import UserError
 LAYOUTS = (
     "SPLIT/images + SPLIT/masks, images/SPLIT + masks/SPLIT, SPLIT_images +"
     " SPLIT_masks, SPLIT with both side by side (1.jpg, 1_mask.png), or the same"
-    " without SPLIT (train, val, test), with train.txt and val.txt or without"
+    " without SPLIT (train, val, test), with train.txt and val.txt or without; nor are"
+    " there annotations of COCO, LabelMe, CVAT or YOLO"
 )
 
 
@@ -91,6 +92,12 @@ def find(
         found = found._replace(splits=chosen, notes=(*found.notes, *notes))
         _check_paths(found, root)
     return found
+
+
+def has_masks(root: Path) -> bool:
+    """Whether a folder holds images and masks in a known layout, paired or not."""
+    found = find_candidates(list_files(root))
+    return any(candidate.count or candidate.is_filled for candidate in found)
 
 
 def _found(

@@ -1,13 +1,14 @@
 """Reads a mask file as the numbers or colours that it holds.
 
 `jaxseg.data.classes` finds which classes there are, and `jaxseg.data.labels` turns
-numbers into classes.
+numbers into classes.  A mask that is not a file, such as one that is drawn from an
+annotation (`jaxseg.data.annotations`), is read in the same way.
 """
 
 from __future__ import annotations
 
 from pathlib import Path
-from typing import NamedTuple
+from typing import NamedTuple, Protocol, runtime_checkable
 
 import numpy as np
 from PIL import Image
@@ -30,17 +31,46 @@ class Mask(NamedTuple):
         all colours are grey.
       palette: for an indexed or 1-bit mask, RGB uint8 `[colours, 3]`, a colour for each
         index in `pixels`; otherwise None.
+      overlap: number of pixels that several classes claim, of which one was chosen.
     """
 
     pixels: np.ndarray
     palette: np.ndarray | None = None
+    overlap: int = 0
 
 
-def read_mask(path: Path, lossy: bool = False) -> Mask:
+@runtime_checkable
+class DrawnMask(Protocol):
+    """A mask that is no file of its own; as text it names where it comes from."""
+
+    @property
+    def files(self) -> tuple[Path, ...]:
+        """The files that it is made of."""
+        ...
+
+    def read(self) -> Mask:
+        """Make the mask.
+
+        Raises:
+          UserError: it cannot be made.
+        """
+        ...
+
+    def digest(self) -> bytes:
+        """Hash all that it is made of, so that equal hashes mean equal masks."""
+        ...
+
+
+MaskSource = Path | DrawnMask
+"""A mask file, or what stands for one."""
+
+
+def read_mask(path: MaskSource, lossy: bool = False) -> Mask:
     """Read a mask.
 
     Args:
-      path: PNG, TIFF, BMP or GIF; or a MATLAB file, see `matlab`.
+      path: PNG, TIFF, BMP or GIF, a MATLAB file (see `matlab`), or a mask that is
+        drawn.
       lossy: whether JPEG and WebP are read as well.
 
     Raises:
@@ -48,6 +78,8 @@ def read_mask(path: Path, lossy: bool = False) -> Mask:
         pages; has fractions or numbers outside 0..65535; or has pixels that differ in
         transparency only.
     """
+    if not isinstance(path, Path):
+        return path.read()
     if path.suffix == ".mat":
         return Mask(read_label_map(path))
     with decoded(path) as image:

@@ -7,7 +7,6 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
-from pathlib import Path
 
 import numpy as np
 
@@ -16,7 +15,7 @@ from jaxseg.data.classes import find_classes
 from jaxseg.data.coding import Coding
 from jaxseg.data.contents import Content
 from jaxseg.data.labels import IGNORE, LabelSet, MaskForm, numbered_names
-from jaxseg.data.masks import Mask
+from jaxseg.data.masks import Mask, MaskSource
 from jaxseg.data.survey import FileSurvey, Survey, Tally
 from jaxseg.errors import UserError, listed
 
@@ -36,7 +35,7 @@ class FileCoding:
 
     labels: LabelSet
     plane: Coding
-    classes: Mapping[Path, str]
+    classes: Mapping[MaskSource, str]
 
     def encode(self, mask: Mask, source: str) -> np.ndarray:
         """Turn the mask of one class into its plane, uint8 `[H, W]`."""
@@ -64,7 +63,7 @@ class FileCoding:
 
 
 def find_file_coding(
-    config: DataConfig, classes: Mapping[Path, str], survey: Survey
+    config: DataConfig, classes: Mapping[MaskSource, str], survey: Survey
 ) -> FileCoding:
     """Return the meaning of masks with one file per class.
 
@@ -84,7 +83,7 @@ def find_file_coding(
     return FileCoding(labels, find_classes(plain, survey), classes)
 
 
-def _check_alike(classes: Mapping[Path, str], survey: Survey) -> None:
+def _check_alike(classes: Mapping[MaskSource, str], survey: Survey) -> None:
     """Refuse 0 and 1 in the masks of one class beside 0 and 255 in those of another."""
     held: dict[str, set[int]] = {}
     for file in survey.files:

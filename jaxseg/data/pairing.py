@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from jaxseg.data.folders import SUFFIXES
+from jaxseg.data.masks import DrawnMask, MaskSource
 
 _IMAGE_WORDS = r"image|img|im|photo|sat|rgb|leftImg8bit|(?<=_)0000"
 """`_0000` is the number of the first channel."""
@@ -35,23 +36,25 @@ class Pair(NamedTuple):
       name: name of the sample.
       image: image file.
       mask: mask file; if there is one file per class, one of these, or the image itself
-        if no class has a file.
+        if no class has a file; the annotation's file if the mask is drawn.
       planes: the mask file of each class; None if a class has none.
       roi: file of the region of interest; None means all of the image.
+      drawn: what is read instead of `mask`.
     """
 
     name: str
     image: Path
     mask: Path
-    planes: tuple[Path | None, ...] = ()
+    planes: tuple[MaskSource | None, ...] = ()
     roi: Path | None = None
+    drawn: DrawnMask | None = None
 
     @property
-    def masks(self) -> list[Path]:
-        """All mask files."""
+    def masks(self) -> list[MaskSource]:
+        """All masks."""
         if self.planes:
-            return [path for path in self.planes if path]
-        return [self.mask]
+            return [source for source in self.planes if source]
+        return [self.drawn or self.mask]
 
 
 @dataclass(frozen=True)

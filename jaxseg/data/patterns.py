@@ -1,4 +1,4 @@
-"""The patterns of `data.images` and `data.masks`, and the files that they match.
+"""The patterns of `data.images`, `masks`, `annotations`, and the files they match.
 
 A pattern is a path below the root.  `*` matches any part of a name, `?` one letter,
 `[abc]` one of these letters, `**` any folders, `{split}` the name of a split, and
@@ -13,7 +13,7 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path, PurePosixPath
 
 from jaxseg.data.class_files import Groups, add
-from jaxseg.data.folders import SPLIT_WORDS, SUFFIXES, Listing
+from jaxseg.data.folders import ANNOTATIONS, SPLIT_WORDS, SUFFIXES, Listing
 from jaxseg.errors import UserError
 
 _WORDS = "|".join(sorted(SPLIT_WORDS, key=len, reverse=True))
@@ -99,12 +99,39 @@ def find_class_files(
     return table, groups
 
 
+def find_annotations(listing: Listing, pattern: str) -> dict[Path, str]:
+    """Return the annotation files of a pattern with their splits, empty without one.
+
+    Args:
+      listing: what lies below the root.
+      pattern: of `data.annotations`.
+
+    Raises:
+      UserError: the pattern leads out of the root, or no file matches it.
+    """
+    where = f"data.annotations {pattern!r}"
+    rule = _compile(pattern)
+    matches = _matches(listing, pattern, where, rule, listing.annotations)
+    found = {path: _split_of(match) for match, path in matches}
+    if not found:
+        raise UserError(
+            f"{where}: no file below {listing.root} matches it (such end in"
+            f" {' '.join(sorted(ANNOTATIONS))}; {{split}} stands for train, val, test"
+            " and the like, ** for any folders)"
+        )
+    return found
+
+
 def _matches(
-    listing: Listing, pattern: str, where: str, rule: re.Pattern[str]
+    listing: Listing,
+    pattern: str,
+    where: str,
+    rule: re.Pattern[str],
+    paths: Sequence[Path] | None = None,
 ) -> Iterator[tuple[re.Match[str], Path]]:
     if PurePosixPath(pattern).is_absolute() or ".." in PurePosixPath(pattern).parts:
         raise UserError(f"{where}: it leads out of data.root; write a path below it")
-    for path in listing.paths:
+    for path in listing.paths if paths is None else paths:
         found = rule.fullmatch(path.relative_to(listing.root).as_posix())
         if found:
             yield found, path

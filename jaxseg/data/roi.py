@@ -85,7 +85,7 @@ def _matched(
     return {pair.image: pair.mask for pair in found.pairs}, found.notes
 
 
-def read_roi(path: Path, size: tuple[int, int], of: Path) -> np.ndarray:
+def read_roi(path: Path, size: tuple[int, int], of: Path | str) -> np.ndarray:
     """Read a region of interest.
 
     Args:

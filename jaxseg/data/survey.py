@@ -17,7 +17,7 @@ from types import MappingProxyType
 import numpy as np
 
 from jaxseg.data.labels import NO_COLOUR, colour_codes, runs
-from jaxseg.data.masks import Mask, read_mask
+from jaxseg.data.masks import Mask, MaskSource, read_mask
 from jaxseg.data.roi import read_roi
 
 MOST_COLOURS = 4096
@@ -99,19 +99,21 @@ class FileSurvey:
     """The content of one mask file.
 
     Attributes:
-      path: path of the file.
+      path: path of the file, or what stands for it.
       tally: how often each grey value, index or code of a colour occurs.
       kind: "grey", "indexed" (1-bit masks too) or "colour".
       palette: for an indexed mask, int64 `[n]`: the code of each value's colour.
       outside: number of pixels outside the region of interest, which the tally leaves
         out.
+      overlap: number of pixels that several classes claim.
     """
 
-    path: Path
+    path: MaskSource
     tally: Tally
     kind: str
     palette: np.ndarray | None = None
     outside: int = 0
+    overlap: int = 0
 
     def by_colour(self) -> Tally:
         """Return the tally of the codes of its colours; a grey value v is (v, v, v)."""
@@ -142,7 +144,8 @@ class Survey:
     @property
     def folder(self) -> Path:
         """Folder of the first mask."""
-        return self.files[0].path.parent
+        first = self.files[0].path
+        return (first if isinstance(first, Path) else first.files[0]).parent
 
     def of_kind(self, *kinds: str) -> list[FileSurvey]:
         """List the files of some kinds."""
@@ -173,14 +176,14 @@ def grey_codes(values: np.ndarray) -> np.ndarray:
 
 
 def survey_masks(
-    splits: Mapping[str, Sequence[Path]],
+    splits: Mapping[str, Sequence[MaskSource]],
     lossy: bool = False,
-    regions: Mapping[Path, Path] = MappingProxyType({}),
+    regions: Mapping[MaskSource, Path] = MappingProxyType({}),
 ) -> Survey:
     """Read every mask once, several at a time.
 
     Args:
-      splits: the mask files of each split.
+      splits: the masks of each split.
       lossy: whether JPEG and WebP are read as well.
       regions: mask file -> file of its region of interest; only pixels inside are
         counted.
@@ -195,11 +198,13 @@ def survey_masks(
         )
 
 
-def _survey_file(path: Path, lossy: bool, regions: Mapping[Path, Path]) -> FileSurvey:
+def _survey_file(
+    path: MaskSource, lossy: bool, regions: Mapping[MaskSource, Path]
+) -> FileSurvey:
     mask, outside = read_mask(path, lossy), 0
     if roi := regions.get(path):
         height, width = mask.pixels.shape[:2]
-        inside = read_roi(roi, (height, width), path)
+        inside = read_roi(roi, (height, width), str(path))
         outside = int(inside.size - inside.sum())
         mask = mask._replace(pixels=mask.pixels[inside][None])
     tally = count_values(mask)
@@ -207,7 +212,7 @@ def _survey_file(path: Path, lossy: bool, regions: Mapping[Path, Path]) -> FileS
         codes = colour_codes(mask.palette).astype(np.int64)
         return FileSurvey(path, tally, "indexed", codes[tally.values], outside)
     kind = "colour" if mask.pixels.ndim == 3 else "grey"
-    return FileSurvey(path, tally, kind, outside=outside)
+    return FileSurvey(path, tally, kind, outside=outside, overlap=mask.overlap)
 
 
 def count_values(mask: Mask) -> Tally:

@@ -234,7 +234,7 @@ def test_a_class_in_a_pattern_is_of_multilabel_masks(tmp_path):
     words = (
         "--data.images {split}/images/*.png --data.masks {split}/masks/{class}/*.png"
     )
-    refused(root, words, "pass --data.task multilabel", task="multiclass")
+    refused(root, words, "pass --data.task multilabel", task="binary")
     assert opened(root, words).labels.names == NAMES
 
 

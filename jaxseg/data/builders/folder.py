@@ -3,17 +3,15 @@
 Masks are stored as classes 0, 1, ..., and 255 for ignored pixels, whatever encoding the
 files have.  The folder of the records is named by a fingerprint of the files' contents
 and the label options, so that changed files are prepared again, and files of which only
-the time has changed are not.  `jaxseg.data.layout` finds which files belong together.
+the time has changed are not.  `sources` beside this finds which files belong together.
 """
 
 from __future__ import annotations
 
 import contextlib
-import dataclasses
 import hashlib
 import json
-from collections.abc import Callable, Iterator, Sequence
-from functools import partial
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -21,19 +19,11 @@ import numpy as np
 import tensorflow_datasets as tfds
 
 from jaxseg.config import DataConfig
-from jaxseg.data import class_files, images, layout, leakage, records
+from jaxseg.data import images, leakage, records
 from jaxseg.data.builders import base
-from jaxseg.data.class_tables import with_class_table
-from jaxseg.data.classes import find_classes
-from jaxseg.data.coding import Coding
+from jaxseg.data.builders.sources import AnyCoding, FindCoding, find_sources
 from jaxseg.data.labels import IGNORE
-from jaxseg.data.masks import read_mask
-from jaxseg.data.multilabel import (
-    BitCoding,
-    FileCoding,
-    find_bit_coding,
-    find_file_coding,
-)
+from jaxseg.data.masks import MaskSource, read_mask
 from jaxseg.data.pairing import Pair
 from jaxseg.data.roi import read_roi
 from jaxseg.data.splits import Splits
@@ -54,11 +44,6 @@ MASK_OPTIONS = (
     "absent_masks",
 )
 """Options that give masks their meaning; they are part of the records' fingerprint."""
-
-
-AnyCoding = Coding | FileCoding | BitCoding
-FindCoding = Callable[[Survey], AnyCoding]
-"""Decides from the content of masks what they mean."""
 
 
 class Prepared(NamedTuple):
@@ -97,7 +82,7 @@ class Folder(base.RecordBuilder, skip_registration=True):
 
     def _remark(self, pairs: Sequence[Pair], files: Sequence[FileSurvey]) -> str:
         """Say what else a user should know of the masks of a split, or nothing."""
-        return _empty_regions(pairs, files)
+        return "; ".join(filter(None, (_empty_regions(pairs, files), _overlaps(files))))
 
     def _generate_examples(self, split: str) -> Iterator[tuple[str, dict[str, Any]]]:
         for pair in self._splits[split]:
@@ -115,7 +100,7 @@ class Folder(base.RecordBuilder, skip_registration=True):
         absent = np.zeros(size, np.uint8)
         planes = [
             absent if path is None else self._plane(path, pair.image, size, inside)
-            for path in pair.planes or (pair.mask,)
+            for path in pair.planes or pair.masks
         ]
         label = np.stack(planes, axis=-1) if pair.planes else planes[0]
         if inside is not None:
@@ -123,9 +108,13 @@ class Folder(base.RecordBuilder, skip_registration=True):
         return label
 
     def _plane(
-        self, path: Path, image: Path, size: tuple[int, int], inside: np.ndarray | None
+        self,
+        path: MaskSource,
+        image: Path,
+        size: tuple[int, int],
+        inside: np.ndarray | None,
     ) -> np.ndarray:
-        """Return the label of a mask file; outside, that of its first pixel inside."""
+        """Return the label of a mask; outside, that of its first pixel inside."""
         mask = read_mask(path, lossy=True)  # the survey refuses lossy masks
         height, width = mask.pixels.shape[:2]
         if (height, width) != size:
@@ -148,12 +137,24 @@ def _empty_regions(pairs: Sequence[Pair], files: Sequence[FileSurvey]) -> str:
     return f"nothing lies inside data.roi in {listed(names)}" if names else ""
 
 
+def _overlaps(files: Sequence[FileSurvey]) -> str:
+    """Say in how many pixels of how many images several classes overlap, if any."""
+    overlaps = [file.overlap for file in files if file.overlap]
+    if not overlaps:
+        return ""
+    images = f"{len(overlaps)} image{'s' * (len(overlaps) > 1)}"
+    return (
+        f"{sum(overlaps):,} pixels in {images} are in shapes of several classes and"
+        " have that of the last one"
+    )
+
+
 def prepare(config: DataConfig) -> Prepared:
     """Check and store a user's folder unless it is stored already.
 
     Args:
-      config: `root` in one of the layouts of `layout.LAYOUTS`, or with the patterns
-        `images` and `masks`, and the label options.
+      config: `root` in one of the layouts of `layout.LAYOUTS` or
+        `annotations.files.LAYOUTS`, or with patterns, and the label options.
 
     Raises:
       UserError: the folder, a file or an option is wrong, or an image lies in two
@@ -162,15 +163,8 @@ def prepare(config: DataConfig) -> Prepared:
     if not config.root:
         raise UserError("data set 'folder' reads your files: pass --data.root FOLDER")
     root = user_path(config.root)
-    if config.task == "multilabel" and not config.mask_bits:
-        found, config, find_coding = _class_files(config, root)
-        splits, table_notes = found.splits, ()
-    else:
-        found = layout.find(root, config.images, config.masks, roi=config.roi)
-        splits = found.splits
-        config, table_notes = with_class_table(config, root, splits)
-        bits = config.task == "multilabel"
-        find_coding = partial(find_bit_coding if bits else find_classes, config)
+    found = find_sources(config, root)
+    splits, config = found.splits, found.config
     # Options at their default are left out, so that new options change no fingerprint.
     options = {
         name: value
@@ -178,33 +172,9 @@ def prepare(config: DataConfig) -> Prepared:
         if (value := getattr(config, name)) != getattr(DataConfig(), name)
     }
     cache = cache_folder(config.cache)
-    directory = prepare_splits(Folder, cache, root, splits, options, find_coding)
+    directory = prepare_splits(Folder, cache, root, splits, options, found.coding)
     leaks = leakage.check(directory, splits, root, config.allow_leakage)
-    return Prepared(directory, (*found.notes, *table_notes, *leaks), found.options)
-
-
-def _class_files(
-    config: DataConfig, root: Path
-) -> tuple[layout.Layout, DataConfig, FindCoding]:
-    """Find the masks of a folder with one file per class, and their classes."""
-    layouts = class_files.LAYOUTS
-    given = config.class_names
-    absent = config.absent_masks
-    patterns = config.images, config.masks
-    found = layout.find(root, *patterns, layouts, given, absent, config.roi)
-    names = class_files.class_names(
-        found.groups, found.splits, given, config.num_classes, root
-    )
-    splits, notes = class_files.with_planes(
-        found.splits, found.groups, names, root, absent
-    )
-    of_files = {
-        path: name for group in found.groups.values() for name, path in group.items()
-    }
-    config = dataclasses.replace(config, class_names=names)
-    coding = partial(find_file_coding, config, of_files)
-    found = found._replace(splits=splits, notes=(*found.notes, *notes))
-    return found, config, coding
+    return Prepared(directory, (*found.notes, *leaks), found.whole)
 
 
 def prepare_splits(
@@ -263,9 +233,10 @@ def _signature(root: Path, splits: Splits, options: dict[str, Any]) -> str:
     digest = hashlib.sha256(json.dumps([str(root.resolve()), options]).encode())
     for split, pairs in splits.items():
         for pair in pairs:
-            for path in (pair.image, *pair.masks, pair.roi):
-                if path is None:
-                    continue
+            files: list[Path] = [pair.image, *([pair.roi] if pair.roi else [])]
+            for mask in pair.masks:
+                files += [mask] if isinstance(mask, Path) else mask.files
+            for path in files:
                 stat = path.stat()
                 place = path.relative_to(root).as_posix()
                 known = (split, pair.name, place, stat.st_size, stat.st_mtime_ns)
@@ -284,8 +255,11 @@ def _fingerprint(splits: Splits, options: dict[str, Any]) -> str:
             if None in pair.planes:  # which of the classes have no file
                 absent = [place for place, path in enumerate(pair.planes) if not path]
                 digest.update(f"{absent}\n".encode())
-            for path in (pair.image, *pair.masks):
-                digest.update(hashlib.sha256(images.read_bytes(path)).digest())
+            for source in (pair.image, *pair.masks):
+                if isinstance(source, Path):
+                    digest.update(hashlib.sha256(images.read_bytes(source)).digest())
+                else:
+                    digest.update(source.digest())
             if pair.roi:
                 digest.update(b"roi")
                 digest.update(hashlib.sha256(images.read_bytes(pair.roi)).digest())
