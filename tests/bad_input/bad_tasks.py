@@ -65,7 +65,7 @@ TASKS = [
     masks("three values of a binary task", "mask value 2 .*0:0 1-65535:1", *BINARY),
     masks(
         "three names of a binary task",
-        "data.class_names says 3 classes",
+        "data.class_names gives 3 classes",
         *BINARY,
         *("--data.class_names", "a", "b", "c"),
     ),
