@@ -335,7 +335,7 @@ def test_a_run_by_minutes_is_that_of_the_steps_it_takes_and_is_measured_once(
     assert [path.name for path in tmp_path.iterdir()] == ["timed"]
     monkeypatch.setattr("jaxseg.commands.train.plan", None)
     run(config, tmp_path / "timed", callbacks=[Refuse()])
-    assert "all of its 3 steps are taken; a larger --train.steps goes" in said(capsys)
+    assert "taken; to continue, give a larger --train.steps" in said(capsys)
     whole = run(with_train(tiny_config, steps=3), tmp_path / "steps").results
     assert timed["trained_steps"] == 3
     for name in ("parameters_sha256", "step", "miou", "confusion"):
