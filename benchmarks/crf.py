@@ -6,9 +6,10 @@
     python -m benchmarks.crf --golden tests/nn/golden/crf.npz    remake a test's file
 
 Needs pydensecrf2.  The logits imitate a network of stride 8: every eighth label, one in
-twenty of them wrong, plus noise, resized.  Columns: seconds of a call once compiled;
-mean absolute difference of the marginals from the exact ones; share of pixels whose
-most likely label is that of the exact ones; the same against the clean labels.
+twenty of them wrong, plus noise, resized.  The columns are the seconds of a compiled
+call; the mean absolute difference of the marginals from the exact ones; the share of
+pixels whose most likely label is that of the exact ones; and the share of pixels whose
+most likely label is the clean one.
 """
 
 from __future__ import annotations
@@ -65,7 +66,7 @@ def ours(logits: np.ndarray, image: np.ndarray, crf: DenseCRF) -> np.ndarray:
 
 
 def noisy_logits(label: np.ndarray, classes: int, rng: np.random.Generator):
-    """Return what a network of stride 8 might say of `label`, float32 `[H, W, C]`."""
+    """Return logits as of a network of stride 8 for `label`, float32 `[H, W, C]`."""
     low = label[STRIDE // 2 :: STRIDE, STRIDE // 2 :: STRIDE]
     wrong = rng.random(low.shape) < 0.05
     low = np.where(wrong, rng.integers(0, classes, low.shape), low)

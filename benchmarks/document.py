@@ -1,4 +1,4 @@
-"""A measured table's place in a document."""
+"""Puts measured tables into documents."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ def markdown(header: Sequence[str], rows: Iterable[Sequence[str]]) -> list[str]:
 
 
 def put(document: Path, mark: str, lines: Sequence[str]) -> None:
-    """Replace what stands between two comments `<!-- mark -->`."""
+    """Replace the text between two comments `<!-- mark -->`."""
     comment = f"<!-- {mark} -->"
     before, _, after = document.read_text().split(comment)
     table = "\n".join(lines)

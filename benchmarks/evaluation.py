@@ -5,9 +5,9 @@
 
 An evaluation reads encoded images and masks (from records here, from files there),
 predicts whole images and ends with the IoU of every class.  The peers are the model of
-segmentation_models_pytorch, torch's DataLoader with a worker a core, and torchmetrics'
-confusion matrix.  Both sides pad images to a multiple of 32 by reflection.  Before it
-is timed the IoU must be equal.
+segmentation_models_pytorch, torch's DataLoader with a worker per core, and
+torchmetrics' confusion matrix.  Both sides pad images to a multiple of 32 by
+reflection.  The IoU must be equal before anything is timed.
 
 Needs torch, segmentation_models_pytorch and torchmetrics; see `side_by_side`.
 """

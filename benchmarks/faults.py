@@ -1,13 +1,13 @@
-"""Faults on purpose, and what survives them: one table.
+"""Causes faults on purpose, and counts how often runs survive them.
 
     python -m benchmarks.faults [kills damage disk processes] [--times 30] [--write]
 
-Runs a small experiment on digits through the command line, again and again, and
-does to it what happens to long runs: SIGKILL at random moments, damaged checkpoints, a
-full disk, a process of several that dies.  A fault is survived if the same command,
-given again, ends with the parameters and figures of a run without it.  `--write` puts
-the table into docs/reliability.md.  Needs nothing but jaxseg's own packages, and
-for the full disk the right to mount a tmpfs.
+It runs a small experiment on digits through the command line, again and again, with the
+faults that happen to long runs: SIGKILL at random moments, damaged checkpoints, a full
+disk, and the death of one of several processes.  A fault is survived if the same
+command, given again, ends with the parameters and metrics of a run without it.
+`--write` puts the table into docs/reliability.md.  It needs only jaxseg's requirements,
+and for the full disk the right to mount a tmpfs.
 """
 
 from __future__ import annotations
@@ -47,11 +47,11 @@ def get_config():
     )
 """
 
-# Without batch norm processes meet once a step, so that many steps fit into a minute.
+# Without batch norm, processes communicate once per step, so that steps are quick.
 TOGETHER = "--model.backbone vgg11 --train.steps 150 --train.eval_every 50".split()
 
 BOUND = 120.0
-"""Seconds within which processes must have noticed that one of them died."""
+"""Seconds within which processes must end after one of them has died."""
 
 
 class Bench:
@@ -77,7 +77,7 @@ class Bench:
             )
 
     def finish(self, workdir: Path, *words: str) -> dict[str, Any]:
-        """Run to the end; return what must not depend on what happened before."""
+        """Run to the end; return the results that must not depend on faults."""
         code = self.start(workdir, *words).wait()
         if code:
             raise SystemExit(f"{workdir}: exit code {code}, see {workdir}.log")
@@ -85,7 +85,7 @@ class Bench:
 
 
 def outcome(workdir: Path) -> dict[str, Any]:
-    """Return the figures of a finished run, and the steps that it logged."""
+    """Return the results of a finished run, and the steps that it logged."""
     results = json.loads((workdir / "results.json").read_text())
     names = ("step", "miou", "confusion", "trained_steps", "parameters_sha256")
     lines = (workdir / "metrics.jsonl").read_text().splitlines()
@@ -94,7 +94,7 @@ def outcome(workdir: Path) -> dict[str, Any]:
 
 
 def until(moment: Callable[[], bool], process: subprocess.Popen) -> bool:
-    """Wait for a moment in the life of a process; False if it ended first."""
+    """Wait until `moment` is true; return False if the process ended first."""
     while process.poll() is None:
         if moment():
             return True
@@ -110,7 +110,7 @@ def kills(bench: Bench, times: int) -> list[Row]:
     """SIGKILL a run at chosen and at random moments, and start it again each time."""
     whole = bench.finish(bench.folder / "whole")
     for path in bench.cache.glob("digits*"):
-        shutil.rmtree(path)  # data is prepared under fire too; programs stay compiled
+        shutil.rmtree(path)  # data is prepared again; compiled programs are kept
     moments = {
         "while data is prepared": preparing,
         "in a step": stepping,
@@ -125,7 +125,7 @@ def kills(bench: Bench, times: int) -> list[Row]:
     workdir = bench.folder / "killed0"
 
     def settle() -> None:
-        """Let the run end; its kills were survived if its outcome is the whole one."""
+        """Let the run end; it survived if its outcome is that of an unkilled run."""
         nonlocal workdir
         if bench.finish(workdir) == whole:
             for name in pending:
@@ -147,7 +147,7 @@ def kills(bench: Bench, times: int) -> list[Row]:
             process.wait()
             tried[name] += 1
             pending.append(name)
-        else:  # the run came to its end first
+        else:  # the run ended first
             settle()
     settle()
     return [(f"SIGKILL {name}", tried[name], survived[name]) for name in names]
@@ -221,7 +221,7 @@ def whenever(bench: Bench, workdir: Path) -> Callable[[], bool]:
 
 
 def damage(bench: Bench, times: int) -> list[Row]:
-    """Flip, truncate or delete a file of the newest checkpoint, then go on."""
+    """Flip, truncate or delete a file of the newest checkpoint, then resume."""
     whole = bench.finish(bench.folder / "whole")
     stopped = bench.folder / "stopped"
     process = bench.start(stopped)
@@ -259,7 +259,7 @@ def truncate(path: Path) -> None:
 
 
 def disk(bench: Bench, times: int) -> list[Row]:
-    """Fill the disk at several points of a run, make room, run again."""
+    """Fill the disk at several points of a run, free space, and run again."""
     whole = bench.finish(bench.folder / "whole")
     size = sum(path.stat().st_size for path in (bench.folder / "whole").rglob("*"))
     survived, count = 0, max(2, times // 6)
@@ -279,7 +279,7 @@ def disk(bench: Bench, times: int) -> list[Row]:
 
 @contextmanager
 def small_disk(place: Path, size: int) -> Iterator[Callable[[], None]]:
-    """Mount a tmpfs; the function given makes it large."""
+    """Mount a small tmpfs, and yield a function that makes it large."""
 
     def mount(options: str) -> None:
         words = ["mount", "-t", "tmpfs", "-o", options, "tmpfs", str(place)]
@@ -294,7 +294,7 @@ def small_disk(place: Path, size: int) -> Iterator[Callable[[], None]]:
 
 
 def processes(bench: Bench, times: int) -> list[Row]:
-    """Kill one of two and of four processes; the others end, and all go on."""
+    """Kill one of two and of four processes; the others must end, and all resume."""
     rows = []
     for count in (2, 4):
         whole = bench.folder / f"whole{count}"
@@ -333,7 +333,7 @@ FAULTS = {"kills": kills, "damage": damage, "disk": disk, "processes": processes
 
 
 def main() -> None:
-    """Do what the command line asks for and print the table."""
+    """Cause the faults that the command line names, and print the table."""
     parser = argparse.ArgumentParser(description="Faults, and what survives them.")
     parser.add_argument("faults", nargs="*", help=f"of {', '.join(FAULTS)}")
     parser.add_argument("--times", type=int, default=30, help="kills; others fewer")

@@ -3,11 +3,11 @@
     pip install --target DIR atheris        Python 3.11 or 3.12
     PYTHONPATH=DIR python -m benchmarks.fuzz [--seconds 60] [TARGET...]
 
-Each target is run in a process of its own, begins with small sound files and changes
-them; 60 seconds for each make ten minutes.  A reader may return or raise `UserError`;
-any other exception, a call of more than 20 seconds or more than 4 GB of memory is a
-failure: it stops the target, and the input that shows it is kept in `--keep`.  Printed
-per target: inputs tried, and the points of our code that they reached.
+Each target runs in its own process, which starts from small valid files and changes
+them; with 60 seconds for each, all take ten minutes.  A reader may return or raise
+`UserError`.  Any other exception, a call of more than 20 seconds, or more than 4 GB of
+memory is a failure: it stops the target, and the input is stored in `--keep`.  For each
+target the numbers of inputs and of points reached in our code are printed.
 """
 
 from __future__ import annotations
@@ -66,7 +66,7 @@ def _run_seeds() -> list[bytes]:
 
 
 def _run() -> Read:
-    """One content as `labels.json`, `metrics.jsonl` and `results.json` of a run."""
+    """Read the same content as `labels.json`, `metrics.jsonl`, ... of a run."""
     from jaxseg.config import Config
     from jaxseg.errors import UserError
     from jaxseg.report.comparison import write_comparison
@@ -118,14 +118,14 @@ def _image_seeds() -> list[bytes]:
             file = io.BytesIO()
             try:
                 image.convert(mode).save(file, kind, exif=exif)
-            except (OSError, ValueError):  # a format that has no such pixels
+            except (OSError, ValueError):  # the format cannot hold such pixels
                 continue
             seeds.append(file.getvalue())
     return seeds
 
 
 def _image() -> Read:
-    """As training and as `predict` read an image: the same pixels, or refused twice."""
+    """Read an image as training and as `predict` do, with the same result."""
     from jaxseg.data.images import decode_image, image_size, load_image, read_image
     from jaxseg.errors import UserError
 

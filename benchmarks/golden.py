@@ -4,8 +4,8 @@ Needs the environment of `parity.py`:
 
     python -m benchmarks.golden [NAME...]
 
-Each file holds the names and shapes of a peer's tensors and the logits that it computes
-from tensors which `tests/weights/peer_tensors.py` makes of these names.
+Each file holds the names and shapes of a peer's tensors, and the logits that the peer
+computes from tensors that `tests/weights/peer_tensors.py` makes from these names.
 """
 
 from __future__ import annotations
@@ -61,12 +61,12 @@ ARITHMETICS = {
     "torchvision/lraspp_mobilenet_v3_large": "dilated",
     "smp/unet_efficientnet-b0": "smp",
 }
-"""Case -> arithmetic of its backbone, where that is not the usual one."""
+"""Case -> arithmetic of its backbone, if it is not the usual one."""
 
 
 @torch.no_grad()
 def main() -> None:
-    """Write the files whose names hold one of the words; no word takes all."""
+    """Write the files whose names contain one of the words, or all without a word."""
     words = sys.argv[1:]
     known = cases()
     for name in (*CLASSIFIERS, *SEGMENTERS):

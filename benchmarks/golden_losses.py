@@ -5,7 +5,7 @@ Needs an environment with torch, segmentation_models_pytorch 0.6 and monai:
     python -m benchmarks.golden_losses
 
 The file holds the value and the gradient of each case in `tests/losses/peer_cases.py`,
-computed in float64 (of SMP's Lovász losses in float32).
+computed in float64 (for SMP's Lovász losses in float32).
 """
 
 from __future__ import annotations
@@ -29,11 +29,12 @@ import segmentation_models_pytorch.losses as smp  # noqa: E402
 from peer_cases import CASES, IGNORE, inputs  # noqa: E402
 
 Peer = Callable[[torch.Tensor, torch.Tensor], torch.Tensor]
-"""Of logits float64 `[B, C, H, W]` and an int64 label `[B, H, W]` or `[B, C, H, W]`."""
+"""A function of float64 logits `[B, C, H, W]` and an int64 label `[B, H, W]` or
+`[B, C, H, W]`."""
 
 
 def by_smp(kind: type, mode: str, **options: object) -> Peer:
-    """Return a loss of SMP, which ignores what is marked."""
+    """Return a loss of SMP, which leaves out ignored pixels."""
     return kind(mode, ignore_index=IGNORE, **options)
 
 
@@ -51,7 +52,7 @@ def _planes(logits: torch.Tensor, label: torch.Tensor) -> torch.Tensor:
 
 
 def sigmoid_entropy(positive: tuple[float, ...] = ()) -> Peer:
-    """Return torch's binary cross-entropy, the factors one a channel."""
+    """Return torch's binary cross-entropy, with a factor for each channel."""
     weight = torch.tensor(positive).reshape(-1, 1, 1).double() if positive else None
 
     def loss(logits: torch.Tensor, label: torch.Tensor) -> torch.Tensor:

@@ -4,7 +4,7 @@ Needs an environment with torch and monai 1.6:
 
     python -m benchmarks.golden_surfaces
 
-The file holds, of each case in `tests/evaluation/surface_cases.py`, the Hausdorff
+The file holds, for each case in `tests/evaluation/surface_cases.py`, the Hausdorff
 distance at 95 % and the symmetric average surface distance, in pixels.
 """
 

@@ -5,8 +5,8 @@
     python -m benchmarks.inference --gpu --peak 790          GPU: bfloat16, TFLOP/s
 
 A prediction goes from image bytes, on the device already, to the class of every pixel.
-Before it is timed: from the same random weights and statistics, the float32 logits of
-two images must be the peer's, and the classes equal but for ties.
+Before anything is timed, with the same random weights and statistics, the float32
+logits of two images must equal the peer's, and the classes too except for ties.
 
 Needs torch, and torchvision or segmentation_models_pytorch; on the CPU also onnx,
 onnxscript, onnxruntime and openvino; see `side_by_side`.

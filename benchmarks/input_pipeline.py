@@ -1,22 +1,22 @@
-"""Training images a second, and the share of a step that the data takes.
+"""Training images per second, and the share of a step that the data takes.
 
     python -m benchmarks.input_pipeline stream                   digit_scenes
     python -m benchmarks.input_pipeline stream --data camvid --root DIR
     python -m benchmarks.input_pipeline wait                     the quick start
     python -m benchmarks.input_pipeline wait --config FILE -- --data.root DIR
 
-`stream` races jaxseg's training stream against torch's DataLoader with albumentations:
-the same encoded images and masks, decoded, scaled, cropped, flipped, distorted and
-batched, on the same cores.  Worker processes are what a DataLoader is usually given,
-one a core; `loader 0` is without.  `jaxseg` keeps decoded images in memory
-(`data.memory`), as a run does, and is timed after its first epoch.  A run first takes
-the batches that were prepared while the contender rested, untimed.
+`stream` compares jaxseg's training stream with torch's DataLoader and albumentations:
+the same encoded images and masks are decoded, scaled, cropped, flipped, distorted and
+batched, on the same cores.  `loader` has a worker process per core, as is usual;
+`loader 0` has none.  `jaxseg` keeps decoded images in memory (`data.memory`), as a run
+does, and is timed after its first epoch.  The batches that were prepared while a
+contender rested are taken first, and are not timed.
 
-`wait` runs the training loop's step fed by the stream, after its first epoch, and fed
-by one batch that is always there, in turn; what the first takes longer is what the data
-costs, on a CPU by working on the same cores.  The loop asks for a batch while the step
-before is computed; the device waits if that ends first: `waits` is the time that such
-steps spent asking, at most what the device waited.
+`wait` takes training steps in turn with batches of the stream, after its first epoch,
+and with one batch that is always in memory.  The difference is the cost of the data,
+which on a CPU uses the same cores.  The loop asks for a batch while the previous step
+is computed, and the device waits if that step ends first.  `waits` is the time that
+such steps spent asking, an upper bound of the time that the device waited.
 
 `stream` needs torch and albumentations 2.0.8; see `side_by_side`.
 """
@@ -48,7 +48,7 @@ CONTENDERS = {
 SCALE, BRIGHTNESS, FACTOR, HUE = (0.5, 2.0), 32 / 255, 0.5, 36
 FLIP = DISTORT = 0.5
 PREPARED = 8
-"""Batches that a contender may have ready after a rest, at most."""
+"""Largest number of batches that a contender may have ready after a rest."""
 IGNORE = 255
 
 
@@ -81,7 +81,7 @@ def stream(
 
 
 def _seconds(source: Any, batches: int) -> float:
-    """Return the time of `batches` batches, after those that were waiting."""
+    """Return the time of `batches` batches, after those that were ready."""
     for _ in range(PREPARED):
         next(source)
     begun = time.perf_counter()
@@ -119,7 +119,7 @@ def loader(
                     albumentations.PadIfNeeded(crop, crop, fill_mask=IGNORE),
                     albumentations.RandomCrop(crop, crop),
                     albumentations.HorizontalFlip(p=FLIP),
-                    # Two distortions in one, each by a half: one or both by 3/4.
+                    # Either of two distortions has probability 1/2, one or both 3/4.
                     albumentations.RandomBrightnessContrast(
                         BRIGHTNESS, FACTOR, p=1 - DISTORT**2
                     ),
@@ -161,10 +161,10 @@ def loader(
 def write_files(
     folder: Path, data: str, root: str, split: str = "train"
 ) -> tuple[int, np.ndarray]:
-    """Write a split's encoded images and masks as they are, one file each.
+    """Write a split's encoded images and masks unchanged, each into a file.
 
     Returns:
-      Their number, and the table from stored mask values to classes.
+      The number of images, and the table from stored mask values to classes.
     """
     dataset = open_dataset(DataConfig(name=data, root=root))
     samples = dataset.samples(split)
@@ -181,7 +181,7 @@ def write_files(
 def read_files(
     folder: Path, index: int, table: np.ndarray
 ) -> tuple[np.ndarray, np.ndarray]:
-    """Read RGB and classes of what `write_files` wrote, as torch's users do."""
+    """Read RGB and classes from the files of `write_files`, as users of torch do."""
     image: Any = cv2.imread(str(folder / f"{index}.image"), cv2.IMREAD_COLOR)
     mask: Any = cv2.imread(str(folder / f"{index}.mask"), cv2.IMREAD_UNCHANGED)
     return cv2.cvtColor(image, cv2.COLOR_BGR2RGB), table[mask]
@@ -222,7 +222,7 @@ def race_streams(options: argparse.Namespace) -> None:
 
 
 def wait(options: argparse.Namespace) -> None:
-    """Print what the data costs of a training step."""
+    """Print how much of a training step the data takes."""
     import jax
 
     from jaxseg.parallel.mesh import shard_batch
@@ -237,7 +237,7 @@ def wait(options: argparse.Namespace) -> None:
         next(source)
 
     def block(steps: int, fed: bool) -> tuple[float, float]:
-        """Run steps as the loop does; return seconds in all, and those of waiting."""
+        """Run steps as the loop does; return all seconds, and those spent waiting."""
         nonlocal state
         pending, waited, begun = None, 0.0, time.perf_counter()
         for _ in range(steps):
@@ -256,7 +256,7 @@ def wait(options: argparse.Namespace) -> None:
     block(2, fed=False)
     fed, free, waits = [], [], []
     for _ in range(options.rounds):
-        block(PREPARED, fed=True)  # those that were waiting
+        block(PREPARED, fed=True)  # the batches that were ready
         total, waited = block(options.steps, fed=True)
         fed.append(total / options.steps)
         waits.append(waited / total)
@@ -275,7 +275,7 @@ def wait(options: argparse.Namespace) -> None:
                 f"{max(waits):.2%}",
             )
         ],
-        ("with the stream", "batch at hand", "data costs", "waits", "most"),
+        ("with the stream", "batch in memory", "data costs", "waits", "most"),
     )
     if options.out:
         record = {"title": f"wait: {config.name}", "fed": fed, "free": free}

@@ -1,6 +1,6 @@
-"""Our contender: the library's own training step and prediction; runs in workers only.
+"""Our contender: jaxseg's training step and prediction; it runs only in workers.
 
-Read the peer's weights, so that both sides start from the same.
+It reads the peer's weights, so that both sides start from the same.
 """
 
 from __future__ import annotations
@@ -61,7 +61,7 @@ def build(case: Case, auxiliary: bool, exact: bool = False) -> Segmenter:
 
 
 def training(case: Case, mesh: jax.sharding.Mesh) -> tuple[TrainStep, Any]:
-    """Return the compiled-to-be training step, and its optimiser."""
+    """Return the training step, not compiled yet, and its optimizer."""
     schedule = optax.constant_schedule(LEARNING_RATE)
     optimizer = create_optimizer(
         "sgd", schedule, momentum=MOMENTUM, weight_decay=WEIGHT_DECAY
@@ -82,7 +82,7 @@ def training(case: Case, mesh: jax.sharding.Mesh) -> tuple[TrainStep, Any]:
 def compiled_training(
     case: Case, mesh: jax.sharding.Mesh
 ) -> tuple[Any, TrainState, dict[str, Any]]:
-    """Return the compiled step, and the shapes and places of its state and batch."""
+    """Return the compiled step, and the shapes and shardings of state and batch."""
     step, optimizer = training(case, mesh)
     variables = abstract_variables(build(case, auxiliary=True))
     state = jax.eval_shape(lambda given: fresh_state(given, optimizer), variables)
@@ -106,7 +106,7 @@ def compiled_training(
 
 
 def ones(shapes: Any) -> Any:
-    """Return a tree of ones, of these shapes and in these places."""
+    """Return a tree of ones with these shapes and shardings."""
     return jax.tree.map(
         lambda leaf: jax.device_put(jnp.ones(leaf.shape, leaf.dtype), leaf.sharding),
         shapes,

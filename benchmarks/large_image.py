@@ -2,10 +2,10 @@
 
     python -m benchmarks.large_image [--size 20000] [--window 512] [--limit 900]
 
-A tiled TIFF of coloured spots, `--size` pixels a side, is segmented in a process of its
-own by a tiny network that was trained for two steps, or by that of `--run`.  Below the
-size from which images are read in parts (`images.LARGEST`) it is read whole.  The
-process' largest resident memory, all libraries included, and its time are printed.
+A tiled TIFF of coloured spots, `--size` pixels a side, is segmented in its own process
+by a tiny network that was trained for two steps, or by that of `--run`.  An image of at
+most `images.LARGEST` pixels is read whole, a larger one in parts.  The largest resident
+memory of the process, including all libraries, and its time are printed.
 """
 
 from __future__ import annotations
@@ -62,7 +62,7 @@ def train_tiny(folder: Path) -> Path:
 
 
 def main() -> None:
-    """Make the image, predict it and print what it took."""
+    """Make the image, predict it, and print memory and time."""
     parser = argparse.ArgumentParser(description="Memory of a large image.")
     parser.add_argument("--size", type=int, default=20000, help="pixels a side")
     parser.add_argument("--window", type=int, default=512)

@@ -1,11 +1,11 @@
-"""A long run: do memory and step time stay flat, is anything compiled again?
+"""A long run: are memory and step time constant, and is nothing compiled again?
 
     python -m benchmarks.long_run [--steps 20000] [--write]
 
-Trains a small net on digits in one process and looks at it every twentieth of the way.
-`--write` puts the table into docs/reliability.md.  Ends with an error if memory grew by
-more than 10 % or 50 MB over the last half, or a program was compiled after the first
-evaluation.
+It trains a small network on digits in one process, and measures at every twentieth of
+the steps.  `--write` puts the table into docs/reliability.md.  It ends with an error if
+memory grew by more than 10 % or 50 MB over the last half, or if a program was compiled
+after the first evaluation.
 """
 
 from __future__ import annotations
@@ -45,7 +45,7 @@ def config(steps: int, cache: str) -> jaxseg.Config:
 
 
 def main() -> None:
-    """Run, print the table, judge it."""
+    """Run, print the table, and fail if memory grew or programs were compiled."""
     parser = argparse.ArgumentParser(description="Memory and step time of a long run.")
     parser.add_argument("--steps", type=int, default=20_000)
     parser.add_argument("--write", action="store_true", help=f"into {RELIABILITY.name}")

@@ -1,14 +1,14 @@
-"""What each loss costs beside cross-entropy: time and memory of a training step.
+"""Time and memory of a training step with each loss, relative to cross-entropy.
 
     python -m benchmarks.losses [--losses dice lovasz] [--write docs/losses.md]
 
-A row is a loss and a number of classes.  `seconds` is the median step, `time` its ratio
-to cross-entropy's step of as many classes: the two are run in turns, so that whatever
-else the machine does meets both, and the ratio is the median of the pairs'.  `MiB` is
-what the compiled program needs beside its arguments, and `memory` its ratio to that of
-cross-entropy; `growth` is the ratio to the same loss at the first number of classes.
-The labels hold all classes in every image, which is the worst case of losses that go
-class by class.
+A row is a loss and a number of classes.  `seconds` is the median step, and `time` its
+ratio to a step of cross-entropy with as many classes.  The two are run in turn, so that
+other work of the machine affects both, and the ratio is the median of those of the
+pairs.  `MiB` is the memory that the compiled program needs in addition to its
+arguments, and `memory` its ratio to that of cross-entropy; `growth` is the ratio to the
+same loss at the first number of classes.  Every image has all classes, which is the
+worst case for losses that go class by class.
 """
 
 from __future__ import annotations
@@ -40,7 +40,7 @@ MIB = 2**20
 
 
 class Step:
-    """A compiled training step with a state and a batch of its own."""
+    """A compiled training step with its state and batch."""
 
     def __init__(self, text: str, classes: int, options: argparse.Namespace) -> None:
         """Compile the step of a loss."""

@@ -1,13 +1,13 @@
-"""Memory of a training step, 150 classes over 21, beside PyTorch's.
+"""Memory of a training step with 21 and 150 classes, beside PyTorch's.
 
     python -m benchmarks.memory
     python -m benchmarks.memory --gpu
 
-`compiled` is what the program asks for, from XLA's memory analysis: temporaries +
-arguments + outputs - what outputs share with arguments, on one device.  `measured` is,
-on a CPU, the highest resident memory of three steps over that before the state was
-made, in a process of its own that has taken a smaller one before; on a GPU the peak
-that each library's allocator reports.
+`compiled` is the memory that the program requests on one device, from XLA's memory
+analysis: temporaries, arguments and outputs, less the memory that outputs share with
+arguments.  On a CPU, `measured` is how far resident memory rises during three steps
+above that before the state was made, in a separate process that has taken a smaller
+step before.  On a GPU it is the peak that each library's allocator reports.
 
 Needs torch, and torchvision or segmentation_models_pytorch; see `side_by_side`.
 """
@@ -43,7 +43,7 @@ class ResidentPeak:
     def __init__(self) -> None:
         gc.collect()
         ctypes.CDLL("libc.so.6").malloc_trim(0)
-        Path("/proc/self/clear_refs").write_text("5")  # the peak is now
+        Path("/proc/self/clear_refs").write_text("5")  # reset the peak
         self._before = _status("VmRSS")
 
     def grown(self) -> float:
@@ -59,12 +59,12 @@ def _status(name: str) -> float:
 
 
 def smaller(case: Case) -> Case:
-    """Return a step that loads all code that the case's runs, and little memory."""
+    """Return a step that runs the same code as the case, in little memory."""
     return dataclasses.replace(case, batch=2, size=64)
 
 
 def torch_memory(**settings: Any) -> Prepared:
-    """Run PyTorch's step; on a CPU a smaller one before, which loads its code."""
+    """Run PyTorch's step; on a CPU, run a smaller one before, which loads its code."""
     import torch
 
     from benchmarks import torch_side
@@ -82,7 +82,7 @@ def torch_memory(**settings: Any) -> Prepared:
 
 
 def jaxseg_memory(**settings: Any) -> Prepared:
-    """Compile ours from shapes, then run it; a smaller one before, as PyTorch's."""
+    """Compile our step from shapes, then run it, after a smaller one as PyTorch's."""
     import jax
 
     from benchmarks.jaxseg_side import compiled_training, ones
@@ -109,7 +109,7 @@ def jaxseg_memory(**settings: Any) -> Prepared:
 
 
 def compiled_bytes(compiled: Any) -> float:
-    """Return what a compiled program needs of one device's memory."""
+    """Return the memory that a compiled program needs on one device, bytes."""
     memory = compiled.memory_analysis()
     return float(
         memory.temp_size_in_bytes
@@ -122,7 +122,7 @@ def compiled_bytes(compiled: Any) -> float:
 def peers(options: argparse.Namespace) -> None:
     """Compare with PyTorch; each contender has its own process."""
     entries = side_by_side.chosen(ENTRIES, options.contenders)
-    if not options.gpu:  # compiling takes more of the process than the step does
+    if not options.gpu:  # compiling takes more memory of the process than the step
         entries.pop("torch compile", None)
     for case in model_cases.cases(options):
         found: dict[str, dict[int, dict[str, float]]] = {name: {} for name in entries}

@@ -1,6 +1,6 @@
-"""The models that are raced, by name, and the batch that all of them get.
+"""The models that are compared, by name, and their batch.
 
-`torch_side` builds the peer's, `jaxseg_side` ours; both are given a `Case`.
+`torch_side` builds the peer's model and `jaxseg_side` ours, both from a `Case`.
 """
 
 from __future__ import annotations
@@ -25,24 +25,24 @@ MODELS = {
 MEAN, STD = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)
 LEARNING_RATE, MOMENTUM, WEIGHT_DECAY = 1e-3, 0.9, 1e-4
 AUXILIARY_WEIGHT = 0.5
-"""Of torchvision's models, as its own recipe has it; SMP's have no auxiliary head."""
+"""Weight of the auxiliary loss in torchvision's recipe; SMP has no auxiliary head."""
 CHECKED_STEPS = 3
 IGNORE = 255
 
 
 @dataclass(frozen=True)
 class Case:
-    """One race's work.
+    """The work of a race, which times contenders in turn.
 
     Attributes:
       model: a name in `MODELS`.
       size: height and width of the images, pixels.
       batch: images in a step.
       classes: number of classes.
-      steps: in one timed run.
-      gpu: bfloat16 on the GPU, else float32 on the CPU.
-      folder: where the reference leaves `weights.pth`.
-      contender: which one this is.
+      steps: number of steps in one timed run.
+      gpu: whether to compute in bfloat16 on the GPU, or in float32 on the CPU.
+      folder: folder in which the reference writes `weights.pth`.
+      contender: name of the contender.
     """
 
     model: str
@@ -56,22 +56,22 @@ class Case:
 
     @property
     def library(self) -> str:
-        """Where the peer comes from."""
+        """Library of the peer's model."""
         return MODELS[self.model][0]
 
     @property
     def head(self) -> str:
-        """Name of the head, here and there."""
+        """Name of the head, in jaxseg and in the peer's library."""
         return MODELS[self.model][1]
 
     @property
     def backbone(self) -> str:
-        """Name of the backbone, here and there."""
+        """Name of the backbone, in jaxseg and in the peer's library."""
         return MODELS[self.model][2]
 
     @property
     def weights(self) -> str:
-        """The peer's random weights."""
+        """File of the peer's random weights."""
         return f"{self.folder}/weights.pth"
 
     def arrays(self) -> tuple[np.ndarray, np.ndarray]:
@@ -89,7 +89,7 @@ class Case:
 
 
 def step_check(losses: list[float], gradient_norm: float) -> dict[str, np.ndarray]:
-    """Return what the first steps of all contenders must agree on."""
+    """Return the results of the first steps, on which all contenders must agree."""
     return {
         "loss": np.array(losses[0]),
         "later": np.array(losses[1:]),
@@ -98,7 +98,7 @@ def step_check(losses: list[float], gradient_norm: float) -> dict[str, np.ndarra
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    """Add what makes a `Case`; see `cases` for the defaults."""
+    """Add the options of a `Case`; see `cases` for the defaults."""
     parser.add_argument("--models", nargs="+", choices=MODELS, default=list(MODELS))
     parser.add_argument("--gpu", action="store_true", help="bfloat16 on the GPU")
     parser.add_argument("--size", type=int, help="pixels; default 256, with --gpu 512")
@@ -158,11 +158,11 @@ def main(
     """Race over every case that the command line asks for; print a table of each.
 
     Args:
-      what: is timed.
-      contenders: their entries, by name.
+      what: name of what is timed.
+      contenders: name -> entry.
       exact: largest differences in float32.
-      rounded: the same in bfloat16, on the GPU.
-      on_cpu_only: contenders that the GPU's race leaves out.
+      rounded: largest differences in bfloat16, on the GPU.
+      on_cpu_only: contenders that are left out on the GPU.
     """
     parser = argparse.ArgumentParser(description=f"{what}, side by side.")
     add_arguments(parser)

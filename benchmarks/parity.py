@@ -1,9 +1,9 @@
-"""Equal to PyTorch: the same weights and image give the same logits.
+"""Parity with PyTorch: the same weights and image give the same logits.
 
 For each model the peer's random initialisation, with batch-normalisation statistics
-that matter, is saved by torch and read here, and both compute the same images, one of
-an odd size.  The figure is the largest absolute difference of the logits over their
-standard deviation.
+that are not trivial, is saved by torch and read here, and both compute the same images,
+one of an odd size.  The result is the largest absolute difference of the logits over
+their standard deviation.
 
 Needs an environment with torch, torchvision, timm and segmentation_models_pytorch
 beside jaxseg's requirements:
@@ -32,10 +32,10 @@ from jaxseg.weights.naming import Rule, leaves, nested, read_by_table, write_by_
 from jaxseg.weights.readers import read_tensors
 
 LIMIT = 1e-4
-"""Largest difference that is passed, of float32 logits over their deviation."""
+"""Largest allowed difference of float32 logits over their standard deviation."""
 
 TITLE = "## Differences"
-"""The line of the document under which the table stands."""
+"""The line of the document that is followed by the table."""
 
 
 def saved_and_read(module: torch.nn.Module) -> dict[str, np.ndarray]:
@@ -81,7 +81,7 @@ def convert(
 
 @torch.no_grad()
 def difference(case: Case) -> float:
-    """Return the largest difference of the logits, relative to their spread."""
+    """Return the largest difference of the logits over their standard deviation."""
     torch.manual_seed(0)
     peer = case.peer().eval()
     randomize(peer)
@@ -124,7 +124,7 @@ def cases() -> dict[str, Case]:
 
 
 def main() -> None:
-    """Compare the cases whose names hold one of the words; print or write the table."""
+    """Compare the cases whose names contain a word; print or write the table."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("words", nargs="*", help="parts of names; none takes all")
     parser.add_argument("--write", type=Path, help="document that ends in the table")
@@ -148,7 +148,7 @@ def main() -> None:
 
 
 def _write(path: Path, differences: dict[str, float]) -> None:
-    """Put the table in the place of the one that the file ends with."""
+    """Replace the table at the end of the file."""
     text = path.read_text().split(TITLE)[0]
     rows = [f"| {name} | {value:.1e} |" for name, value in sorted(differences.items())]
     worst = max(differences.values())

@@ -1,4 +1,4 @@
-"""What a parity case is: a model of a peer, the same here, and the names of both."""
+"""A parity case: a model of a peer, the same model here, and the names of both."""
 
 from __future__ import annotations
 
@@ -66,11 +66,11 @@ def table(backbone: Table, classifier: Table, auxiliary: Table = ()) -> list[Rul
 
 
 class Features(nn.Module):
-    """All features of a backbone in one row, each divided by its deviation.
+    """All features of a backbone in one row, each divided by its standard deviation.
 
     Attributes:
       backbone: maps `[B, H, W, 3]` to its features, shallow to deep.
-      example: shape of an image that tells the shapes of the parameters.
+      example: shape of an image by which the parameters are initialised.
     """
 
     backbone: nn.Module
@@ -84,7 +84,7 @@ class Features(nn.Module):
 
 
 class TorchFeatures(torch.nn.Module):
-    """The same of a torch module that gives a list of maps, the image among them.
+    """The same for a torch module that returns a list of maps, including the image.
 
     Args:
       encoder: the module; its tensors are named `encoder.`.

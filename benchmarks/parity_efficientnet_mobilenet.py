@@ -1,9 +1,9 @@
 """EfficientNets and MobileNets beside torchvision, timm, SMP and the Lite packages.
 
 Classifiers are compared by their logits, encoders by all five features.  Sizes are odd
-where the peer takes them: SMP wants multiples of 32, and the padding of its
-EfficientNet (and of `efficientnet_lite_pytorch`) is frozen for one size, so that Lite
-is compared at the size that it is made for.
+if the peer takes them.  SMP needs multiples of 32, and the padding of its EfficientNet
+(and of `efficientnet_lite_pytorch`) is fixed for one size, so that Lite is compared at
+that size.
 """
 
 from __future__ import annotations
@@ -32,7 +32,7 @@ Network = tuple[str, str]
 
 
 class TorchvisionDilated(torch.nn.Module):
-    """What torchvision's LR-ASPP and DeepLabV3 see of MobileNetV3-Large."""
+    """The features of MobileNetV3-Large that torchvision's segmentation heads read."""
 
     def __init__(self):
         super().__init__()
@@ -49,10 +49,10 @@ class TorchvisionDilated(torch.nn.Module):
 
 @torch.no_grad()
 def settled(module: torch.nn.Module) -> torch.nn.Module:
-    """Scale every convolution so that its output has deviation 1/2.
+    """Scale every convolution so that its output has standard deviation 1/2.
 
-    Untrained, the signal else vanishes in torchvision's networks, whose logits then say
-    nothing of the image, and explodes in timm's, and rounding with it.
+    Otherwise the signal of untrained networks vanishes in torchvision's networks, whose
+    logits then do not depend on the image, and explodes in timm's, with its rounding.
     """
     randomize(module)
 

@@ -140,7 +140,7 @@ CASES |= {
     for backbone in backbones
 }
 CASES |= {
-    # SMP ends at the image's size, jaxseg at twice the first feature's: equal if even.
+    # SMP's output has the image's size, ours twice the first feature's: equal if even.
     f"smp/unet_{backbone}": smp_case("unet", backbone, sizes=((64, 96), (98, 74)))
     for backbone in ("resnet18", "resnet34", "resnet50")
 }

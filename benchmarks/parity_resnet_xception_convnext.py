@@ -68,7 +68,7 @@ class PlainBlock(BasicBlock):
 
 
 def scaled(build: Callable[[], torch.nn.Module]) -> torch.nn.Module:
-    """Make layer scales and normalisations matter: at 1e-6 no block would show."""
+    """Give layer scales and normalisations values with which blocks have an effect."""
     module = build()
     generator = torch.Generator().manual_seed(1)
     for name, tensor in module.named_parameters():
@@ -83,8 +83,8 @@ def scaled(build: Callable[[], torch.nn.Module]) -> torch.nn.Module:
 def calm(build: Callable[[], torch.nn.Module]) -> torch.nn.Module:
     """Quarter the last kernels of the blocks.
 
-    Gates that open with what they gate make a deep network of random weights chaotic:
-    of seresnet101's logits PyTorch's own float32 and float64 then differ by half.
+    Squeeze-and-excitation makes a deep network of random weights chaotic: PyTorch's
+    float32 and float64 logits of seresnet101 then differ by a half.
     """
     module = build()
     for name, tensor in module.named_parameters():

@@ -1,8 +1,8 @@
 """VGG, GoogLeNet and DenseNet beside torchvision, timm and segmentation_models.pytorch.
 
-The peers' poolings round odd sizes down and ours round up, so no pooling must meet an
-odd map: multiples of 32 for VGG; for GoogLeNet and DenseNet odd sizes too, which their
-first convolution turns into even maps.
+The peers' poolings round odd sizes down and ours round up, so no map that is pooled may
+have an odd size.  VGG gets multiples of 32; GoogLeNet and DenseNet get odd sizes too,
+which their first convolution turns into even maps.
 """
 
 from __future__ import annotations

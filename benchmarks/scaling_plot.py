@@ -2,9 +2,9 @@
 
     python -m benchmarks.scaling_plot FIGURES docs/figures/scaling.png
 
-Time and memory of a training step in multiples of those at the base, both axes
-logarithmic, beside what grows in proportion.  Simulated devices share the cores: of
-them only the memory of each is drawn.
+The figure shows time and memory of a training step as multiples of those of the base
+row, with logarithmic axes, beside a line for proportional growth.  Simulated devices
+share the cores, so only the memory of each is drawn.
 """
 
 from __future__ import annotations
@@ -21,19 +21,19 @@ from benchmarks.scaling import NAMES
 from jaxseg.report.style import ACCENT, INK, RULE, SOFT
 
 CONTRAST = "#c8553d"
-"""Colour of data to be set off against others."""
+"""Colour of data that must differ from other data."""
 
 TITLES = {"size": "side in pixels", "devices": "devices that share a batch"}
 POWERS = {"batch": 1, "size": 2, "classes": 1, "devices": -1}
-"""Of a proportional cost in each."""
+"""Exponent of a proportional cost in each."""
 
 
 def along(rows: Sequence[dict[str, Any]], name: str) -> list[dict[str, Any]]:
-    """Return the rows in which only one thing changes, sorted by it.
+    """Return the rows in which only one quantity changes, sorted by it.
 
     Args:
-      rows: of one model, that where everything is at its base first.
-      name: of `NAMES`.
+      rows: the rows of one model, the base row first.
+      name: the quantity, one of `NAMES`.
     """
     base = rows[0]
     if name == "devices":

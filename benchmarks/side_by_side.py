@@ -1,14 +1,14 @@
-"""Contenders in processes of their own, timed in turn: the benchmarks' harness.
+"""Times contenders in turn, each in its own process: the harness of the benchmarks.
 
 A contender is a function that builds something, checks itself and returns a run to be
-timed.  Each lives in a worker process, because the thread pools of PyTorch and XLA
-disturb each other in one.  All workers are prepared (built, compiled, warmed up) and
-compared with the first, the reference: only contenders that compute the same are
-timed.  Then they run one at a time, A B C A B C ..., so that what else the machine does
-hits all alike.  Before each turn the others must have come to rest; what processor time
-they take meanwhile is measured and shown.  A turn is two runs, of which the second is
-timed: while a worker rested its code and data have left the caches, and perhaps memory.
-Where a run is far longer than that matters, a turn is one.
+timed.  Each has a worker process, because the thread pools of PyTorch and XLA disturb
+each other in one process.  All workers are prepared (built, compiled, warmed up) and
+compared with the first, the reference; only contenders with the same results are timed.
+Then they run one at a time, A B C A B C ..., so that other work of the machine affects
+all alike.  Before each turn the others must be idle; the processor time that they still
+take is measured and shown.  A turn is two runs, of which the second is timed, because a
+worker's code and data leave the caches, and perhaps memory, while it rests.  If a run
+is so long that this does not matter, a turn is one run.
 
 All workers get the same cores, the same environment and huge pages.
 A worker is started by `race` as `python -m benchmarks.side_by_side ENTRY SETTINGS`.
@@ -41,13 +41,13 @@ from jaxseg.report.console import print_line, table
 
 @dataclass(frozen=True)
 class Prepared:
-    """What a contender returns in its worker.
+    """The result of a contender's function, in its worker.
 
     Attributes:
       run: does the work once and returns the seconds it took.
       check: results that must equal the reference's.
-      facts: of the contender: `flops` of a run, bytes, ...
-      runs: of a turn, of which the last is timed.
+      facts: numbers of the contender: `flops` of a run, bytes, ...
+      runs: number of runs in a turn, the last of which is timed.
     """
 
     run: Callable[[], float]
@@ -69,17 +69,17 @@ def timed(work: Callable[[], Any]) -> Callable[[], float]:
 
 @dataclass
 class Contestant:
-    """A contender as the parent sees it.
+    """A contender, in the parent process.
 
     Attributes:
-      name: shown.
+      name: name that is shown.
       worker: its process.
-      folder: shared by all contenders of a race; the reference leaves files in it.
-      facts: what it reported.
-      differences: from the reference, by name of the check.
-      seconds: of its timed runs.
-      busy: cores that the resting workers kept busy during its runs.
-      failure: why it was not timed, else empty.
+      folder: shared by all contenders of a race; the reference writes files into it.
+      facts: the facts that it reported.
+      differences: name of a check -> difference from the reference.
+      seconds: seconds of its timed runs.
+      busy: cores that the other workers kept busy during its runs.
+      failure: why it was not timed, or "".
     """
 
     name: str
@@ -93,12 +93,12 @@ class Contestant:
 
     @property
     def log(self) -> Path:
-        """What the worker printed."""
+        """File of the text that the worker printed."""
         return self.folder / f"{self.name}.log"
 
     @property
     def median(self) -> float:
-        """Seconds of its middle run."""
+        """Median of the seconds of its runs."""
         return statistics.median(self.seconds)
 
     def check(self) -> dict[str, np.ndarray]:
@@ -131,16 +131,16 @@ def race(
     """Prepare the contenders, compare them with the first, time them in turn.
 
     Args:
-      entries: name -> "module:function" of each; the function takes `settings`, and
-        `folder`, and returns a `Prepared`.
-      settings: JSON-able arguments of all of them.
-      rounds: turns of each.
-      threads: processor cores, the first that this process may use; 0 takes all.
+      entries: name -> "module:function"; the function takes `settings`, and `folder`,
+        and returns a `Prepared`.
+      settings: arguments of all of them, as JSON values.
+      rounds: number of turns of each.
+      threads: number of processor cores; 0 takes all.
       limits: largest difference from the reference, by name of the check.
       together: prepare all at the same time.
 
     Returns:
-      The contestants by name; those that failed say why.
+      The contestants by name; `failure` says why one failed.
     """
     cores = sorted(os.sched_getaffinity(0))
     os.sched_setaffinity(0, cores[: threads or None])  # the workers inherit it
@@ -212,10 +212,10 @@ def _compare(
 
 
 def difference(found: np.ndarray, expected: np.ndarray) -> float:
-    """Return how far two results lie apart.
+    """Return the difference of two results.
 
-    Of classes it is the share that is unequal; of maps the largest difference over
-    their standard deviation; of numbers and lists the largest relative one.
+    For classes it is the share that is unequal; for maps the largest difference over
+    their standard deviation; for numbers and lists the largest relative difference.
     """
     if found.shape != expected.shape:
         return float("inf")
@@ -241,7 +241,7 @@ def _take_turns(contestants: Sequence[Contestant], rounds: int) -> None:
 
 
 def _rest(workers: Sequence[int], share: float = 0.02, patience: float = 10.0) -> None:
-    """Wait until the workers use less than `share` of a core; seconds at most."""
+    """Wait until workers use less than `share` cores, at most `patience` seconds."""
     end = time.perf_counter() + patience
     while time.perf_counter() < end:
         before = _processor_time(workers)
@@ -274,19 +274,19 @@ def show(
     peak: float = 0.0,
     out: Path | None = None,
 ) -> None:
-    """Print the table of a race; ratios below 1 say that jaxseg is faster.
+    """Print the table of a race; if a ratio is below 1 jaxseg is faster.
 
-    The ratio is of the medians; beside it stand the extremes of the rounds' ratios, and
-    at the end the differences from the reference.
+    The ratio is that of the medians.  Other columns have the least and greatest ratio
+    of the rounds, and the differences from the reference.
 
     Args:
-      title: printed above.
+      title: title of the table.
       contestants: from `race`.
-      unit: of the time column, s or ms.
+      unit: unit of the time column, s or ms.
       per_run: steps in a run, by which its time is divided.
-      ours: the contender that the others are compared with.
-      peak: FLOP/s, for the share of it; 0 leaves the column out.
-      out: file that a line of JSON is appended to.
+      ours: the contender that is compared with the others.
+      peak: FLOP/s, for the column of the share of it; 0 leaves the column out.
+      out: file to which a line of JSON is appended.
     """
     factor = {"s": 1.0, "ms": 1e3}[unit] / per_run
     mine = contestants[ours]
@@ -373,9 +373,9 @@ def chosen(entries: Mapping[str, str], names: Sequence[str]) -> dict[str, str]:
 
 
 def _work(entry: str, settings: Mapping[str, Any]) -> None:
-    """Be a worker: prepare, then take a turn for every line of standard input."""
+    """Run as a worker: prepare, then take a turn for every line of standard input."""
     replies = os.fdopen(os.dup(1), "w")
-    os.dup2(2, 1)  # what libraries print goes to the log
+    os.dup2(2, 1)  # the output of libraries goes to the log
 
     def reply(value: Any) -> None:
         print(json.dumps(value), file=replies, flush=True)

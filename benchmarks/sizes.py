@@ -1,14 +1,14 @@
-"""Accuracy of every head over the sizes of images, by how they are padded.
+"""Accuracy of every head at different sizes of images, for different paddings.
 
     python -m benchmarks.sizes --root CAMVID --figures FOLDER [--heads fcn8s ...]
     python -m benchmarks.sizes --figures FOLDER --write docs/sizes.md
 
-A small net of each head that takes images is trained on CamVid, at a crop of 128
+A small network of each head that takes images is trained on CamVid, with a crop of 128
 pixels.  Then it predicts crops of validation images at sizes from 64 to 400 pixels:
-exact, and padded by each rule in `RULES`.  All rules see the same crops, so their
-difference has less noise than the accuracy itself.  Figures are the share of pixels
-that are right, in percent; void pixels are left out.  Each head's stay in FOLDER, and
-`--write` puts the tables of all into a document.
+without padding, and padded by each rule in `RULES`.  All rules get the same crops, so
+their difference has less noise than the accuracy itself.  Results are the share of
+pixels that are right, in percent, without void pixels.  Those of each head are stored
+in FOLDER, and `--write` puts the tables of all into a document.
 """
 
 from __future__ import annotations
@@ -45,13 +45,13 @@ SIZES = (64, 65, 97, 127, 160, 200, 257, 320, 321, 400)
 CROP = 128
 IMAGES = 12
 SCALE = 0.75
-"""Of the validation images before they are cropped; training has 0.5 to 1."""
+"""Scale of the validation images before they are cropped; training has 0.5 to 1."""
 
 LARGEST_STRIDE = 32
 
 
 class Rule(NamedTuple):
-    """How an image is padded: to a multiple, with what, at which sides."""
+    """How an image is padded: to which multiple, how, and at which sides."""
 
     multiple: int  # 0: of the backbone's output stride
     border: int = cv2.BORDER_REFLECT_101
@@ -67,7 +67,7 @@ RULES = {
     "32, mean colour": Rule(32, cv2.BORDER_CONSTANT),
     "64, reflected": Rule(64),
 }
-"""Name -> rule; at the bottom and right unless it says otherwise."""
+"""Name -> rule; images are padded at the bottom and right unless the name differs."""
 
 STEPS, BATCH = 200, 8
 SMALL: dict[str, Any] = {
@@ -141,7 +141,7 @@ def crops(dataset: Dataset, size: int) -> tuple[np.ndarray, np.ndarray]:
         width, height = (max(size, round(side * scale)) for side in label.shape[::-1])
         image = cv2.resize(image, (width, height), interpolation=cv2.INTER_AREA)
         label = cv2.resize(label, (width, height), interpolation=cv2.INTER_NEAREST)
-        place = rng.random(2)  # the same share of what is left, whatever the size
+        place = rng.random(2)  # shares of the free rows and columns, for all sizes
         top, left = (
             round(share * (side - size))
             for share, side in zip(place, label.shape, strict=True)
@@ -153,7 +153,7 @@ def crops(dataset: Dataset, size: int) -> tuple[np.ndarray, np.ndarray]:
 
 
 def padded(images: np.ndarray, rule: Rule, mean: Any) -> tuple[np.ndarray, int]:
-    """Pad images as a rule says; return them and where they begin in it."""
+    """Pad images by a rule; return them and the offset of the images in them."""
     more = -images.shape[1] % rule.multiple
     before = more // 2 if rule.both else 0
     after = more - before

@@ -6,8 +6,8 @@
 Trains DeepLabV3+ on ResNet-50 on digit scenes (experiments/camvid_deeplab.py with
 another data set) and kills it once the first step's line is in metrics.jsonl.  The
 first start has an empty compile cache and a new run folder, the second the cache of the
-first and a new run folder again.  The data set is prepared before.  What follows `--`
-is added to the command.
+first and another new run folder.  The data set is prepared before.  Arguments after
+`--` are added to the command.
 """
 
 from __future__ import annotations
@@ -63,7 +63,7 @@ def seconds_to_first_step(
 
 
 def main() -> None:
-    """Start twice a round, print both."""
+    """Start twice in each round, and print both times."""
     parser = argparse.ArgumentParser(description="Seconds to the first step.")
     parser.add_argument("--rounds", type=int, default=1)
     parser.add_argument("--patience", type=float, default=900.0, help="seconds")

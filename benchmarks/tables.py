@@ -2,11 +2,11 @@
 
     python -m benchmarks.tables FIGURES docs/performance.md
 
-FIGURES is what `--out` of the races appended to.  A row is a race, a column a
-contender: jaxseg's median time over its, and the extremes of that over the rounds;
-below 1 jaxseg is faster.  The last column is jaxseg's own median time.  A table stands
-in the document between two comments `<!-- races KIND -->`, where the title of the race
-begins with KIND and a colon.
+FIGURES is the file of the races' option `--out`.  A row is a race, and a column a
+contender: it has jaxseg's median time over the contender's, and the least and greatest
+ratio of the rounds; below 1 jaxseg is faster.  The last column is jaxseg's median time.
+A table is put into the document between two comments `<!-- races KIND -->`, if the
+title of the race begins with KIND and a colon.
 """
 
 from __future__ import annotations
@@ -24,14 +24,14 @@ OURS = "jaxseg"
 
 
 def ratio(ours: Sequence[float], others: Sequence[float]) -> str:
-    """Return the ratio of the medians, and the extremes of the rounds' ratios."""
+    """Return the ratio of the medians, and the least and greatest of the rounds."""
     pairs = [a / b for a, b in zip(ours, others, strict=True)]
     middle = statistics.median(ours) / statistics.median(others)
     return f"**{middle:.2f}** ({min(pairs):.2f}..{max(pairs):.2f})"
 
 
 def milliseconds(race: Mapping[str, Any]) -> str:
-    """Return jaxseg's median time of one step, picture or whatever is counted."""
+    """Return jaxseg's median time of one step, picture or other unit."""
     seconds = statistics.median(race["contenders"][OURS]["seconds"])
     value = 1e3 * seconds / race["steps per run"]
     return f"{value / 1e3:.3g} s" if value >= 1e3 else f"{value:.3g} ms"

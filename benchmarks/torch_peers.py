@@ -1,9 +1,8 @@
-"""Let torchvision, and what imports it, load beside a CPU-only torch.
+"""Lets torchvision, and libraries that import it, load with a CPU-only torch.
 
-PyPI's torchvision is linked against CUDA: beside a CPU-only torch its compiled
-operators are missing, and `import torchvision` fails on them.  Declared by their
-schemas they are found; its Python models and transforms need no more.  Import this
-first.
+PyPI's torchvision is linked against CUDA, so its compiled operators are missing with a
+CPU-only torch, and `import torchvision` fails.  It succeeds if their schemas are
+declared, and its Python models and transforms need no more.  Import this module first.
 """
 
 import torch

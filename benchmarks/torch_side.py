@@ -1,4 +1,4 @@
-"""PyTorch's contenders: eager, channels last, compiled; runs in workers only.
+"""PyTorch's contenders: eager, channels last, compiled; they run only in workers.
 
 All take image bytes and normalise them in the step, as jaxseg does.  Dropout is off on
 both sides, so that they compute the same function.
@@ -33,7 +33,7 @@ from benchmarks.model_cases import (
 from benchmarks.side_by_side import Prepared, timed
 
 REFERENCE = "torch eager"
-"""The contender that leaves its weights for jaxseg and counts the operations."""
+"""The contender that writes the weights for jaxseg and counts the operations."""
 
 
 def build(case: Case, auxiliary: bool) -> torch.nn.Module:
@@ -77,11 +77,11 @@ def _device(case: Case) -> torch.device:
 
 
 class Normalized(torch.nn.Module):
-    """From bytes to logits: the peer behind the normalisation of the image.
+    """The normalisation of an image followed by the peer: from bytes to logits.
 
     Args:
       module: the peer.
-      case: what it is given.
+      case: the case of the race.
     """
 
     scale: torch.Tensor
@@ -128,7 +128,7 @@ def _prepared(
     check: Mapping[str, np.ndarray],
     facts: Mapping[str, float] | None = None,
 ) -> Prepared:
-    """Return the run that does something `case.steps` times; it is done once here."""
+    """Return the run that calls `once` `case.steps` times; call it once here."""
 
     def work() -> None:
         for _ in range(case.steps):
@@ -141,12 +141,12 @@ def _prepared(
 
 
 def maybe_compiled(case: Case, function: Callable[..., Any]) -> Callable[..., Any]:
-    """Return the function, compiled for the contender that is."""
+    """Return the function, compiled if the contender is the compiled one."""
     return torch.compile(function) if "compile" in case.contender else function
 
 
 def training(case: Case) -> tuple[torch.nn.Module, Callable[[], torch.Tensor]]:
-    """Return the model and a whole training step that gives its loss."""
+    """Return the model and a training step that returns the loss."""
     model = Normalized(build(case, auxiliary=True), case).train()
     image, label = _tensors(case)
     kernels = [p for p in model.parameters() if p.ndim > 1]

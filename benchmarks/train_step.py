@@ -4,12 +4,12 @@
     python -m benchmarks.train_step --models unet_resnet34 --rounds 20
     python -m benchmarks.train_step --gpu --peak 790         GPU: bfloat16, TFLOP/s
 
-A step is normalisation, forward, cross-entropy at the label's size (with torchvision's
-auxiliary head), backward, SGD with momentum and weight decay; the batch is on the
-device already.  Before it is timed: from the same random weights and statistics, the
-float32 logits of two images, the loss, the gradient's norm and the losses after one and
-two updates must be the peer's.  Operations are those of convolutions and matrix
-products, counted by PyTorch.
+A step is normalisation, forward pass, cross-entropy at the label's size (with
+torchvision's auxiliary head), backward pass, and SGD with momentum and weight decay;
+the batch is on the device already.  Before anything is timed, with the same random
+weights and statistics, the float32 logits of two images, the loss, the gradient's norm
+and the losses after one and two updates must equal the peer's.  Operations are those of
+convolutions and matrix products, counted by PyTorch.
 
 Needs torch, and torchvision or segmentation_models_pytorch; see `side_by_side`.
 """
@@ -28,8 +28,8 @@ FLOAT32 = {"logits": 1e-4, "loss": 1e-4, "gradient": 1e-2, "later": 1e-2}
 BFLOAT16 = {"logits": 1e-4, "loss": 2e-2, "gradient": 1e-1, "later": 1e-1}
 """Largest differences; the logits are compared in float32 in both.
 
-Batch statistics of small deep maps magnify rounding: PyTorch's own contenders differ in
-the gradient's norm as much as jaxseg does, which the table shows.
+Batch statistics of small deep maps amplify rounding: the gradient norms of PyTorch's
+contenders differ as much as jaxseg's does, which the table shows.
 """
 
 

@@ -3,10 +3,10 @@
     python -m benchmarks.windows --run RUN [--sides 768 1536 --windows 0 64 256 512]
     python -m benchmarks.windows --run RUN --write docs/performance.md
 
-Each row is a process of its own that segments one picture and writes mask and overlay:
-its largest resident memory, all libraries included, and its time, start and compilation
-included (the compiled programs are not kept).  Window 0 is the whole picture.  A
-process that ends otherwise, or takes longer than `--limit`, is said so.
+Each row is a separate process that segments one picture and writes mask and overlay.
+The table has its largest resident memory, including all libraries, and its time,
+including start and compilation (compiled programs are not cached).  Window 0 is the
+whole picture.  The table also says if a process fails or takes longer than `--limit`.
 """
 
 from __future__ import annotations
@@ -86,7 +86,7 @@ def rows(
 
 
 def main() -> None:
-    """Measure, and print the table or put it into a document."""
+    """Measure, and print the table or write it into a document."""
     parser = argparse.ArgumentParser(description="Memory of a sliding window.")
     parser.add_argument("--run", type=Path, required=True, help="a run folder")
     parser.add_argument("--sides", nargs="+", type=int, default=[768, 1536, 6000])

@@ -2,7 +2,8 @@
 
 Paper:    Chen et al. 2018, arXiv:1802.02611, on ResNet-18.
 Data:     yours: images/ and masks/ (or train/images, train/masks, val/...), the value
-          of a mask's pixel is its class. Classes are counted in the masks;
+          of a mask's pixel is its class; or an export of COCO, LabelMe, CVAT or YOLO,
+          whose labels are the classes. Classes are counted in the masks;
           --data.num_classes, --data.class_names, --data.mask_values say more.
 Hardware: any; lower --train.batch_size and --augment.crop if memory is short.
 Time:     depends on your images; the progress bar says.

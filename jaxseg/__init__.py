@@ -24,6 +24,7 @@ if TYPE_CHECKING:
         TrainConfig,
     )
     from jaxseg.data.catalog import register_dataset
+    from jaxseg.data.image_mask_transform import ImageMaskTransform
     from jaxseg.data.images import load_image
     from jaxseg.data.labels import LabelSet
     from jaxseg.data.named_transforms import register_transform
@@ -50,6 +51,7 @@ _HOMES = {
     "Confusion": "jaxseg.evaluation.metrics",
     "DataConfig": "jaxseg.config",
     "EvaluationConfig": "jaxseg.config",
+    "ImageMaskTransform": "jaxseg.data.image_mask_transform",
     "LabelSet": "jaxseg.data.labels",
     "Loss": "jaxseg.losses.base",
     "MeshConfig": "jaxseg.config",
@@ -86,6 +88,7 @@ __all__ = [
     "Confusion",
     "DataConfig",
     "EvaluationConfig",
+    "ImageMaskTransform",
     "LabelSet",
     "Loss",
     "MeshConfig",

@@ -1,7 +1,7 @@
-"""Turns a Config into objects; only `build_loss` does so beside it.
+"""Turns a Config into objects, together with `build_loss` and `build_augmentation`.
 
-`check` builds all that needs no data, so that whatever could never be built is refused
-when an experiment is loaded.  `build` does the same for a data set's classes.
+`check` builds everything that needs no data, so that a Config that can never be built
+is refused when an experiment is loaded.  `build` builds it for a data set's classes.
 """
 
 from __future__ import annotations
@@ -15,16 +15,15 @@ from jax.sharding import Mesh
 
 from jaxseg.backbones import BACKBONES
 from jaxseg.backbones.names import find_backbone, resolve_name
+from jaxseg.build_augmentation import build_augmentation
 from jaxseg.build_loss import build_loss
 from jaxseg.config import Config, EvaluationConfig, ModelConfig
 from jaxseg.data import tasks
 from jaxseg.data.balance import parse_sampling
-from jaxseg.data.border_weights import BorderWeights
 from jaxseg.data.catalog import check_data
 from jaxseg.data.frequencies import ClassFrequencies
 from jaxseg.data.labels import num_logits
-from jaxseg.data.named_transforms import TRANSFORMS, Checked
-from jaxseg.data.transforms import Compose, training_transforms
+from jaxseg.data.mixing import Augmentation
 from jaxseg.errors import UserError, choose
 from jaxseg.evaluation.inference import Scores, check_crf, create_scores
 from jaxseg.evaluation.metrics import check_metrics
@@ -37,8 +36,8 @@ from jaxseg.models import DEFAULT_BACKBONE, create_model
 from jaxseg.nn.crf import DenseCRF
 from jaxseg.output_checks import check_backbone, check_head
 from jaxseg.parallel.mesh import check_batch_size
-from jaxseg.registry import check_class_options, create, fields_of, parse
-from jaxseg.segmenter import SMALLEST, Segmenter
+from jaxseg.registry import fields_of, parse
+from jaxseg.segmenter import Segmenter
 from jaxseg.training.optimizer import OPTIMIZERS, SCHEDULES, create_optimizer
 from jaxseg.weights.families.heads_smp import SMP_ARGUMENTS
 
@@ -50,21 +49,21 @@ class Parts:
     """The objects of a run.
 
     Attributes:
-      model: without its variables.
-      loss: of logits and labels.
+      model: the model, without its variables.
+      loss: a function of logits and labels.
       schedule: step -> learning rate.
       optimizer: gradients -> updates, learning rate included.
-      transform: augments a training sample.
-      mean: that the model wants subtracted from RGB values 0..1.
-      std: that it wants them divided by.
-      repeats: of each training image in an epoch; none draws each of them once.
+      augmentation: of training samples.
+      mean: mean that is subtracted from RGB values 0..1.
+      std: standard deviation by which these are divided.
+      repeats: how often an epoch draws each training image; empty draws each once.
     """
 
     model: Segmenter
     loss: Loss
     schedule: optax.Schedule
     optimizer: optax.GradientTransformation
-    transform: Compose
+    augmentation: Augmentation
     mean: Triple
     std: Triple
     repeats: tuple[float, ...] = ()
@@ -76,13 +75,13 @@ def build(
     """Build the objects of a run.
 
     Args:
-      config: what the run is.
-      num_classes: of its data set; of a binary one 2.
-      frequencies: of the classes in its training split, which `train.class_balance`
-        and `data.balance` need.
+      config: the options of the run.
+      num_classes: number of classes of its data set; 2 for a binary one.
+      frequencies: how often the classes occur in its training split, which
+        `train.class_balance`, `data.balance` and `augment.mix` need.
 
     Raises:
-      UserError: an unknown name, or values that do not go together.
+      UserError: a name is unknown, or values cannot be combined.
     """
     tasks.check_count(config.data, num_classes)
     check_metrics(num_classes, config.data.task)
@@ -94,7 +93,7 @@ def build(
         loss=build_loss(config, num_classes, frequencies),
         schedule=schedule,
         optimizer=build_optimizer(config, schedule),
-        transform=build_transform(config),
+        augmentation=build_augmentation(config, mean, frequencies),
         mean=mean,
         std=std,
         repeats=sampling.repeats(frequencies) if sampling and frequencies else (),
@@ -105,7 +104,7 @@ def check(config: Config) -> None:
     """Refuse a config that is invalid for any data and any device.
 
     Raises:
-      UserError: an unknown name, or values that do not go together; the first found.
+      UserError: a name is unknown, or values cannot be combined; the first is named.
     """
     check_data(config.data)
     check_batch_size(config.train.batch_size, config.train.accumulate)
@@ -117,7 +116,7 @@ def check(config: Config) -> None:
     build_model(config, classes or 2)
     build_loss(config, classes or None)
     build_optimizer(config, build_schedule(config))
-    build_transform(config)
+    build_augmentation(config, normalization(config)[0])
 
 
 def check_images(config: Config) -> None:
@@ -210,7 +209,7 @@ def _require_options(head: str, given: Mapping[str, Any]) -> None:
 
 
 def normalization(config: Config) -> tuple[Triple, Triple]:
-    """Return mean and standard deviation of RGB values 0..1 that the model wants."""
+    """Return mean and standard deviation by which RGB values 0..1 are normalised."""
     model = config.model
     entry = find_backbone(model.backbone or DEFAULT_BACKBONE, model.arithmetic)
     return model.mean or entry.mean, model.std or entry.std
@@ -276,46 +275,6 @@ def build_optimizer(
     )
 
 
-def build_transform(config: Config) -> Compose:
-    """Build the augmentation of training samples.
-
-    Raises:
-      UserError: an unknown name, `data.balance` included, a crop that is too small, or
-        scales out of order.
-    """
-    augment = config.augment
-    if min(augment.crop) < SMALLEST:
-        height, width = augment.crop
-        raise UserError(
-            f"augment.crop {height} {width}: at least {SMALLEST} pixels a side"
-        )
-    further = []
-    for text in augment.transforms:
-        named = parse("transform", text)
-        kind = TRANSFORMS.find(named.name)
-        owner = f"transform {named.name!r}"
-        options = check_class_options(owner, kind, named.options)
-        further.append(Checked(owner, create(owner, kind, options)))
-    sampling = parse_sampling(config.data.balance)
-    chain = training_transforms(
-        augment.crop,
-        by_class=sampling.crops if sampling else 0.0,
-        scale=augment.scale,
-        max_class_share=augment.max_class_share,
-        flip=augment.flip,
-        rotation=augment.rotation,
-        elastic=augment.elastic,
-        photometric=augment.photometric,
-        further=further,
-        mean=normalization(config)[0],
-    )
-    if config.train.border_weight:
-        return Compose(
-            (*chain.transforms, BorderWeights(w0=config.train.border_weight))
-        )
-    return chain
-
-
 def build_scores(
     config: Config, model: Segmenter, evaluation: EvaluationConfig | None = None
 ) -> Scores | WindowedScores:
@@ -360,7 +319,7 @@ def build_evaluation_step(
     evaluation: EvaluationConfig | None = None,
     masks: bool = False,
 ) -> EvaluationStep:
-    """Build what evaluates a model on batches of images.
+    """Build the step that evaluates a model on batches of images.
 
     Args:
       config: of the run.

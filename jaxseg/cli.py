@@ -48,7 +48,7 @@ COMMANDS = {
     "experiments": "jaxseg.commands.experiments",
     "options": "jaxseg.commands.options",
 }
-"""Name -> module.  "train" is what a command line that begins with an option means."""
+"""Name -> module.  A command line that begins with an option means "train"."""
 
 DISK = (errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EACCES)
 """Error numbers of a disk that is full or cannot be written."""
@@ -58,7 +58,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     """Run a command.
 
     Args:
-      argv: the words behind the program's name; None takes the process'.
+      argv: the arguments after the program's name; None takes those of the process.
 
     Returns:
       The exit code: 0, 1 where `doctor` finds errors, 2 for an error that the user can
@@ -130,12 +130,12 @@ def _config_of(words: list[str]) -> Config:
 
 
 def _prepare_process() -> None:
-    """Set what jax reads when it is imported, and silence what repeats our lines."""
+    """Set variables that jax reads on import; silence logs that repeat our lines."""
     memory.require_address_space()
     import absl.logging
 
     compiled = cache_folder(DataConfig().cache) / "compiled"
     os.environ.setdefault("JAX_COMPILATION_CACHE_DIR", str(compiled))
-    # A save that fails is one line here; Orbax logs a traceback for each tensor too.
+    # A failed save is reported in one line; Orbax would log a traceback per tensor too.
     absl.logging.set_verbosity(absl.logging.FATAL)
     logging.getLogger("asyncio").setLevel(logging.CRITICAL)

@@ -1,7 +1,7 @@
 """Loading an experiment: a Python file, the command line's changes, and every check.
 
-An experiment defines `get_config() -> Config`, and may register a head, a backbone, a
-loss, a transform, a data set or a metric of its own.
+An experiment defines `get_config() -> Config`, and may register its own head, backbone,
+loss, transform, data set or metric.
 """
 
 from __future__ import annotations
@@ -18,13 +18,14 @@ from types import ModuleType
 
 from jaxseg.command_line import changed
 from jaxseg.config import Config
+from jaxseg.data.presets import complete
 from jaxseg.errors import UnknownName, UserError, nearest
 from jaxseg.paths import experiments_folder
 from jaxseg.schema import from_file, validated
 
 
 def load_config(path: str | Path, overrides: Sequence[str] = ()) -> Config:
-    """Read an experiment and apply overrides.
+    """Read an experiment and apply overrides; a preset is replaced by its values.
 
     Args:
       path: a Python file that defines `get_config() -> Config`, a `config.json`, or the
@@ -32,14 +33,14 @@ def load_config(path: str | Path, overrides: Sequence[str] = ()) -> Config:
       overrides: command-line words, `["--train.steps", "500"]`.
 
     Raises:
-      UserError: the file is missing or broken, an override does not fit, a value is of
-        another type or out of its range, a name is unknown, or values do not go
-        together.
+      UserError: the file is missing or broken, an override does not fit, a value has
+        the wrong type or is out of range, a name is unknown, or values cannot be
+        combined.
     """
-    config = read_config(path, overrides)
-    path = Path(path)
+    config = complete(read_config(path, overrides))
+    path = _found(Path(path))
     from jaxseg.build import (
-        check,  # imports jax: a value of a wrong type is said before
+        check,  # imports jax, so values of a wrong type are refused before
     )
 
     try:
@@ -55,9 +56,9 @@ def load_config(path: str | Path, overrides: Sequence[str] = ()) -> Config:
 
 
 def read_config(path: str | Path, overrides: Sequence[str] = ()) -> Config:
-    """Read an experiment as `load_config` does, but check types and ranges alone.
+    """Read an experiment and apply overrides; only types and ranges are checked.
 
-    It imports no jax, for commands that look at data only.
+    Presets are not replaced.  For commands that read data only: it imports no jax.
 
     Raises:
       UserError: the file is missing or broken, or an override does not fit.
@@ -71,7 +72,7 @@ def read_config(path: str | Path, overrides: Sequence[str] = ()) -> Config:
 
 
 def _found(path: Path) -> Path:
-    """Return the file of an experiment of ours that is given by its name alone."""
+    """Return the file of a built-in experiment that is given by its name only."""
     named = experiments_folder() / f"{path}.py"
     alone = path.name == str(path) and not path.suffix and not os.path.exists(path)
     return named if alone and os.path.isfile(named) else path
@@ -97,7 +98,7 @@ def _run_experiment(path: Path) -> Config:
         config = get_config()
     except UserError:
         raise
-    except (Exception, SystemExit) as error:  # whatever the user's code does
+    except (Exception, SystemExit) as error:  # any error of the user's code
         raise UserError(f"{path}: {type(error).__name__}: {error}") from error
     if not isinstance(config, Config):
         raise UserError(f"{path}: get_config() must return a jaxseg.Config")
@@ -105,11 +106,11 @@ def _run_experiment(path: Path) -> Config:
 
 
 def import_experiment(path: Path) -> ModuleType:
-    """Run an experiment's file, which may register what is its own.
+    """Run an experiment's file, which may register its own classes and functions.
 
-    It becomes a module, so that classes which it defines know where they come from, and
-    it may import the modules beside it, as a script may.  Loaded again, it is run
-    again, and what it registers is replaced.
+    It becomes a module, so that its classes have a module, and it may import the
+    modules beside it, as a script may.  Loading the file again runs it again, and
+    replaces what it registers.
 
     Raises:
       UserError: the file is missing, or cannot be run.

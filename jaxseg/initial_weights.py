@@ -1,4 +1,4 @@
-"""The weights that a training starts from: those of a file, or of another run."""
+"""The weights from which a training starts: those of a file, or of another run."""
 
 from __future__ import annotations
 
@@ -44,8 +44,8 @@ def starting_variables(
       log: prints which weights were taken.
 
     Raises:
-      UserError: the weights cannot be read, none of them fits the model, or the run
-        that they are of computes differently.
+      UserError: the weights cannot be read, none of them fits the model, or their run
+        computes differently.
     """
     weights = config.model.weights
     if not is_run(Path(weights)):
@@ -69,7 +69,7 @@ def starting_variables(
     merged, taken, kept = transplant(source, variables)
     if not taken:
         raise UserError(f"model.weights {weights}: nothing in it fits this model")
-    drawn = f", {len(kept)} drawn anew: {', '.join(kept[:3])}" if kept else ""
+    drawn = f", {len(kept)} initialised: {', '.join(kept[:3])}" if kept else ""
     log(f"{weights}, step {step}: {len(taken)} tensors taken{drawn}")
     return merged
 

@@ -25,7 +25,7 @@ DTYPES = {"float32": jnp.float32, "bfloat16": jnp.bfloat16}
 """Compute types by name."""
 
 DEFAULT_BACKBONE = "resnet50"
-"""The backbone of models that name none."""
+"""The backbone of models for which none is given."""
 
 CLASSIFIER = "classifier"
 """The head that is a backbone's own classifier."""
@@ -56,14 +56,16 @@ def create_model(
 
     Args:
       head: a name in `HEADS`, such as "deeplabv3plus" or "unet"; "classifier" is the
-        backbone's own classifier, which gives one prediction an image.
-      backbone: a name in `BACKBONES`; None is the head's usual one.
-      arithmetic: of the backbone, see `backbones.names`; "" is its usual one.
+        backbone's own classifier, which gives one prediction per image.
+      backbone: a name in `BACKBONES`; None takes the head's usual one.
+      arithmetic: arithmetic of the backbone, see `backbones.names`; "" takes its usual
+        one.
       num_classes: number of classes.
-      image_channels: of the images, 3 for RGB.
-      width: factor on the backbone's channels.
-      max_channels: upper bound on a stage's channels.
-      output_stride: the backbone's, 32, 16 or 8; None is the head's usual one.
+      image_channels: number of channels of the images, 3 for RGB.
+      width: factor on the number of the backbone's channels.
+      max_channels: largest number of channels of a stage.
+      output_stride: output stride of the backbone, 32, 16 or 8; None takes the head's
+        usual one.
       uniform_dilation: dilate the first convolution of a stage like the rest, as
         segmentation_models.pytorch does; see `backbones.entry.plan_stages`.
       multi_grid: factors on the rates of a ResNet's last blocks; 1, 2, 4 with
@@ -72,14 +74,14 @@ def create_model(
         backbone's published weights have it on).
       freeze: "statistics" trains the backbone with its running batch-norm statistics
         (and without random depth), "backbone" does not train it at all.
-      align_corners: align the corner pixels where the model or its head resizes, for
-        weights that want it; None is the head's usual choice.
+      align_corners: align the corner pixels when the model or its head resizes, for
+        weights that need it; None takes the head's usual choice.
       dtype: compute type, "float32" or "bfloat16"; parameters stay float32.
-      **options: of the head: channels, rates, separable, dropout, upsampling, ...;
-        None is the head's default.
+      **options: options of the head: channels, rates, separable, dropout, ...; None
+        takes the head's default.
 
     Raises:
-      UserError: an unknown name, or an option that this head does not have.
+      UserError: a name is unknown, or this head does not have an option.
     """
     named = parse("head", head)
     if named.name != CLASSIFIER:
@@ -221,17 +223,18 @@ def create_backbone(
     """Build a backbone by name: `(image, train) -> five features`.
 
     Args:
-      name: in `BACKBONES`.
-      arithmetic: one that the network has, see `backbones.names`; "" is its usual one.
-      width: factor on its channels.
-      max_channels: upper bound on a stage's channels.
+      name: a name in `BACKBONES`.
+      arithmetic: arithmetic of the backbone, see `backbones.names`; "" takes its usual
+        one.
+      width: factor on the number of its channels.
+      max_channels: largest number of channels of a stage.
       output_stride: 32, 16 or 8.
       uniform_dilation: see `backbones.entry.plan_stages`.
-      multi_grid: see `ResNet`; others have none.
+      multi_grid: see `ResNet`; other backbones have none.
       dtype: compute type.
 
     Raises:
-      UserError: an unknown name, or a value out of range.
+      UserError: a name is unknown, or a value is out of range.
     """
     entry = find_backbone(name, arithmetic)
     check_output_stride(output_stride)
@@ -274,14 +277,15 @@ def create_classifier(
     Args:
       backbone: a name in `BACKBONES`.
       num_classes: number of classes.
-      arithmetic: of the backbone, see `backbones.names`; "" is its usual one.
-      width: factor on the backbone's channels.
-      max_channels: upper bound on a stage's channels.
+      arithmetic: arithmetic of the backbone, see `backbones.names`; "" takes its usual
+        one.
+      width: factor on the number of the backbone's channels.
+      max_channels: largest number of channels of a stage.
       auxiliary: add the paper's auxiliary classifiers (GoogLeNet).
       dtype: compute type, "float32" or "bfloat16".
 
     Raises:
-      UserError: an unknown name.
+      UserError: a name is unknown.
     """
     compute = _dtype(dtype)
     body = create_backbone(
@@ -321,7 +325,7 @@ def _check_classes(num_classes: int) -> None:
 def list_models() -> list[tuple[str, str | None]]:
     """Return every (head, backbone) pair that `create_model` builds.
 
-    The backbone is None where the head has its own.
+    The backbone is None if the head has its own.
     """
     return [
         (head, backbone)

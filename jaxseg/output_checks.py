@@ -1,7 +1,7 @@
 """Checks the outputs of a user's own loss, head and backbone before a training.
 
-They are traced with shapes alone, which takes no memory and no device; a shape or type
-that the package could not use is refused in one line.
+They are traced with abstract arrays, which take no memory and no device.  A shape or
+dtype that the package cannot use is refused in one line.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ from jaxseg.losses.base import Loss
 from jaxseg.segmenter import Segmenter
 
 IMAGE = (1, 64, 128, 3)
-"""Of the traced batch: no side is the other, and both are multiples of all strides."""
+"""Shape of the traced batch: its sides differ, and are multiples of all strides."""
 
 
 def check_loss(
@@ -55,7 +55,7 @@ def check_loss(
 
 
 def check_backbone(owner: str, model: Segmenter, output_stride: int) -> None:
-    """Refuse a backbone that does not give five features of the expected strides.
+    """Refuse a backbone that does not return five features of the expected strides.
 
     Raises:
       UserError: it fails, or returns anything else.
@@ -78,7 +78,7 @@ def check_backbone(owner: str, model: Segmenter, output_stride: int) -> None:
 
 
 def check_head(owner: str, model: Segmenter, num_classes: int) -> None:
-    """Refuse a head that does not give logits at one stride.
+    """Refuse a head that does not return logits at one stride.
 
     Raises:
       UserError: it fails, or returns anything else.

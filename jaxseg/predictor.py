@@ -1,4 +1,4 @@
-"""Image in, mask out."""
+"""Predicts masks and probabilities of images with a trained model."""
 
 from __future__ import annotations
 
@@ -26,20 +26,20 @@ from jaxseg.segmenter import SIZE_MULTIPLE, SMALLEST, Segmenter
 
 
 def _nothing(count: int) -> None:
-    """Do nothing with how much more is done."""
+    """Report nothing about the images that are done."""
 
 
 class Predictor:
     """A trained segmenter, called with images.  It holds no state between calls.
 
-    An image's mask does not depend on the images that are given with it: its sides are
-    padded to multiples of 32 by reflection, at the bottom and right, and the mask is
-    cut back.
+    An image's mask does not depend on the images that are given with it.  The sides of
+    an image are padded to multiples of 32 by reflection, at the bottom and right, and
+    the padding of the mask is cut off.
 
     Attributes:
       labels: names and colours of the classes.
-      thresholds: of each class that has a logit, in a binary or multilabel task: a
-        pixel has the class from this probability on.
+      thresholds: for each class that has a logit, in a binary or multilabel task, the
+        probability from which on a pixel has the class.
     """
 
     def __init__(
@@ -57,13 +57,13 @@ class Predictor:
 
         Args:
           scores: `(variables, uint8 [B, H, W, 3]) -> float32 [B, H, W, classes]`, or
-            by a sliding window, image by image.
+            scores by a sliding window, image by image.
           variables: of the model.
           labels: the classes.
-          batch_size: images of equal size that are predicted together.
-          multiple: sides are padded to multiples of this; 1 pads none.
+          batch_size: number of images of equal size that are predicted together.
+          multiple: sides are padded to multiples of this; 1 does not pad.
           logits: whether the scores are logits, not probabilities.
-          thresholds: one, or of a multilabel set one a class; None is one half.
+          thresholds: one, or one per class for a multilabel set; None takes 0.5.
         """
         self.labels = labels
         self.thresholds = _thresholds(labels, thresholds)
@@ -88,7 +88,7 @@ class Predictor:
           evaluation: scales, flip, window, threshold, ...; None takes the run's.
 
         Raises:
-          UserError: it is no run folder, or has no checkpoint.
+          UserError: the folder is no run folder, or has no checkpoint.
         """
         run = Run.open(workdir)
         best = run.best()
@@ -106,14 +106,14 @@ class Predictor:
         """Wrap the model of an open run.
 
         Args:
-          run: which says how an image is normalised and scored.
-          model: its model.
+          run: the run, whose options say how an image is normalised and scored.
+          model: the model of the run.
           variables: parameters and statistics.
           evaluation: scales, flip, window, threshold, ...; None takes the run's.
-          best_thresholds: those for the threshold "best".
+          best_thresholds: the thresholds that "best" stands for.
 
         Raises:
-          UserError: the best thresholds are asked for and not known.
+          UserError: the best thresholds are asked for but not known.
         """
         options = evaluation or run.config.evaluation
         return cls(
@@ -143,9 +143,9 @@ class Predictor:
           model: from `create_model`.
           variables: its parameters and statistics.
           labels: the classes.
-          mean: normalisation of RGB on the scale 0..1; None is the backbone's.
-          std: likewise.
-          thresholds: one, or of a multilabel set one a class; None is one half.
+          mean: mean of RGB on the scale 0..1; None takes the backbone's.
+          std: standard deviation of RGB on the scale 0..1; None takes the backbone's.
+          thresholds: one, or one per class for a multilabel set; None takes 0.5.
         """
         scores_of = create_scores(
             model, mean=mean or model.mean, std=std or model.std, task=labels.task
@@ -168,15 +168,16 @@ class Predictor:
 
         Args:
           images: uint8 `[H, W, 3]` RGB, or the path of an image file, which is read as
-            `jaxseg.load_image` does; or a list of such of any sizes.  Of a list of
-            paths one batch at a time is in memory.
+            `jaxseg.load_image` does; or a list of these, of any sizes.  Only one batch
+            of a list of paths is in memory at a time.
 
         Returns:
-          int32 `[H, W]`, of a binary task 1 where the foreground is; of a multilabel
-          task uint8 `[H, W, classes]` of 0 and 1.  Of a list, a list in the same order.
+          int32 `[H, W]`, the class; for a binary task 1 is the foreground.  For a
+          multilabel task uint8 `[H, W, classes]` of 0 and 1.  For a list, a list in the
+          same order.
 
         Raises:
-          UserError: an image of another shape or type, or a file that is no image.
+          UserError: an image has another shape or dtype, or a file is no image.
         """
         return self._predict(images, self._masks)
 
@@ -189,18 +190,18 @@ class Predictor:
     def probabilities(
         self, images: Image | Sequence[Image]
     ) -> np.ndarray | list[np.ndarray]:
-        """Predict how probable the classes of every pixel are.
+        """Predict the probabilities of the classes of every pixel.
 
         Args:
-          images: an image, a path, or a list of them, as above.
+          images: an image, a path, or a list of them, as in a call of the predictor.
 
         Returns:
-          float32 `[H, W, classes]`; they add up to 1 unless the task is multilabel.  Of
-          a binary task `[H, W]`, the probability of the foreground.  Of a list, a list
+          float32 `[H, W, classes]`, which sum to 1 unless the task is multilabel.  For
+          a binary task `[H, W]`, the probability of the foreground.  For a list, a list
           in the same order.
 
         Raises:
-          UserError: an image of another shape or type, or a file that is no image.
+          UserError: an image has another shape or dtype, or a file is no image.
         """
         return self._predict(images, self._probabilities)
 
@@ -224,7 +225,7 @@ class Predictor:
         return found
 
     def work(self, sizes: Sequence[Size]) -> tuple[str, int]:
-        """Return what `predict_lazily` counts, and how many of it images of sizes are.
+        """Return the unit that `predict_lazily` counts, and the number of units.
 
         Args:
           sizes: height and width of every image.
@@ -241,18 +242,18 @@ class Predictor:
         load: Callable[[int], np.ndarray],
         done: Callable[[int], None] = _nothing,
     ) -> Iterator[tuple[int, np.ndarray, np.ndarray]]:
-        """Predict images that are read when their turn comes, equal sizes together.
+        """Predict images that are read when they are needed, equal sizes together.
 
         Args:
           sizes: height and width of every image.
           load: index -> uint8 `[H, W, 3]`.
-          done: called with how many more are done of what `work` counts.
+          done: called with the number of further units (see `work`) that are done.
 
         Yields:
-          Index, image and mask (see `__call__`), in an order of their own.
+          Index, image and mask (see `__call__`), grouped by size.
 
         Raises:
-          UserError: an image of another size than was said.
+          UserError: an image has another size than in `sizes`.
         """
         finishes = [self._masks]
         for index, image, (mask,) in self._answer_lazily(sizes, load, done, finishes):
@@ -264,19 +265,19 @@ class Predictor:
         load: Callable[[int], np.ndarray],
         done: Callable[[int], None] = _nothing,
     ) -> Iterator[tuple[int, np.ndarray, np.ndarray, np.ndarray]]:
-        """Predict as `predict_lazily`, and give the probabilities of the same pass too.
+        """Predict as `predict_lazily`, with the probabilities of the same pass.
 
         Args:
           sizes: height and width of every image.
           load: index -> uint8 `[H, W, 3]`.
-          done: called with how many more are done of what `work` counts.
+          done: called with the number of further units (see `work`) that are done.
 
         Yields:
           Index, image, the mask of `predict_lazily`, bit for bit, and probabilities
-          (see `probabilities`), in an order of their own.
+          (see `probabilities`), grouped by size.
 
         Raises:
-          UserError: an image of another size than was said.
+          UserError: an image has another size than in `sizes`.
         """
         finishes = [self._masks, self._probabilities]
         for index, image, found in self._answer_lazily(sizes, load, done, finishes):
@@ -294,7 +295,7 @@ class Predictor:
         Args:
           size: height and width of the image, at least 33 pixels a side.
           read: indices of rows, int `[n]` -> uint8 `[n, W, 3]`.
-          done: called with how many more windows are done of those that `work` counts.
+          done: called with the number of further windows that are done.
 
         Yields:
           The next rows of the mask, see `__call__`, from the top down.
@@ -333,7 +334,7 @@ class Predictor:
                         raise UserError(f"image {index} changed its size while waiting")
                 batch = np.stack([pad_image(image, padded) for image in images])
                 if len(indices) > self._batch_size > len(chunk):
-                    # The last chunk borrows the full chunks' compiled program.
+                    # The last chunk uses the compiled program of full chunks.
                     extra = self._batch_size - len(chunk)
                     batch = np.concatenate([batch, np.repeat(batch[-1:], extra, 0)])
                 answers = self._answer(self._variables, batch, done, finishes)
@@ -347,10 +348,10 @@ class Predictor:
 def _thresholds(
     labels: LabelSet, thresholds: Sequence[float] | None
 ) -> tuple[float, ...]:
-    """Return a threshold of each class that has a logit, a bound of a bin.
+    """Return a threshold for each class that has a logit, rounded to a bound of a bin.
 
     Raises:
-      UserError: another number of them.
+      UserError: the number of thresholds is wrong.
     """
     if labels.task == "multiclass":
         return ()
@@ -359,6 +360,6 @@ def _thresholds(
     if len(given) != labels.num_logits:
         raise UserError(
             f"{len(given)} thresholds for {labels.num_logits} classes; give one, or one"
-            " a class"
+            " per class"
         )
     return tuple(rounded_threshold(each) for each in given)

@@ -1,7 +1,7 @@
 """Checks of the classes and functions that a user registers.
 
-A slip in an experiment shows as it is loaded, in one line, and not as a wrong option or
-a traceback of a library once the training has begun.
+A mistake in an experiment is reported in one line when it is loaded, and not as a wrong
+option or a traceback of a library after the training has begun.
 """
 
 from __future__ import annotations

@@ -2,9 +2,9 @@
 
 The folder holds `config.json`, `labels.json`, `data.json`, `metrics.jsonl`,
 `results.json`, `checkpoints/`, `samples/`, `events/` and `report.html`; and
-`class_frequencies.json` if the weights of the classes, or balanced sampling, come from
-them.  Training (`commands.claim`, `commands.train`) fills it, prediction and evaluation
-read it.
+`class_frequencies.json` if the weights of the classes, balanced sampling, or the rare
+classes that are pasted come from them.  Training (`commands.claim`, `commands.train`)
+fills it, prediction and evaluation read it.
 """
 
 from __future__ import annotations
@@ -41,10 +41,11 @@ class Best(NamedTuple):
     """The best checkpoint of a run.
 
     Attributes:
-      model: of the run.
-      variables: what its `apply` takes.
-      step: of the checkpoint.
-      thresholds: the best of each class that has a logit; none in a multiclass task.
+      model: the model of the run.
+      variables: the variables of the model.
+      step: the step of the checkpoint.
+      thresholds: the best threshold of each class that has a logit; empty for a
+        multiclass task.
     """
 
     model: Segmenter
@@ -59,7 +60,7 @@ class Run:
 
     Attributes:
       workdir: the folder.
-      config: what the run is.
+      config: the options of the run.
       labels: names and colours of its classes.
       form: how the masks of its data encode the classes.
     """
@@ -74,7 +75,7 @@ class Run:
         """Open a run folder for reading.
 
         Raises:
-          UserError: it is no run folder.
+          UserError: the folder is no run folder.
         """
         workdir = require_run(workdir)
         config = from_file(workdir / CONFIG)
@@ -87,7 +88,7 @@ class Run:
         return cls(workdir, config, labels, form or _form_of(config.data))
 
     def data(self) -> Identity | None:
-        """Read which data the run is of; None if the run is older than that record.
+        """Read the identity of the run's data; None if an older run has none.
 
         Raises:
           UserError: the file holds anything else.
@@ -96,7 +97,7 @@ class Run:
         return Identity.read(path) if os.path.exists(path) else None
 
     def frequencies(self) -> ClassFrequencies | None:
-        """Read the class frequencies that the run depends on; None if on none.
+        """Read the class frequencies that the run depends on, or return None.
 
         Raises:
           UserError: the file holds anything else.
@@ -110,8 +111,8 @@ class Run:
         """Write the description of the run: data, classes and config.
 
         Args:
-          data: what it is trained on.
-          frequencies: of the classes, if the run depends on them.
+          data: the identity of its data.
+          frequencies: how often the classes occur, if the run depends on that.
 
         Raises:
           OSError: the folder cannot be written.
@@ -140,28 +141,28 @@ class Run:
         """Add the remedy to errors on names that the run's experiment registered.
 
         Raises:
-          UserError: what was raised inside, with the folder and the remedy.
+          UserError: the error that was raised inside, with the folder and the remedy.
         """
         try:
             yield
         except UnknownName as error:
             raise UserError(
                 f"{self.workdir}: {error}. If it is your own, name the file that"
-                " registers it, mostly the experiment: --import FILE, or in Python"
+                " registers it, usually the experiment: --import FILE, or in Python"
                 " jaxseg.load_config(FILE) before"
             ) from error
 
     def thresholds(
         self, options: EvaluationConfig, best: Sequence[float]
     ) -> tuple[float, ...]:
-        """Return the threshold of each class that has a logit; none if multiclass.
+        """Return the threshold of each class that has a logit; empty if multiclass.
 
         Args:
-          options: of the inference.
-          best: those of the best checkpoint, for the threshold "best".
+          options: the options of inference.
+          best: the thresholds of the best checkpoint, for the threshold "best".
 
         Raises:
-          UserError: the best are asked for, and were not recorded.
+          UserError: the best thresholds are asked for but were not recorded.
         """
         count = 0 if self.labels.task == "multiclass" else self.labels.num_logits
         if options.threshold != "best":
@@ -176,7 +177,7 @@ class Run:
     def best_variables(
         self, sharding: jax.sharding.Sharding | None = None
     ) -> tuple[Segmenter, dict[str, Any], int]:
-        """Return the model of `best`, what its `apply` takes, and the step.
+        """Return model, variables and step of `best`.
 
         Raises:
           UserError: there is no checkpoint yet.
@@ -188,7 +189,7 @@ class Run:
         """Build the model and read the weights of the best checkpoint.
 
         Args:
-          sharding: where they go; None is the first device.
+          sharding: sharding of the variables; None takes the first device.
 
         Raises:
           UserError: there is no checkpoint yet.
@@ -212,8 +213,7 @@ def read_labels(path: Path) -> tuple[LabelSet, MaskForm | None]:
     """Read the classes of a run.
 
     Returns:
-      The classes, and how the masks of its data encode them; None if the run is older
-      than that record.
+      The classes, and how the masks of its data encode them, or None for an older run.
 
     Raises:
       UserError: the file holds anything else.

@@ -154,6 +154,7 @@ def first_fault(error: ValidationError, depth: int = 0) -> tuple[str, str, str]:
         fault["msg"]
         .replace("Input should", "must")
         .replace("Tuple should", "must")
+        .removeprefix("Value error, ")
         .split(", unable to")[0]
         for fault in faults
     )

@@ -41,13 +41,13 @@ class Segmenter(nn.Module):
       head: features -> logits.
       auxiliary: a second head that trains the backbone's next to last features (Zhao et
         al. 2017, arXiv:1612.01105, sec. 3.3), or None.
-      freeze: what training leaves as it is, a name in `FREEZES`.
+      freeze: what training does not change, a name in `FREEZES`.
       align_corners: how the logits are resized to the image's size, see
-        `resize_linear`; most models of segmentation_models.pytorch want True.
-      example: shape of an image that the parameters can be traced with.
-      mean: of the RGB values 0..1, which the backbone's published weights expect
+        `resize_linear`; most models of segmentation_models.pytorch need True.
+      example: shape of an image with which the parameters can be traced.
+      mean: mean of RGB values 0..1, which the backbone's published weights expect to be
         subtracted from an image.
-      std: of the RGB values 0..1, which they expect it divided by.
+      std: standard deviation of RGB values 0..1, by which they expect it to be divided.
     """
 
     backbone: nn.Module
@@ -61,7 +61,7 @@ class Segmenter(nn.Module):
 
     @property
     def size_multiple(self) -> int:
-        """An image's sides are padded to multiples of this before it is segmented."""
+        """The sides of an image are padded to multiples of this, pixels."""
         return SIZE_MULTIPLE
 
     def __call__(self, image: jax.Array, train: bool = False) -> jax.Array:
@@ -89,7 +89,7 @@ class Segmenter(nn.Module):
           train: use batch statistics and dropout.
 
         Raises:
-          UserError: the image is smaller than 33 pixels a side.
+          UserError: a side of the image has fewer than 33 pixels.
         """
         _check_size(image)
         features = self.features(image, train)
@@ -99,7 +99,7 @@ class Segmenter(nn.Module):
         return logits, (self.auxiliary(features, train).astype(jnp.float32),)
 
     def features(self, image: jax.Array, train: bool = False) -> tuple[jax.Array, ...]:
-        """Return the backbone's features; what `freeze` names gets no gradient."""
+        """Return the backbone's features, without a gradient if that is frozen."""
         return self._frozen(self.backbone(image, train and not self.freeze))
 
     def _frozen(self, features: Any) -> Any:
@@ -116,7 +116,7 @@ class Classifier(Segmenter):
 
     @property
     def size_multiple(self) -> int:
-        """One: padding would enter the mean over an image's features."""
+        """It is 1, since padding would enter the mean over an image's features."""
         return 1
 
     def __call__(self, image: jax.Array, train: bool = False) -> jax.Array:
@@ -151,11 +151,11 @@ def _check_size(image: jax.Array) -> None:
 
 
 def abstract_variables(model: Segmenter, sharding: Any = None) -> dict[str, Any]:
-    """Return shapes and types of a model's variables, without allocating them.
+    """Return shapes and dtypes of a model's variables, without allocating them.
 
     Args:
       model: a segmenter or classifier.
-      sharding: given to every leaf, for a restore onto devices.
+      sharding: sharding of every leaf, for a restore onto devices.
     """
     image = jax.ShapeDtypeStruct((1, *model.example), jnp.float32)
     variables = jax.eval_shape(model.init, jax.random.key(0), image)

@@ -1,4 +1,4 @@
-"""What every test runs under: types checked, eight CPU devices, one compile cache."""
+"""The environment of every test: type checks, eight CPU devices, a compile cache."""
 
 import os
 import tempfile
@@ -6,7 +6,7 @@ from pathlib import Path
 
 from fresh_process import COMPILE_FAST
 
-# Before jax is imported: the devices, and programs kept from one run to the next.
+# Set before jax is imported: the devices, and the cache of compiled programs.
 os.environ.setdefault(
     "XLA_FLAGS", f"--xla_force_host_platform_device_count=8 {COMPILE_FAST}"
 )

@@ -1,4 +1,4 @@
-"""Python in a process of its own, which sees one CPU device."""
+"""Runs Python code in a new process, which has one CPU device."""
 
 import os
 import subprocess
@@ -8,13 +8,13 @@ from pathlib import Path
 ROOT = Path(__file__).parents[1]
 
 COMPILE_FAST = "--xla_backend_optimization_level=0 --xla_cpu_use_fusion_emitters=false"
-"""XLA_FLAGS by which programs compile fast rather than run fast.
+"""XLA_FLAGS with which programs compile faster and run more slowly.
 
-Most of a test's time is spent in compiling."""
+Most of a test's time is compilation."""
 
 
 def run(code, **environment):
-    """Run code under further variables of the environment; return what it prints."""
+    """Run code with further environment variables; return what it prints."""
     plain = {**os.environ, "XLA_FLAGS": COMPILE_FAST}
     command = [sys.executable, "-c", code]
     done = subprocess.run(

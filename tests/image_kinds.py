@@ -1,4 +1,4 @@
-"""A small image of every kind, and what it is read as: pixels, or words of refusal."""
+"""A small image of every kind, with its pixels, or the words by which it is refused."""
 
 from __future__ import annotations
 
@@ -150,8 +150,8 @@ YCBCR = Image.fromarray(RGB).convert("YCbCr")
 DEEP_RGB = np.dstack([DEEP] * 3)
 BANDS = np.dstack([RGBA, GREY])
 
-DEEP_BITS = "16 bits a channel; images are read at 8 bits: convert"
-FLOATS = "floating-point numbers of 32 bits a channel; images are read at 8 bits"
+DEEP_BITS = "16 bits per channel; images are read at 8 bits: convert"
+FLOATS = "floating-point numbers of 32 bits per channel; images are read at 8 bits"
 
 KINDS: dict[str, tuple[str, bytes, np.ndarray | str]] = {
     "RGB PNG": ("png", saved(RGB, "PNG"), RGB),
@@ -175,7 +175,7 @@ KINDS: dict[str, tuple[str, bytes, np.ndarray | str]] = {
     "16-bit grey PGM": ("pgm", b"P5 9 6 65535\n" + DEEP.astype(">u2").tobytes(),
                         DEEP_BITS),
     "12-bit grey PGM": ("pgm", b"P5 9 6 4095\n" + DEEP.astype(">u2").tobytes(),
-                        "12 bits a channel; images are read at 8 bits"),
+                        "12 bits per channel; images are read at 8 bits"),
     "16-bit grey JPEG 2000": ("jp2", saved(DEEP, "JPEG2000"), DEEP_BITS),
     "16-bit RGB PNG": ("png", png(DEEP_RGB.astype(">u2").reshape(6, -1).view(np.uint8),
                                   9, 16, 2), DEEP_BITS),
@@ -187,13 +187,13 @@ KINDS: dict[str, tuple[str, bytes, np.ndarray | str]] = {
                                   DEEP_BITS),
     "16-bit RGB TIFF": ("tif", tiff(DEEP_RGB, 2), DEEP_BITS),
     "12-bit RGB PPM": ("ppm", b"P6 9 6 4095\n" + DEEP_RGB.astype(">u2").tobytes(),
-                       "12 bits a channel"),
+                       "12 bits per channel"),
     "32-bit TIFF": ("tif", tiff(DEEP[..., None].astype(np.uint32), 1),
-                    "32 bits a channel"),
+                    "32 bits per channel"),
     "signed 8-bit TIFF": ("tif", tiff(GREY[..., None].view(np.int8), 1),
-                          "signed integers of 8 bits a channel"),
+                          "signed integers of 8 bits per channel"),
     "signed 16-bit TIFF": ("tif", tiff(DEEP[..., None].astype(np.int16), 1),
-                           "signed integers of 16 bits a channel"),
+                           "signed integers of 16 bits per channel"),
     "float TIFF": ("tif", tiff(DEEP[..., None].astype(np.float32), 1), FLOATS),
     "float RGB TIFF": ("tif", tiff(DEEP_RGB.astype(np.float32), 2), FLOATS),
     "double RGB TIFF": ("tif", tiff(DEEP_RGB.astype(np.float64), 2),

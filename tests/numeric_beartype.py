@@ -1,4 +1,4 @@
-"""The type checker of the tests: beartype, where an int passes for a float."""
+"""The type checker of the tests: beartype, which also accepts an int as a float."""
 
 from beartype import BeartypeConf, beartype
 

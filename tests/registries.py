@@ -1,4 +1,4 @@
-"""Registries as they were before a test added to them."""
+"""Restores registries after a test has added to them."""
 
 from contextlib import contextmanager
 
@@ -14,7 +14,7 @@ REGISTRIES = (BACKBONES, DATASETS, HEADS, LOSSES, METRICS, TRANSFORMS)
 
 @contextmanager
 def restored():
-    """Take out again what is registered inside."""
+    """Remove what is registered inside the context."""
     before = [(dict(each), dict(each._modules)) for each in REGISTRIES]
     try:
         yield

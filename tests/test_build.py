@@ -1,4 +1,4 @@
-"""From a Config to objects, and what no data and no device could make right."""
+"""From a Config to objects, and options that fit no data and no device."""
 
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -13,11 +13,11 @@ from jaxseg.build import (
     build_loss,
     build_model,
     build_schedule,
-    build_transform,
     check,
     check_images,
     warmup_steps,
 )
+from jaxseg.build_augmentation import build_augmentation
 from jaxseg.config import Config, OptimizerConfig, TrainConfig
 from jaxseg.data.transforms import PhotometricDistortion
 from jaxseg.errors import UserError
@@ -118,6 +118,9 @@ def test_the_default_config_is_sound():
             {"augment__transforms": ("photometric(gamma=2)",)},
             "transform 'photometric' has no option gamma",
         ),
+        ({"augment__mix": ("mixup",)}, "unknown augment.mix 'mixup'. Did you mean"),
+        ({"augment__mix": ("cutmix(alpha=0)",)}, "augment.mix 'cutmix', 0: must be"),
+        ({"augment__strength": 0.5}, "augment.strength 0.5 is that of a preset"),
         ({"train__batch_size": 8, "train__accumulate": 3}, "use 6 or 9"),
         ({"data__num_classes": 3, "train__class_weights": (1.0,)}, "for 3 classes"),
         (
@@ -136,7 +139,7 @@ def test_the_default_config_is_sound():
         ),
     ],
 )
-def test_what_no_data_could_make_right_is_refused(values, said):
+def test_options_that_fit_no_data_are_refused(values, said):
     config = changed(**values)
     with pytest.raises(UserError) as caught:
         check(config)
@@ -201,7 +204,8 @@ def test_every_backbone_can_be_named():
 
 def test_further_transforms_come_before_padding():
     text = ("photometric(hue=3.0)", "photometric")
-    *_, first, second, _ = build_transform(changed(augment__transforms=text)).transforms
+    chain = build_augmentation(changed(augment__transforms=text)).chain
+    *_, first, second, _ = chain.transforms
     assert first.transform == PhotometricDistortion(hue=3.0)
     assert second.transform == PhotometricDistortion()
 
@@ -274,7 +278,7 @@ def test_a_warm_up_in_steps_takes_the_place_of_a_share():
     assert warmup_steps(replace(halved, train=TrainConfig(steps=10))) == 5
 
 
-def test_a_head_of_volumes_is_told_so_before_its_options():
+def test_a_head_of_volumes_is_refused_before_its_options():
     with pytest.raises(UserError, match="takes volumes"):
         check(changed(model__head="unet3d", model__separable=True))
 

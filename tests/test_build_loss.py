@@ -136,7 +136,7 @@ def test_a_users_loss_is_traced_with_the_shapes_of_its_task(monkeypatch):
         ),
     ],
 )
-def test_what_no_data_could_make_right_is_refused(values, said):
+def test_losses_that_fit_no_data_are_refused(values, said):
     with pytest.raises(UserError) as caught:
         check(config(**{"batch_size": 4, **values}))
     assert said in str(caught.value)
@@ -160,7 +160,7 @@ def test_what_no_data_could_make_right_is_refused(values, said):
         ("plain", "binary", "'plain' is a loss of multiclass labels"),
     ],
 )
-def test_what_does_not_fit_the_classes_is_refused(loss, task, said, monkeypatch):
+def test_weights_that_do_not_fit_the_classes_are_refused(loss, task, said, monkeypatch):
     monkeypatch.setitem(LOSSES, "plain", Plain)
     with pytest.raises(UserError, match=said):
         build_loss(config(loss, task), 3)

@@ -137,7 +137,7 @@ def test_models_lists_each_with_parameters_and_paper(capsys):
     assert "own" in line
 
 
-def test_inspect_wants_as_many_sizes_as_axes(experiment, capsys):
+def test_inspect_needs_as_many_sizes_as_axes(experiment, capsys):
     words = ["inspect", "--config", str(experiment), "--size", "64"]
     assert cli.main(words) == 2
     assert "--size takes 2 positive numbers" in capsys.readouterr().err
@@ -196,7 +196,7 @@ def test_boundaries_and_single_images_are_printed_where_they_were_measured(capsy
     assert ["road", "12.50", "12.50", "0.12", "0.12"] in [
         line.split() for line in printed.splitlines()
     ]
-    assert printed.splitlines()[-1].endswith("without a distance: ground 2 and 1")
+    assert printed.splitlines()[-1].endswith("have no distance: ground 2 and 1")
 
 
 def test_datasets_lists_the_catalog(capsys):
@@ -213,7 +213,7 @@ def test_help_of_an_experiment_lists_every_override(experiment, capsys):
 
 
 @pytest.mark.parametrize("start", [["main.py"], ["-m", "jaxseg"]])
-def test_a_start_without_words_helps_and_imports_no_jax(start):
+def test_a_start_without_arguments_shows_help_and_imports_no_jax(start):
     code = (
         "import runpy, sys; sys.argv = {argv!r}\n"
         "try: runpy.{how}({what!r}, run_name='__main__')\n"

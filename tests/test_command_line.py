@@ -54,7 +54,7 @@ def test_every_default_can_be_given(name):
     assert flatten(config)[name] == default
 
 
-def test_none_takes_a_value_back():
+def test_none_resets_a_value():
     config = Config(model=ModelConfig(output_stride=8, rates=(1, 2)))
     words = ["--model.output_stride", "None", "--model.rates", "None"]
     assert changed(config, words) == Config()

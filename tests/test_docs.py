@@ -1,4 +1,4 @@
-"""What the documents name exists, and their commands name models that can be built."""
+"""Names in the documents exist, and their commands name models that can be built."""
 
 import re
 import shlex

@@ -1,4 +1,4 @@
-"""Registries say what they know."""
+"""Registries list the names that they know."""
 
 import pytest
 

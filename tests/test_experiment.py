@@ -7,6 +7,7 @@ import pytest
 from fresh_process import run
 
 from jaxseg.config import Config
+from jaxseg.data.presets import complete
 from jaxseg.errors import UserError
 from jaxseg.experiment import import_experiment, load_config
 from jaxseg.schema import from_json, to_json
@@ -24,7 +25,7 @@ def test_an_experiment_loads_and_survives_json(path):
 
 
 @pytest.mark.parametrize("path", EXPERIMENTS, ids=lambda path: path.stem)
-def test_an_experiment_says_where_it_comes_from(path):
+def test_an_experiment_names_its_source(path):
     head = path.read_text().split('"""')[1]
     for word in ("Paper:", "Data:", "Hardware:", "Time:", "Mean IoU:", "Command:"):
         assert word in head, word
@@ -34,7 +35,8 @@ def test_an_experiment_says_where_it_comes_from(path):
 def test_a_config_json_is_an_experiment_too(tmp_path):
     path = tmp_path / "config.json"
     path.write_text(to_json(Config(name="first", seed=3)))
-    assert load_config(path, ["--name", "second"]) == Config(name="second", seed=3)
+    expected = complete(Config(name="second", seed=3))
+    assert load_config(path, ["--name", "second"]) == expected
 
 
 @pytest.mark.parametrize(

@@ -52,7 +52,7 @@ def test_the_page_has_an_example_of_each_kind():
     }
 
 
-def test_a_metric_of_ones_own_is_logged_and_in_the_results(folder):
+def test_a_users_own_metric_is_logged_and_in_the_results(folder):
     results = json.loads((folder / "run/results.json").read_text())
     lines = (folder / "run/metrics.jsonl").read_text().splitlines()
     logged = [json.loads(line) for line in lines]
@@ -114,7 +114,7 @@ def test_a_new_process_evaluates_and_predicts_with_the_import(folder):
         ),
     ],
 )
-def test_a_new_process_without_the_import_is_told_of_it(folder, words, said):
+def test_a_new_process_without_the_import_gets_the_remedy(folder, words, said):
     done = subprocess.run(
         [*MAIN, *words], cwd=folder, capture_output=True, text=True, check=False
     )
@@ -123,7 +123,7 @@ def test_a_new_process_without_the_import_is_told_of_it(folder, words, said):
     assert not (folder / "new").exists()
 
 
-def test_a_config_json_with_names_of_ones_own_is_told_of_the_experiment(folder):
+def test_a_config_json_with_registered_names_needs_the_experiment(folder):
     words = ["--config", "run/config.json", "--workdir", "again"]
     done = subprocess.run(
         [*MAIN, *words], cwd=folder, capture_output=True, text=True, check=False

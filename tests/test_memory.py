@@ -68,7 +68,7 @@ def test_xlas_own_refusal_is_understood():
 
 
 @pytest.mark.parametrize("error", [ValueError("x"), UserError("Out of memory: x")])
-def test_what_is_no_shortage_is_raised_as_it_is(error):
+def test_other_errors_are_raised_unchanged(error):
     with pytest.raises(type(error)) as caught, memory.remedied("training", "R"):
         raise error
     assert caught.value is error
@@ -116,7 +116,7 @@ def test_an_address_space_too_small_for_jax_is_refused(command):
     assert done.stderr.count("\n") == 1
 
 
-def test_what_a_limit_leaves_is_what_is_free():
+def test_the_free_memory_is_what_a_limit_leaves():
     done = run("assert memory.available() < 2**29", 2**19)
     assert done.returncode == 0, done.stderr
 
@@ -169,7 +169,7 @@ def test_an_accelerator_is_asked_for_its_own_memory_or_not_compared(monkeypatch)
 
 
 @pytest.mark.parametrize("platform", ["cuda", "cpuu"])
-def test_a_platform_that_is_not_there_is_one_line(platform):
+def test_a_missing_platform_is_an_error_of_one_line(platform):
     done = run("raise SystemExit(cli.main(['models']))", JAX_PLATFORMS=platform)
     assert done.returncode == 2
     assert f"error: JAX_PLATFORMS={platform} is not here: JAX finds cpu" in done.stderr

@@ -242,7 +242,7 @@ def test_a_list_of_paths_is_read_a_batch_at_a_time(predictor, tmp_path, monkeypa
         (np.zeros((40, 40, 4), np.uint8), "give the path of a file, or read it with"),
     ],
 )
-def test_what_is_no_image_is_refused_with_a_remedy(predictor, given, said):
+def test_a_wrong_image_is_refused_with_a_remedy(predictor, given, said):
     with pytest.raises(UserError, match=said):
         predictor(given)
 

@@ -1,4 +1,4 @@
-"""Slips in what a user registers: each is one line, and nothing was registered."""
+"""Mistakes in what a user registers: each is one line, and nothing is registered."""
 
 import subprocess
 import sys
@@ -24,7 +24,7 @@ from jaxseg import *
 
 @pytest.fixture(autouse=True)
 def forgotten():
-    """Take out again what a test registers."""
+    """Remove what a test registers."""
     with restored():
         yield
 
@@ -305,12 +305,12 @@ def test_two_files_may_share_what_a_third_registers(tmp_path, monkeypatch):
 def test_a_transform_that_returns_no_sample_is_one_line(tmp_path, returned, said):
     import numpy as np
 
-    from jaxseg.build import build_transform
+    from jaxseg.build_augmentation import build_augmentation
 
     text = TRANSFORM.format(options="(size=1)").replace(
         "return sample\n", f"return {returned}\n"
     )
-    chain = build_transform(load_config(write(tmp_path, text)))
+    chain = build_augmentation(load_config(write(tmp_path, text))).chain
     sample = {
         "image": np.zeros((8, 8, 3), np.uint8),
         "label": np.zeros((8, 8), np.uint8),

@@ -35,7 +35,7 @@ def test_json_gives_the_same_config_back(config):
 
 
 @pytest.mark.parametrize("text", ["", "[]", "null", '{"seed": 1, "seed": 2}'])
-def test_what_is_no_config_is_refused(text):
+def test_other_values_than_a_config_are_refused(text):
     with pytest.raises(UserError, match="c.json: not a jaxseg config"):
         from_json(text, "c.json")
 
@@ -71,7 +71,7 @@ def test_a_value_that_does_not_fit_is_one_line(section, values, said):
     assert "\n" not in str(caught.value)
 
 
-def test_what_is_left_out_has_its_default():
+def test_a_missing_value_has_its_default():
     assert from_json('{"seed": 3}') == Config(seed=3)
 
 

@@ -39,7 +39,7 @@ from jaxseg.report.pictures import overlay  # noqa: E402
 
 DPI, COLOURS = 120, 96
 STEPS = 200
-"""Of the little training behind the checkerboard scores."""
+"""Steps of the short training before the checkerboard scores."""
 
 
 def receptive_field() -> Any:

@@ -1,10 +1,10 @@
-"""Receptive fields: what an output pixel can see, and what it does see.
+"""Receptive fields: the pixels that an output can depend on, and their influence.
 
-Theoretical: the interval of image pixels that an output pixel depends on, found from
-the model's graph alone; nothing is computed and no parameter allocated.  Where branches
-meet it is the hull of theirs.  Effective: how strongly each pixel bears on the output,
-from gradients (Luo et al. 2016, arXiv:1701.04128).  The holes between the pixels that
-dilated convolutions touch are in `gridding.py`.
+The theoretical field is the interval of image pixels that an output pixel depends on.
+It is found from the model's graph only, without computing or allocating parameters; if
+branches meet, it is the hull of their fields.  The effective field is how strongly each
+pixel influences the output, from gradients (Luo et al. 2016, arXiv:1701.04128).
+`gridding.py` finds the holes between the pixels that dilated convolutions read.
 """
 
 from __future__ import annotations
@@ -145,7 +145,7 @@ def _chosen(outputs: Any, output: int) -> Any:
 
 @dataclass(frozen=True)
 class EffectiveField:
-    """How strongly each pixel of the image bears on the central output pixel.
+    """How strongly each pixel of the image influences the central output pixel.
 
     Attributes:
       influence: float64 `[H, W]`, not negative.
@@ -183,7 +183,7 @@ class EffectiveField:
         return 2 * int(np.searchsorted(held, share * held[-1])) + 1
 
     def root_area(self, share: float = TWO_SIGMA) -> float:
-        """Return the square root of the number of pixels with influence to speak of.
+        """Return the square root of the number of pixels of notable influence.
 
         That is more than `1 - share` of the largest: the paper's size (sec. 3).
         """

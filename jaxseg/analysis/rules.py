@@ -25,7 +25,7 @@ from jaxseg.analysis.extents import (
 )
 
 Value = Extent | np.ndarray
-"""What is known of an array: its extent, or, if the image has no part in it, itself."""
+"""The extent of an array, or the array itself if it does not depend on the image."""
 
 Rule = Callable[[Any, Sequence[Value], Sequence[Extent]], Any]
 

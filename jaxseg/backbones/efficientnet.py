@@ -94,7 +94,7 @@ SCALES = (
     Scale(1.8, 2.6, 528, 0.5, 43_040_704),
     Scale(2.0, 3.1, 600, 0.5, 66_347_960),
 )
-"""Of B0 to B7."""
+"""Scales of B0 to B7."""
 
 LITE_SCALES = (
     Scale(1.0, 1.0, 224, 0.2, 4_652_008),
@@ -103,7 +103,7 @@ LITE_SCALES = (
     Scale(1.2, 1.4, 280, 0.3, 8_197_096),
     Scale(1.4, 1.8, 300, 0.3, 13_006_568),
 )
-"""Of Lite0 to Lite4."""
+"""Scales of Lite0 to Lite4."""
 
 
 class EfficientNet(InvertedResidualNet):

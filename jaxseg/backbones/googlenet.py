@@ -34,7 +34,7 @@ from jaxseg.nn.pooling import adaptive_average, max_pool
 from jaxseg.nn.remat import block_output
 
 EPSILON = 1e-3
-"""Of every batch normalisation."""
+"""Epsilon of every batch normalisation."""
 
 MODULES = {
     "3a": (64, 96, 128, 16, 32, 32),

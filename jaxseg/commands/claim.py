@@ -1,7 +1,7 @@
-"""Claiming a run folder: whether it is new, or holds just this run, to be resumed.
+"""Claims a run folder, which must be new or hold the same run, to be resumed.
 
-One process at a time trains in a folder.  Nothing in it changes before all that can be
-refused was looked at; only then `Run.write` and `Checkpoints.begin` write.
+One process at a time trains in a folder.  `Run.write` and `Checkpoints.begin` write
+into it only after every check that can refuse the run.
 """
 
 from __future__ import annotations
@@ -17,6 +17,7 @@ from jaxseg.config import Config
 from jaxseg.data.dataset import Dataset
 from jaxseg.data.frequencies import ClassFrequencies
 from jaxseg.data.identity import Identity
+from jaxseg.data.presets import complete
 from jaxseg.errors import UserError
 from jaxseg.locks import locked
 from jaxseg.paths import unwritable_folder
@@ -29,6 +30,7 @@ CHANGEABLE = (
     "data.root",
     "data.images",
     "data.masks",
+    "data.annotations",
     "data.allow_leakage",
     "data.num_classes",
     "data.cache",
@@ -44,7 +46,7 @@ CHANGEABLE = (
 )
 """Options that a resumed run may change: its parameters so far do not depend on them.
 
-Which files are read, and how many classes they have, is told by the data itself.
+Options that choose files or classes are among them, since the data itself is compared.
 """
 
 WARMUP = ("optimizer.warmup_steps", "optimizer.warmup_ratio")
@@ -54,7 +56,7 @@ def require_writable(workdir: Path) -> None:
     """Refuse a run folder that cannot be created, before data is prepared for it.
 
     Raises:
-      UserError: it, or the folder that it is to be made in, cannot be written into.
+      UserError: the folder, or the one in which it is to be made, is not writable.
     """
     if reason := unwritable_folder(workdir):
         raise _unwritable(workdir, reason)
@@ -64,12 +66,12 @@ def require_writable(workdir: Path) -> None:
 def claimed(
     run: Run, dataset: Dataset, frequencies: ClassFrequencies | None = None
 ) -> Iterator[None]:
-    """Lock the folder of a run, made if it is missing, and check what it holds.
+    """Lock the folder of a run, which is made if it is missing, and check its content.
 
     Args:
-      run: to begin or to resume.
-      dataset: that it is to be trained on.
-      frequencies: of its classes, if the run depends on them.
+      run: the run to begin or to resume.
+      dataset: the data set to train on.
+      frequencies: how often its classes occur, if the run depends on that.
 
     Raises:
       UserError: the folder cannot be written, is claimed, or holds a run of other
@@ -112,9 +114,9 @@ def describe(
 
 
 def recorded_steps(workdir: Path, config: Config) -> int | None:
-    """Return the steps that the minutes of a config gave the run in a folder.
+    """Return the number of steps of a folder's run with the same `train.minutes`.
 
-    It is None if there is no run, or one of other minutes.
+    It is None if there is no run, or one with other minutes.
 
     Raises:
       UserError: the config in the folder cannot be read.
@@ -129,7 +131,8 @@ def _require_same(
     run: Run, dataset: Dataset, frequencies: ClassFrequencies | None
 ) -> None:
     """Refuse settings or data that do not continue the run in the folder."""
-    difference = _changed_settings(from_file(run.workdir / CONFIG), run.config)
+    begun = complete(from_file(run.workdir / CONFIG))
+    difference = _changed_settings(begun, run.config)
     before = run.data()
     if not difference and os.path.exists(run.workdir / LABELS):
         difference = _changed_classes(run)
@@ -144,25 +147,25 @@ def _require_same(
         raise UserError(
             f"{run.workdir} holds a run with {difference}: choose another --workdir,"
             f" where --model.weights {run.workdir} starts from its weights, or delete"
-            " the folder to begin anew"
+            " the folder to start again"
         )
     if before is None:
         log(
-            f"{run.workdir} does not say which data it was begun with; from now on it"
-            f" is that of {run.config.data.root or run.config.data.name}"
+            f"{run.workdir} does not record which data it was begun with; from now on"
+            f" that is the data of {run.config.data.root or run.config.data.name}"
         )
 
 
 def _changed_settings(old: Config, new: Config) -> str | None:
     """Describe the values of `new` that do not continue a run of `old`, or None."""
     before, after = flatten(old), flatten(new)
-    for values in (before, after):  # one network may have two names
+    for values in (before, after):  # the same network may have two names
         if name := values["model.backbone"]:
             spelled = resolve_name(name, values["model.arithmetic"])
             values["model.backbone"], values["model.arithmetic"] = spelled
-    if not new.train.minutes:  # it goes on by steps
+    if not new.train.minutes:  # the run continues with a number of steps
         after["train.minutes"] = before["train.minutes"]
-    if warmup_steps(old) == warmup_steps(new):  # given in steps, or as a share
+    if warmup_steps(old) == warmup_steps(new):  # may be given in steps or as a share
         after |= {name: before[name] for name in WARMUP}
     changed = [
         f"{name} {before[name]}, not {after[name]}"

@@ -22,5 +22,5 @@ def run(options: argparse.Namespace) -> int:
         options.out.parent.mkdir(parents=True, exist_ok=True)
         print_line(f"{write_comparison(options.runs, options.out)}")
     except OSError as error:
-        raise UserError(f"{options.out}: cannot write it ({error.strerror})") from error
+        raise UserError(f"{options.out}: cannot write ({error.strerror})") from error
     return 0

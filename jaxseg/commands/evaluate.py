@@ -41,7 +41,7 @@ SURFACES = (
     "evaluation.boundary_ratio",
     "evaluation.boundary_tolerance",
 )
-"""Further options that this command takes in place of the run's."""
+"""Further options of the run that this command can replace."""
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -55,7 +55,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(options: argparse.Namespace) -> int:
-    """Evaluate, and print the metrics."""
+    """Evaluate the run, and print the metrics."""
     run_import(options)
     given = short_values(options)
     config = from_file(require_run(options.run) / CONFIG)
@@ -83,16 +83,16 @@ def evaluate_run(
 
     Args:
       workdir: the run folder.
-      split: of its data set; None is the one it was evaluated on.
-      root: where the raw data lies now, if it has moved.
-      **inference: those of `NAMES` and `SURFACES` in place of the run's; None is the
-        run's.
+      split: a split of its data set; None takes the run's evaluation split.
+      root: the folder of the raw data, if it has moved.
+      **inference: options of `NAMES` and `SURFACES` that replace the run's; None keeps
+        the run's.
 
     Returns:
       Metrics, as in `results.json`.
 
     Raises:
-      UserError: no run, no data, or classes that do not match.
+      UserError: there is no run or no data, or the classes do not match.
     """
     run = Run.open(workdir)
     options = changed_options(run.config, inference)
@@ -101,7 +101,7 @@ def evaluate_run(
     samples = dataset.samples(split)
     before = run.data()
     if before and (difference := before.difference(dataset, [split])):
-        log(f"these metrics are of other data than those of {workdir}: {difference}")
+        log(f"these metrics are measured on other data than {workdir}'s: {difference}")
     # The run's mesh, as far as the number of devices here allows.
     mesh = create_mesh(spatial=math.gcd(run.config.mesh.spatial, jax.device_count()))
     best = run.best(replicated(mesh))
@@ -155,14 +155,14 @@ def _dataset_of(run: Run, root: str | None) -> Dataset:
 def _open(data: DataConfig, labels: LabelSet) -> Dataset:
     """Open the data set that is to be evaluated.
 
-    An image that lies in two splits is noted, not refused.  Where classes are inferred
-    from the masks, those of the run are taken, since some may not occur in this data.
+    An image that is in two splits is only reported.  If the classes were inferred from
+    the masks, those of the run are taken, since some may not occur in this data.
     """
     data = dataclasses.replace(data, allow_leakage=True)
     if data.name == "folder" and data.task == "multilabel" and not data.mask_bits:
         data = dataclasses.replace(data, class_names=labels.names)
     count = labels.num_classes
-    unnamed = labels.names == numbered_names(count)  # no table of classes named them
+    unnamed = labels.names == numbered_names(count)  # no table of classes gave names
     inferred = data.name == "folder" and unnamed and not says_classes(data)
     counted = dataclasses.replace(data, num_classes=count)
     try:
@@ -170,8 +170,8 @@ def _open(data: DataConfig, labels: LabelSet) -> Dataset:
     except UserError as error:
         if data.root and not user_path(data.root).exists():
             raise UserError(
-                f"{no_folder(user_path(data.root))}; if the data has moved, --root"
-                " FOLDER says where it lies now"
+                f"{no_folder(user_path(data.root))}; if the data has moved, give its"
+                " new place by --root FOLDER"
             ) from error
         if not inferred:
             raise

@@ -1,4 +1,4 @@
-"""List the experiments that come with jaxseg, or copy them to change them."""
+"""List the experiments that come with jaxseg, or copy them to be changed."""
 
 from __future__ import annotations
 
@@ -35,8 +35,8 @@ def copy(paths: list[Path], folder: Path) -> None:
     """Copy files into a folder, which is made if it is missing.
 
     Raises:
-      UserError: a file of one of the names is there already, or the folder cannot be
-        written into; nothing is replaced.
+      UserError: a file of the same name exists already, or the folder cannot be written
+        into; nothing is replaced.
     """
     there = [path.name for path in paths if (folder / path.name).exists()]
     if there:

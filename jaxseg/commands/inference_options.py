@@ -1,4 +1,4 @@
-"""Options of inference that a command line gives in place of the run's."""
+"""Options of inference by which a command line replaces those of a run."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ NAMES = (
     "evaluation.crf",
     "evaluation.threshold",
 )
-"""Options that `predict` and `evaluate` take in place of the run's."""
+"""Options of the run that `predict` and `evaluate` can replace."""
 
 
 def add_import_option(parser: argparse.ArgumentParser) -> None:
@@ -33,8 +33,8 @@ def add_import_option(parser: argparse.ArgumentParser) -> None:
         dest="imported",
         metavar="FILE",
         type=Path,
-        help="Python file to run first, which registers the heads, backbones and data"
-        " sets of your own that the run names: mostly its experiment",
+        help="Python file to run first, usually the run's experiment, which registers"
+        " your own heads, backbones and data sets that the run names",
     )
 
 
@@ -49,16 +49,16 @@ def run_import(options: argparse.Namespace) -> None:
 
 
 def changed_options(config: Config, given: Mapping[str, Any]) -> EvaluationConfig:
-    """Return a run's options of inference with those that are given in their place.
+    """Return a run's options of inference, some of them replaced.
 
     Args:
-      config: of the run.
-      given: what `NAMES` lists, by the last part of its name; None is the run's.
+      config: the config of the run.
+      given: options of `NAMES`, by the last part of their names; None keeps the run's.
 
     Raises:
-      UserError: a value of another type or out of its range, a threshold for a
-        multiclass run, options of boundaries that are not measured, or how windows
-        overlap where there are none.
+      UserError: a value has the wrong type or is out of range; or there is a threshold
+        for a multiclass run, an option of boundaries that are not measured, or an
+        option of windows without a window.
     """
     kept = {
         f"evaluation.{name}": tuple(value) if isinstance(value, list) else value
@@ -67,8 +67,8 @@ def changed_options(config: Config, given: Mapping[str, Any]) -> EvaluationConfi
     }
     if "evaluation.threshold" in kept and config.data.task == "multiclass":
         raise UserError(
-            f"threshold {kept['evaluation.threshold']}: this run is multiclass, where a"
-            " pixel has the most probable class; leave it out"
+            f"threshold {kept['evaluation.threshold']}: this run is multiclass, where"
+            " each pixel gets the most probable class; leave it out"
         )
     options = replaced(config, kept).evaluation
     for name in ("boundary_ratio", "boundary_tolerance"):
@@ -79,8 +79,8 @@ def changed_options(config: Config, given: Mapping[str, Any]) -> EvaluationConfi
     for name in ("overlap", "window_weights"):
         if given.get(name) is not None and not options.window:
             raise UserError(
-                f"{name} {given[name]}: there are no windows; give --window 512 with"
-                " it, or leave it out"
+                f"{name} {given[name]}: there are no windows; give --window 512 as"
+                " well, or leave it out"
             )
     return options
 
@@ -89,7 +89,7 @@ def less_memory(window: int) -> str:
     """Return the options that reduce memory: a window, or a smaller one.
 
     Args:
-      window: side of the one that takes too much, pixels; 0 is the whole image.
+      window: side of the window that takes too much, pixels; 0 is the whole image.
     """
     if smaller := smaller_window(window):
         return f"give --window {smaller}, which takes images in parts"

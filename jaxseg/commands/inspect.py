@@ -13,7 +13,7 @@ from jaxseg.parallel.devices import require_devices
 from jaxseg.report.console import print_line
 
 OVERRIDES = True
-"""Words that are no options of this command change the config."""
+"""Arguments that are no options of this command change the config."""
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:

@@ -1,4 +1,4 @@
-"""`predict` of images that are too large for the memory: tiled TIFFs, by windows.
+"""Predicts images that are too large for the memory: tiled TIFFs, by windows.
 
 Rows are read as the windows need them, and the mask is written as its rows are done.
 The rest of `predict` is in `predict.py`.
@@ -35,21 +35,22 @@ def open_large(
     options: EvaluationConfig,
     needs_all: bool,
 ) -> dict[Path, tuple[Path, TiffRows]]:
-    """Return those of some images that are too large to be read whole.
+    """Open the images that are too large to be read whole.
 
     Args:
-      names: of the results, by image.
+      names: image -> name of its results.
       masks: folder of the masks.
-      run: whose model predicts.
-      options: how it does.
-      needs_all: what was asked for beside masks takes all pixels at once.
+      run: the run whose model predicts.
+      options: the options of inference.
+      needs_all: whether something is asked for, beside masks, that takes all pixels at
+        once.
 
     Returns:
-      The file of the mask, and the opened image, by image.
+      Image -> the file of its mask, and the opened image.
 
     Raises:
-      UserError: an image cannot be read by rows, or not be predicted so, or its mask
-        would replace a file that is no result.
+      UserError: an image cannot be read or predicted by rows, or its mask would replace
+        a file that is no result.
     """
     large = [path for path in names if is_large_tiff(path)]
     if not large:
@@ -68,8 +69,8 @@ def open_large(
         )
     if run.labels.planes:
         raise UserError(
-            f"{path}: too large for classes that may overlap, of which there is a mask"
-            " a class; cut it into tiles"
+            f"{path}: too large for a multilabel run, which writes a mask for each"
+            " class; cut it into tiles"
         )
     found = {path: (masks / f"{names[path]}.tif", TiffRows(path)) for path in large}
     for mask, _ in found.values():
@@ -88,12 +89,12 @@ def predict_large(
     """Segment an image by rows; write a tiled TIFF, and a preview of the overlay.
 
     Args:
-      predictor: with a window.
-      image: opened.
+      predictor: a predictor with a window.
+      image: the opened image.
       mask: the file of the mask, `.tif`.
-      overlays: the folder of the preview, which is named as the mask.
-      run: that the predictor is of.
-      values: of `--values`.
+      overlays: the folder of the preview, which has the name of the mask.
+      run: the run of the predictor.
+      values: the value of `--values`.
 
     Raises:
       UserError: the image is damaged, or a file cannot be written.

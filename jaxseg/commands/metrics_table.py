@@ -29,7 +29,7 @@ def print_metrics(results: Mapping[str, Any]) -> None:
         mean = f"IoU of class {occurring[0]}, the only one,"
         warn(
             f"only class {occurring[0]} occurs in the labels and predictions of split"
-            f" {results['split']}: the metrics below are of this class alone and say"
+            f" {results['split']}: the metrics below are of this class only and say"
             " little"
         )
     rows.append(("mean", _percent(results["miou"]), _percent(results["mean_dice"])))
@@ -66,7 +66,7 @@ def _worst(results: Mapping[str, Any]) -> str:
 
 
 def _print_boundaries(results: Mapping[str, Any]) -> None:
-    """Print the measures of boundaries, and what was left out of the distances."""
+    """Print the measures of boundaries, and the images that have no distance."""
     rows = [
         [name]
         + [_scaled(results[f"per_class_{key}"][name], by) for _, key, by in COLUMNS]
@@ -81,13 +81,13 @@ def _print_boundaries(results: Mapping[str, Any]) -> None:
     ]
     if alone:
         print_line(
-            "images with the boundary in the label alone and in the prediction alone,"
-            f" of boundary F1 0 and without a distance: {', '.join(alone)}"
+            "images with the boundary in the label only and in the prediction only,"
+            f" whose boundary F1 is 0 and which have no distance: {', '.join(alone)}"
         )
 
 
 def _probabilities(results: Mapping[str, Any]) -> str:
-    """Say what was measured of the probabilities, and which thresholds were taken."""
+    """Return a line of the metrics of the probabilities and the thresholds."""
     measured = {
         "ROC-AUC": results["roc_auc"],
         "average precision": results["average_precision"],

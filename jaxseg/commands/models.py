@@ -37,7 +37,7 @@ def run(options: argparse.Namespace) -> int:
     )
     print_line(
         "\nHeads (--model.head), million parameters with 21 classes on resnet50, or on"
-        " the backbone of their own"
+        " their own backbone"
     )
     table(
         [

@@ -61,9 +61,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         type=_pixels,
         default=0,
         metavar="N",
-        help="drop connected components of fewer than N pixels of each class, the eight"
-        " neighbours of a pixel being connected; in a multiclass run they take the"
-        " class that most of the pixels around them have, otherwise the background's",
+        help="drop connected components of fewer than N pixels of each class (a pixel"
+        " is connected to its eight neighbours); in a multiclass run they take the most"
+        " frequent class of the pixels around them, otherwise the background's",
     )
     parser.add_argument(
         "--fill-holes",
@@ -72,8 +72,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         default=0,
         const=math.inf,
         metavar="N",
-        help="of a binary or multilabel run: fill the holes of the foreground that do"
-        " not touch the image's edge, or those of at most N pixels",
+        help="for a binary or multilabel run: fill the holes of the foreground that do"
+        " not touch the image's edge, or only those of at most N pixels",
     )
 
 
@@ -122,33 +122,33 @@ def predict_files(
     """Segment image files; write `out/masks/*.png` and `out/overlays/*.png`.
 
     With a window, a TIFF of more than `images.LARGEST` pixels is read and written in
-    parts: its mask is a tiled TIFF, `out/masks/*.tif`, and its overlay a preview.  Of a
-    multilabel run the masks are `out/masks/CLASS/*.png`, of 0 and 1, or with `values`
-    "masks" what the data has.
+    parts: its mask is a tiled TIFF, `out/masks/*.tif`, and its overlay a preview.  For
+    a multilabel run the masks are `out/masks/CLASS/*.png`, of 0 and 1, or with `values`
+    "masks" of the values in the data's masks.
 
-    Files of equal name keep the part of their path that tells them apart.  What else a
-    folder holds, such as hidden files and earlier results, is said in a line.
+    Files of equal name keep the part of their path that tells them apart.  A line in
+    the log says what else a folder holds, such as hidden files and earlier results.
 
     Args:
       workdir: the run folder.
       images: image files, or folders that are searched; or what a search has found.
       out: folder for the results; made if it is missing.
       values: "classes" writes palette PNGs of the class numbers; "masks" writes what
-        the masks of the run's data hold: grey values, or RGB where they are in colours;
-        of several values of a class, the first.
+        the masks of the run's data hold, grey values or RGB colours, and the first
+        value of a class that has several.
       probabilities: one of `PROBABILITIES` writes `out/probabilities/*.npz`, or an
-        image a class, `out/probabilities/CLASS/*.png` or `*.tiff`, of a binary run
-        without CLASS; None writes none.  They are of the same pass, and not cleaned.
-      components: of `clean_mask`, which changes masks and overlays.
-      fill_holes: likewise.
-      **inference: those of `NAMES` in place of the run's; None is the run's.
+        image for each class, `out/probabilities/CLASS/*.png` or `*.tiff` (a binary run
+        has no `CLASS/`); None writes none.  They come from the same pass, not cleaned.
+      components: as in `clean_mask`, for masks and overlays.
+      fill_holes: as in `clean_mask`, for masks and overlays.
+      **inference: options of `NAMES` that replace the run's; None keeps the run's.
 
     Returns:
       The number of images.
 
     Raises:
-      UserError: no run, no image, a file that cannot be read or written, or would be
-        replaced and is no result; an option that does not fit the run or an image.
+      UserError: there is no run or no image; a file cannot be read or written, or would
+        be replaced and is no result; or an option does not fit the run or an image.
     """
     run, out = Run.open(workdir), Path(out)
     check_cleaning(run.labels.task, components, fill_holes)
@@ -189,15 +189,15 @@ def _predictions(
 
 
 def _predictor(run: Run, options: EvaluationConfig) -> Predictor:
-    """Load the best checkpoint of a run, with options in place of the run's."""
+    """Load the best checkpoint of a run, to predict with these options."""
     best = run.best()
     return Predictor.of_run(run, best.model, best.variables, options, best.thresholds)
 
 
 def _names(found: Found) -> dict[Path, str]:
-    """Name the results: the stem, or as much of the path as tells files apart.
+    """Return the name of each image's results; log which files were left out.
 
-    What was left out of the images is said.
+    It is the stem, or as much of the path as tells files apart.
     """
     if found.left_out():
         log(found.left_out())

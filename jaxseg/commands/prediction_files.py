@@ -1,4 +1,4 @@
-"""What `predict` writes of an image: mask, overlay and probabilities, and where."""
+"""The files that `predict` writes for an image: mask, overlay and probabilities."""
 
 from __future__ import annotations
 
@@ -23,17 +23,17 @@ from jaxseg.report.pictures import overlay
 from jaxseg.run import Run
 
 VALUES = {
-    "classes": "the number of the class, 0, 1, ..., which shows in its colour; of a"
-    " multilabel run 0 and 1 in a folder a class",
+    "classes": "the number of the class, 0, 1, ..., shown in the colour of the class;"
+    " for a multilabel run 0 and 1, in a folder for each class",
     "masks": "what the data set's own masks hold: grey values, or RGB colours",
 }
 """Value of `--values` -> the content of the masks that are written."""
 
 PROBABILITIES = {
-    "npz": "NumPy's arrays `probabilities`, float32 [H, W, classes], of a binary run"
+    "npz": "NumPy arrays `probabilities`, float32 [H, W, classes], for a binary run"
     " [H, W], and `classes`, their names",
-    "png": "16-bit grey, 65535 times the probability, an image a class",
-    "tiff": "32-bit floating-point grey, an image a class",
+    "png": "16-bit grey, 65535 times the probability, an image for each class",
+    "tiff": "32-bit floating-point grey, an image for each class",
 }
 """Value of `--probabilities` -> the files of probabilities that are written."""
 
@@ -42,7 +42,7 @@ class PredictionFiles:
     """Writes the results of images into folders, none of which may hold other files.
 
     Attributes:
-      masks: the folder of the masks; where there is a mask a class, of their folders.
+      masks: the folder of the masks, or of the folders of each class.
       overlays: the folder of the overlays.
     """
 
@@ -50,13 +50,13 @@ class PredictionFiles:
         """Choose the folders.
 
         Args:
-          run: whose results they are.
-          out: the folder that holds all.
+          run: the run that predicts.
+          out: the folder that holds all results.
           values: one of `VALUES`.
           kind: one of `PROBABILITIES`, or None.
 
         Raises:
-          UserError: another one.
+          UserError: `values` or `kind` is none of these.
         """
         choose("kind of values", values, VALUES)
         if kind:
@@ -72,7 +72,7 @@ class PredictionFiles:
         self._shares = [shares] if alone else [shares / name for name in classes]
 
     def _places(self) -> list[tuple[Path, str]]:
-        """Return the folders of results and the ending of their files."""
+        """Return the folders of results, each with the ending of its files."""
         found = [(folder, "png") for folder in (*self._masks, self.overlays)]
         if self._kind:
             found += [(folder, self._kind) for folder in self._shares]
@@ -90,7 +90,7 @@ class PredictionFiles:
             try:
                 folder.mkdir(parents=True, exist_ok=True)
             except OSError as error:
-                said = f"{folder}: cannot make it ({error.strerror})"
+                said = f"{folder}: cannot make this folder ({error.strerror})"
                 raise UserError(said) from error
 
     def write(
@@ -99,10 +99,10 @@ class PredictionFiles:
         """Write the results of an image.
 
         Args:
-          name: of the files, without their endings.
+          name: name of the files, without their endings.
           image: uint8 `[H, W, 3]`.
           mask: as a `Predictor` returns it.
-          *shares: probabilities, if they are to be written.
+          *shares: the probabilities, if they are to be written.
         """
         labels = self._run.labels
         _save(self._masks, f"{name}.png", mask, self._run, self._values)
@@ -126,19 +126,19 @@ def require_free(path: Path) -> None:
     """Refuse to replace a file that is no result.
 
     Raises:
-      UserError: it exists, and no prediction wrote it.
+      UserError: the file exists, and no prediction wrote it.
     """
     if os.path.exists(path) and not is_result(path):
         raise UserError(
-            f"{path}: exists, and was not written by predict; choose another --out, or"
-            " move it away"
+            f"{path}: exists and was not written by predict; choose another --out, or"
+            " move the file away"
         )
 
 
 def _save(
     folders: Sequence[Path], name: str, mask: np.ndarray, run: Run, values: str
 ) -> None:
-    """Write a mask in the values of `--values`."""
+    """Write a mask with the values that `--values` names."""
     labels, form = run.labels, run.form
     if labels.planes and len(folders) == 1:
         bits = mask.astype(np.int32) << np.arange(labels.num_classes)

@@ -44,9 +44,9 @@ def finish(trainer: Trainer, run: Run, checkpoints: Checkpoints) -> dict[str, An
     """Evaluate the best checkpoint; write results, pictures and the report.
 
     Args:
-      trainer: after `fit`.
-      run: the folder.
-      checkpoints: of the run.
+      trainer: a trainer after `fit`.
+      run: the run folder.
+      checkpoints: the checkpoints of the run.
 
     Returns:
       The content of `results.json`.
@@ -97,11 +97,11 @@ def write_results(
     """Write `results.json`, `samples/*.png` and `report.html` into the run folder.
 
     Args:
-      run: the folder.
+      run: the run folder.
       results: the content of `results.json`.
       predictor: the model that was evaluated.
       samples: the split that was evaluated.
-      worst: indices of the worst images, of which the page shows pictures.
+      worst: indices of the worst images, whose pictures the page shows.
 
     Returns:
       The path of the report.
@@ -121,7 +121,7 @@ def write_results(
 def _sheets(
     predictor: Predictor, samples: Samples, indices: Sequence[int] | np.ndarray
 ) -> dict[str, Sheet]:
-    """Draw images, labels, predictions and errors, by names that files can have."""
+    """Draw images, labels, predictions and errors; keys are valid names of files."""
     chosen = [samples[int(index)] for index in indices]
     masks = predictor([sample["image"] for sample in chosen])
     names = file_names([sample["name"] for sample in chosen])
@@ -132,10 +132,10 @@ def _sheets(
 
 
 def describe_run(config: Config) -> dict[str, Any]:
-    """Return a run's name, and the model and data that its title is made of.
+    """Return a run's name, and the model and data from which its title is made.
 
-    The backbone is None for a head with its own, and the root is None for data without
-    a folder.  The arithmetic is "" if it is the backbone's usual one.
+    The backbone is None for a head that has its own, and the root is None for data
+    without a folder.  The arithmetic is "" if it is the backbone's usual one.
     """
     data = config.data
     root = user_path(data.root).resolve().name if data.root else None
@@ -151,7 +151,7 @@ def describe_devices(mesh: Mesh, dtype: str) -> str:
 
     Args:
       mesh: the devices.
-      dtype: of the model's computations.
+      dtype: data type of the model's computations.
     """
     kind = mesh.devices.flat[0].device_kind
     with compiling_for(mesh):
@@ -161,7 +161,7 @@ def describe_devices(mesh: Mesh, dtype: str) -> str:
 
 
 def versions() -> dict[str, str]:
-    """Return the versions that a result depends on."""
+    """Return the versions of the libraries that a result depends on."""
     names = ("jax", "jaxlib", "flax", "optax", "orbax-checkpoint", "grain")
     return {
         "jaxseg": __version__,

@@ -26,8 +26,10 @@ from jaxseg.commands.metrics_table import print_metrics
 from jaxseg.commands.results import describe_devices, finish
 from jaxseg.config import Config
 from jaxseg.data.balance import epoch_length
+from jaxseg.data.mixing import CopyPaste
+from jaxseg.data.presets import complete
 from jaxseg.data.tasks import described
-from jaxseg.errors import UserError, nearest
+from jaxseg.errors import UserError, listed, nearest
 from jaxseg.experiment import load_config
 from jaxseg.initial_weights import require_weights
 from jaxseg.nn.lowering import compiling_for, missing_kernels
@@ -45,7 +47,7 @@ from jaxseg.training.capacity import SMALLER
 from jaxseg.training.checkpoint import Checkpoints
 
 OVERRIDES = True
-"""Words that are no options of this command change the config."""
+"""Arguments that are no options of this command change the config."""
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -53,13 +55,13 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--config",
         metavar="FILE",
-        help="an experiment's file, or the name of one of jaxseg's own",
+        help="file of an experiment, or the name of one that comes with jaxseg",
     )
     parser.add_argument("--workdir", help="the run folder; default runs/<name>")
     parser.add_argument(
         "--distributed",
         action="store_true",
-        help="given to every process of a run on several hosts",
+        help="give this to every process of a run on several hosts",
     )
     parser.add_argument("--coordinator", metavar="HOST:PORT")
     parser.add_argument("--processes", type=int, metavar="COUNT")
@@ -111,7 +113,7 @@ def _train_together(config: Config, options: argparse.Namespace) -> int:
         lines = str(error).splitlines() or [type(error).__name__]
         print_error(
             f"another process of this run has ended or is out of reach ({lines[0]});"
-            " start all of them with the same commands again to go on"
+            " start all processes again with the same commands to go on"
         )
         code = 1
     distributed.abort(code)
@@ -144,8 +146,8 @@ def train(
     """Train, evaluate and report; run again to resume.
 
     Args:
-      config: what to do.
-      workdir: the run folder; None is `runs/<config.name>`.
+      config: the options of the run.
+      workdir: the run folder; None takes `runs/<config.name>`.
       callbacks: watch the training, and may stop it; in several processes they are
         called in each of them.
       mesh: the devices; None is all devices.
@@ -154,10 +156,10 @@ def train(
       The metrics of the best checkpoint; the run folder holds them too.
 
     Raises:
-      UserError: something that the user can fix, before anything is overwritten.
+      UserError: something that the user can fix; nothing was overwritten.
       Interrupted: on Ctrl-C or SIGTERM, after saving.
     """
-    config = validated(config)
+    config = complete(validated(config))
     check(config)
     check_images(config)
     workdir = Path("runs") / (config.name or "run") if workdir is None else workdir
@@ -192,7 +194,7 @@ def _train(
         )
         checkpoints = held.enter_context(Checkpoints(run.checkpoints, warn))
         _resume(trainer, checkpoints, workdir)
-        broadcast_from_primary(lambda: describe(run, dataset, counted))  # all passed
+        broadcast_from_primary(lambda: describe(run, dataset, counted))  # checks passed
         checkpoints.begin()
         _tell_progress(trainer, checkpoints, workdir)
         trainer.fit(checkpoints)
@@ -214,31 +216,36 @@ def _describe(trainer: Trainer) -> None:
             f"balanced sampling: an epoch draws {epoch_length(repeats):,} images, the"
             f" rarest {max(repeats):.1f} times each"
         )
+    for mix in trainer.parts.augmentation.mixes:
+        if isinstance(mix, CopyPaste):
+            names = [data.dataset.labels.names[each] for each in mix.classes]
+            log(f"copy_paste: pixels of {listed(names, 12)} are pasted")
     with compiling_for(trainer.mesh):
         if reason := missing_kernels():
-            log(f"convolutions are XLA's, half as fast as could be: {reason}")
+            log(f"convolutions are XLA's, half as fast as compiled kernels: {reason}")
 
 
 def _tell_progress(trainer: Trainer, checkpoints: Checkpoints, workdir: Path) -> None:
-    """Log where a resumed training stands, and what lets a finished one go on."""
+    """Log the step of a resumed training, and how a finished one can be continued."""
     steps = trainer.config.train.steps
     if trainer.is_finished(checkpoints):
         option = "patience" if trainer.step < steps else "steps"
         by_time = trainer.config.train.minutes and option == "steps"
         log(
-            f"{workdir}: finished at step {trainer.step}, {trainer.end()}; a larger"
-            f" --train.{option} goes on{', with --train.minutes 0' if by_time else ''}"
+            f"{workdir}: finished at step {trainer.step}, {trainer.end()}; to continue,"
+            f" give a larger --train.{option}"
+            f"{' and --train.minutes 0' if by_time else ''}"
         )
     elif trainer.step:
-        log(f"{workdir}: going on at step {trainer.step} of {steps}")
+        log(f"{workdir}: continuing at step {trainer.step} of {steps}")
 
 
 def _resume(trainer: Trainer, checkpoints: Checkpoints, workdir: Path) -> None:
     """Restore the newest checkpoint, or initialise step 0 if there is none.
 
     Raises:
-      UserError: the run has taken more steps than are asked for, or the checkpoint
-        has other parameters.
+      UserError: the run has taken more steps than it is to take, or the checkpoint has
+        other parameters.
     """
     latest, steps = checkpoints.latest_step(), trainer.config.train.steps
     if latest is not None and latest > steps:

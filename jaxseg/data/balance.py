@@ -1,8 +1,8 @@
 """Balanced sampling: images of rare classes are drawn more often, crops by class.
 
-`data.balance` names a way to balance, with options in brackets.  What is drawn in an
-epoch is a function of the seed and the epoch alone.  Cropping itself is left to
-`transforms.RandomScaleCrop`, and batching to `pipeline`.
+`data.balance` names a way to balance, with options in brackets.  The images that an
+epoch draws depend on the seed and the epoch only.  `transforms.RandomScaleCrop` cuts
+the crops, and `pipeline` makes batches.
 """
 
 from __future__ import annotations
@@ -25,11 +25,11 @@ from jaxseg.registry import check_class_options, create, parse
 class ByClasses:
     """Images by repeat factors (Gupta et al. 2019, LVIS, arXiv:1908.03195), and crops.
 
-    The factor of a class that a share f of the images has is `max(1, sqrt(t / f))`,
-    that of an image the largest of its classes.
+    The factor of a class that occurs in a share f of the images is `max(1, sqrt(t /
+    f))`, and that of an image is the largest of its classes' factors.
 
     Attributes:
-      threshold: t, in (0, 1]: classes that fewer of the images have are drawn more.
+      threshold: t, in (0, 1]: classes in a smaller share of the images are drawn more.
       crops: probability that a crop's centre is a pixel of a class drawn uniformly
         among those of the image; nnU-Net takes one third of a batch.
     """
@@ -41,7 +41,7 @@ class ByClasses:
         """Return how often each image is to be drawn in an epoch, at least once.
 
         Args:
-          frequencies: of the classes, with those of each image.
+          frequencies: of the classes, with the classes of each image.
         """
         images, classes = frequencies.images, len(frequencies.pixels)
         having = np.bincount([c for there in images for c in there], minlength=classes)
@@ -51,14 +51,14 @@ class ByClasses:
 
 
 BALANCES: dict[str, type[ByClasses]] = {"classes": ByClasses}
-"""Name -> what `data.balance` does by it."""
+"""Name in `data.balance` -> class."""
 
 
 def parse_sampling(text: str) -> ByClasses | None:
     """Read `NAME` or `NAME(OPTION=VALUE)` of `BALANCES`; empty text is None.
 
     Raises:
-      UserError: it is anything else.
+      UserError: the text is anything else.
     """
     if not text:
         return None
@@ -69,22 +69,22 @@ def parse_sampling(text: str) -> ByClasses | None:
 
 
 def epoch_length(repeats: Sequence[float]) -> int:
-    """Return the number of draws in an epoch, the same in all: the sum, rounded up."""
+    """Return the number of draws in every epoch: the sum of the factors, rounded up."""
     return math.ceil(math.fsum(repeats))
 
 
 def draws(repeats: Sequence[float], seed: int, epoch: int) -> np.ndarray:
     """Return the indices of the images that an epoch draws, in a random order.
 
-    Systematic sampling: the factors lie one behind the other on a line, and points at
-    equal distances from a random start choose the images.  An image of factor r is
-    drawn floor(s) or ceil(s) times, s being r times the length over the sum of all
-    factors, and s times on average over the epochs; so each is drawn at least once.
+    Systematic sampling: the factors are laid end to end on a line, and points at equal
+    distances from a random start choose the images.  Let s be the factor of an image
+    times the epoch's length over the sum of all factors.  The image is drawn floor(s)
+    or ceil(s) times, on average s times; so each is drawn at least once.
 
     Args:
-      repeats: of each image, at least 1.
-      seed: of the run.
-      epoch: from 0.
+      repeats: factor of each image, at least 1.
+      seed: seed of the run.
+      epoch: number of the epoch, from 0.
 
     Returns:
       int64 `[epoch_length(repeats)]`.

@@ -10,27 +10,27 @@ from jaxseg.data.survey import Survey, Tally
 from jaxseg.errors import UserError
 
 NAMES = ("background", "foreground")
-"""Of classes that nobody named."""
+"""Names of the classes if no option names them."""
 
 
 def filled_in(config: DataConfig, survey: Survey) -> DataConfig:
     """Fill in what the options of a binary task leave out.
 
     Args:
-      config: names of both classes or of the foreground alone, and what says the values
-        of both; without it, masks of 0 and 255 alone are taken as such, and others
-        hold 0 and 1.
-      survey: what the masks hold.
+      config: may name both classes or the foreground only, and may give the values of
+        both.  Without values, masks that hold only 0 and 255 are read as background and
+        foreground, and other masks must hold 0 and 1.
+      survey: the content of the masks.
 
     Raises:
-      UserError: another number of classes.
+      UserError: the options give another number of classes.
     """
     names = config.class_names
     given = {"num_classes": config.num_classes, "class_names": len(names)}
     for name, count in given.items():
         if count > 2:
             raise UserError(
-                f"data.{name} says {count} classes, and data.task 'binary' has a"
+                f"data.{name} gives {count} classes, but data.task 'binary' has a"
                 " background and a foreground; for more pass --data.task multiclass, or"
                 " multilabel if they overlap"
             )
@@ -49,12 +49,12 @@ def _black_and_white(survey: Survey) -> bool:
 
 
 def remedy(config: DataConfig, survey: Survey, tally: Tally) -> str:
-    """Say what to do about values that are neither background nor foreground.
+    """Return the remedy for values that are neither background nor foreground.
 
     Args:
-      config: filled in.
-      survey: what the masks hold.
-      tally: of these values.
+      config: from `filled_in`.
+      survey: the content of the masks.
+      tally: how often each of these values occurs.
     """
     mapped = [name for name in ("mask_map", "mask_values") if getattr(config, name)]
     in_place = f" in place of data.{mapped[0]}" if mapped else ""

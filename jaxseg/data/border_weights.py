@@ -1,4 +1,4 @@
-"""Loss weights that teach the borders between touching cells.
+"""Loss weights by which a network learns the borders between touching cells.
 
 Ronneberger et al. 2015, arXiv:1505.04597, eq. 2:
 
@@ -31,11 +31,11 @@ def border_weights(
 
     Args:
       instances: int `[H, W]`, 0 the background, each other number one cell.
-      w0: weight of a border of no width.
+      w0: additional weight of a border without width.
       sigma: how fast the weight falls with the distances, pixels.
       balance: whether w_c is the inverse frequency of background and foreground, of
         mean 1 over the image; else it is 1.
-      ignored: bool `[H, W]`, pixels that do not count; None is none.
+      ignored: bool `[H, W]`, ignored pixels; None ignores none.
 
     Returns:
       float32 `[H, W]`, 0 where ignored.
@@ -56,7 +56,7 @@ def border_weights(
 def _two_distances(instances: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     """Return float32 distances to the nearest two cells; infinite where there is none.
 
-    One distance transform a cell, two maps in memory.
+    There is a distance transform for each cell, but only two maps are in memory.
     """
     first = np.full(instances.shape, np.inf, np.float32)
     second = first.copy()
@@ -72,7 +72,8 @@ def connected_instances(mask: np.ndarray) -> np.ndarray:
     """Number the cells of a mask in which they do not touch.
 
     Args:
-      mask: bool `[H, W]`, True in cells; pixels that meet in a corner only are of two.
+      mask: bool `[H, W]`, True in cells; pixels that only share a corner belong to two
+        cells.
 
     Returns:
       int32 `[H, W]`, 0 the background.
@@ -83,9 +84,9 @@ def connected_instances(mask: np.ndarray) -> np.ndarray:
 
 @dataclass(frozen=True)
 class BorderWeights:
-    """A transform that adds `weight` to a sample, from its label as it is trained on.
+    """A transform that computes the `weight` of a sample's pixels from its label.
 
-    It comes last, so that no other transform has to move the weights.
+    It comes last, so that the weights need not be transformed.
 
     Attributes:
       foreground: the class of the cells.

@@ -54,11 +54,11 @@ _FETCH = (
 )
 
 
-def camvid_root(config: DataConfig) -> Path:
-    """Return the folder that holds CamVid.
+def find_root(config: DataConfig) -> Path:
+    """Return the folder of CamVid.
 
     Raises:
-      UserError: none is given, or it is missing.
+      UserError: none is given, or it does not exist.
     """
     if not config.root:
         raise UserError(f"camvid is not downloaded for you: {_FETCH}")
@@ -66,6 +66,15 @@ def camvid_root(config: DataConfig) -> Path:
     if not root.is_dir():
         raise UserError(f"{root}: no such folder; {_FETCH}")
     return root
+
+
+def find_source(config: DataConfig, root: Path) -> Source:
+    """Find the files of CamVid.
+
+    Raises:
+      UserError: as for `find_layout`.
+    """
+    return interpreted(config, root, find_layout(config, root))
 
 
 def find_layout(config: DataConfig, root: Path) -> layout.Layout:
@@ -76,7 +85,7 @@ def find_layout(config: DataConfig, root: Path) -> layout.Layout:
       root: the folder.
 
     Raises:
-      UserError: as `layout.find`, or a list names files that do not exist.
+      UserError: as for `layout.find`, or a list names files that do not exist.
     """
     layouts = f"train + trainannot, val + valannot, test + testannot, {layout.LAYOUTS}"
     found = layout.find(root, config.images, config.masks, layouts, roi=config.roi)
@@ -84,7 +93,7 @@ def find_layout(config: DataConfig, root: Path) -> layout.Layout:
 
 
 def interpreted(config: DataConfig, root: Path, found: layout.Layout) -> Source:
-    """Read the masks as CamVid's, whatever the options say."""
+    """Read the masks as CamVid's; options do not change their meaning."""
     del config
     options = {"labels": dataclasses.asdict(LABELS)}
     return Source(root, found.splits, options, _coding, found.notes, found.options)
@@ -99,7 +108,7 @@ def _coding(survey: Survey) -> Coding:
 
 
 def _as_listed(root: Path, found: Splits) -> Splits:
-    """Keep what the lists of the SegNet layout name, where it is this layout."""
+    """Keep the files that the lists of the SegNet layout name, if it is this layout."""
     for split in found:
         listed = root / f"{split}.txt"
         if (root / f"{split}annot").is_dir() and listed.is_file():

@@ -1,7 +1,7 @@
 """The places below a folder that may hold the images and their masks.
 
-A place is a pattern of folders, `images/{split}`.  Every place of images with every
-place of masks is a candidate; `layout` decides which one is taken.
+A place is a pattern of folders, such as `images/{split}`.  Each combination of a place
+of images and a place of masks is a candidate; `layout` decides which one is taken.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from jaxseg.data.pairing import Match, Pair, match, named_as_mask
 from jaxseg.errors import UserError, listed
 
 Tables = dict[str, tuple[dict[str, Path], dict[str, Path]]]
-"""Of each split (empty without one) the images and the masks by key."""
+"""Split ("" if there is none) -> the images and the masks, each by key."""
 
 
 @dataclass(frozen=True)
@@ -25,11 +25,11 @@ class Candidate:
     """Two places that may hold the images and their masks.
 
     Attributes:
-      images: the images' place.
-      masks: the masks' place.
+      images: place of the images.
+      masks: place of the masks.
       tables: the files.
       folders: split -> paths of the folders of images and of masks, for messages.
-      clashes: split -> pairs of files with the same key.
+      clashes: split -> pairs of files that have the same key.
       matches: split -> the pairs, and the files without a partner.
     """
 
@@ -42,7 +42,7 @@ class Candidate:
 
     @property
     def count(self) -> int:
-        """How many images have a mask."""
+        """Number of images that have a mask."""
         return sum(len(found.pairs) for found in self.matches.values())
 
     @property
@@ -65,12 +65,12 @@ class Candidate:
         """Return the pairs of a split, in which every file must have a partner.
 
         Args:
-          split: which.
-          listing: what lies below the root, for the message.
+          split: name of the split.
+          listing: the files below the root, for the message.
 
         Raises:
-          UserError: an image without a mask or a mask without an image (up to three are
-            named), or several files of one name.
+          UserError: there is an image without a mask or a mask without an image (up to
+            three are named), or there are several files of one name.
         """
         self.check_unique(split)
         found = self.matches[split]
@@ -97,7 +97,7 @@ class Candidate:
         return found.pairs
 
     def with_all_images(self) -> Candidate:
-        """Return it with every image, those without a mask paired with themselves."""
+        """Return it with all images; one without a mask is paired with itself."""
         matches = {}
         for split, found in self.matches.items():
             names = {path: key for key, path in self.tables[split][0].items()}
@@ -112,7 +112,7 @@ class Candidate:
         """Refuse two files of one name, and two masks of one image.
 
         Raises:
-          UserError: the first such file.
+          UserError: there is such a file; the first is named.
         """
         for path, other in self.clashes.get(split, ()):
             raise UserError(
@@ -140,7 +140,7 @@ def from_tables(
 
 
 def find_candidates(listing: Listing) -> list[Candidate]:
-    """Return every two places that may hold the images and their masks."""
+    """Return all pairs of places that may hold the images and their masks."""
     of_masks = [place for kind, place in listing.folders if kind == MASKS]
     of_images = [(IMAGES, place) for kind, place in listing.folders if kind == IMAGES]
     unnamed = dict.fromkeys(file.place for file in listing.files if not file.kind)

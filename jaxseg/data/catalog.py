@@ -1,25 +1,25 @@
 """The data sets by name: what each is, and how it is opened.
 
-Listing them is quick and imports no TFDS; opening prepares a set if it must.  Builders
-write records, `records` reads them; augmentation and batching come after.
+Listing them is quick and imports no TFDS; opening prepares a set if necessary.
+Builders write records, and `records` reads them.
 """
 
 from __future__ import annotations
 
 import functools
-import os
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 from jaxseg.config import DataConfig
 from jaxseg.data.dataset import Dataset
+from jaxseg.data.published import PUBLISHED
 from jaxseg.data.records import RecordDataset, open_records
 from jaxseg.data.sequences import SequenceDataset
 from jaxseg.data.tasks import check_task, with_task
 from jaxseg.data.tfds_datasets import TFDS_DATASETS, open_tfds_dataset
 from jaxseg.errors import UserError
-from jaxseg.paths import cache_folder, no_folder, user_path
+from jaxseg.paths import cache_folder
 from jaxseg.registration import require_function
 from jaxseg.registry import Decorator, Registry
 
@@ -34,9 +34,10 @@ class Entry:
     """A data set of the catalog.
 
     Attributes:
-      description: one line: content, classes, licence, where from.
-      open: prepares the set if it is not, and opens it.
-      num_classes: of its multiclass labels; None is known when it is open only.
+      description: one line: content, classes, licence and source.
+      open: opens the set, and prepares it if that was not done.
+      num_classes: number of classes of its multiclass labels; None if it is known only
+        after opening.
     """
 
     description: str
@@ -45,20 +46,37 @@ class Entry:
 
 
 def check_data(config: DataConfig) -> None:
-    """Refuse what no files are needed to refuse.
+    """Refuse wrong options that can be recognised without any file.
 
     Args:
-      config: `name`, `task` and `roi`.
+      config: `name`, `task`, `roi`, `masks` and `annotations` are read.
 
     Raises:
-      UserError: an unknown name, a task that the set's labels are not of, or regions of
-        interest of a set of jaxseg's own that is not read from image files.
+      UserError: the name is unknown, the labels of the set are of another task, there
+        are regions of interest or annotations for a built-in set that does not read
+        them, or an option of `folder` for a published set, whose files and classes are
+        known.
     """
     entry = DATASETS.find(config.name)
+    for option in _OF_FOLDER if config.name in PUBLISHED else ():
+        if getattr(config, option) != getattr(DataConfig(), option):
+            raise UserError(
+                f"data.{option} is of data set 'folder'; {config.name!r} has files and"
+                " classes of its own; leave it out"
+            )
     if config.roi and config.name in _ENTRIES and config.name not in WITH_ROI:
         raise UserError(
-            f"data.roi {config.roi!r} is of files, and data set {config.name!r} does"
-            f" not read it; give --data.name {' or '.join(WITH_ROI)}, or leave it out"
+            f"data.roi {config.roi!r} names files, which data set {config.name!r} does"
+            f" not read; give --data.name {' or '.join(WITH_ROI)}, or leave it out"
+        )
+    if config.annotations and config.name in _ENTRIES and config.name != "folder":
+        raise UserError(
+            f"data.annotations {config.annotations!r}: data set {config.name!r} does"
+            " not read it; give --data.name folder, or leave it out"
+        )
+    if config.annotations and config.masks:
+        raise UserError(
+            "data.annotations and data.masks: masks are drawn or read; give one of them"
         )
     if entry.num_classes is not None:
         check_task(config.name, "multiclass", entry.num_classes, config.task)
@@ -68,11 +86,11 @@ def open_dataset(config: DataConfig) -> Dataset:
     """Open a data set by name; prepare it first if that was not done.
 
     Args:
-      config: `name`, `task`, and what that set reads of the rest.
+      config: `name`, `task`, and the options that this set reads.
 
     Raises:
-      UserError: an unknown name, labels of another task, or data that is missing,
-        wrong or unreadable.
+      UserError: the name is unknown, the labels are of another task, or the data is
+        missing, wrong or unreadable.
     """
     entry = DATASETS.find(config.name)
     try:
@@ -100,8 +118,6 @@ def _open_digits(config: DataConfig) -> RecordDataset:
 def _open_folder(config: DataConfig) -> RecordDataset:
     from jaxseg.data.builders import folder
 
-    if config.root and not os.path.isdir(root := user_path(config.root)):
-        raise UserError(f"{no_folder(root)}; --data.root says where the data lies")
     return _open_prepared("folder", folder.prepare(config))
 
 
@@ -109,6 +125,12 @@ def _open_camvid(config: DataConfig) -> RecordDataset:
     from jaxseg.data.builders import camvid
 
     return _open_prepared("camvid", camvid.prepare(config))
+
+
+def _open_published(config: DataConfig) -> RecordDataset:
+    from jaxseg.data.builders import published
+
+    return _open_prepared(config.name, published.prepare(config))
 
 
 def _open_prepared(name: str, prepared: Prepared) -> RecordDataset:
@@ -130,8 +152,8 @@ _ENTRIES: dict[str, Entry] = {
         11,
     ),
     "folder": Entry(
-        "your own images and masks: --data.root FOLDER with SPLIT/images + SPLIT/masks"
-        " or the like",
+        "your own images, and masks or annotations (COCO, LabelMe, CVAT, YOLO):"
+        " --data.root FOLDER with SPLIT/images + SPLIT/masks or the like",
         _open_folder,
     ),
     "camvid": Entry(
@@ -140,6 +162,10 @@ _ENTRIES: dict[str, Entry] = {
         _open_camvid,
         11,
     ),
+    **{
+        name: Entry(published.description, _open_published, published.num_classes)
+        for name, published in PUBLISHED.items()
+    },
     **{
         name: Entry(
             dataset.description,
@@ -153,6 +179,12 @@ _ENTRIES: dict[str, Entry] = {
 WITH_ROI = ("folder", "camvid")
 """The data sets that read `data.roi`."""
 
+_OF_FOLDER = (
+    *("images", "masks", "num_classes", "class_names", "palette", "nearest_colour"),
+    *("mask_values", "mask_map", "ignore_values", "mask_bits", "absent_masks"),
+)
+"""Options that say what the files of `folder` are and what its masks mean."""
+
 DATASETS = Registry("data set", _ENTRIES)
 """Name -> entry."""
 
@@ -162,15 +194,15 @@ def register_dataset(
 ) -> Decorator[Callable[[DataConfig], Dataset]]:
     """Return a decorator that adds a data set, a function that opens it.
 
-    The function is given the `DataConfig` of a run, reads of it what it wants, and
-    returns a `jaxseg.SequenceDataset`.
+    The function is called with the `DataConfig` of a run, and returns a
+    `jaxseg.SequenceDataset`.
 
     Args:
-      name: by which a configuration names the data set.
-      description: one line: content, classes, licence, where from.
+      name: name of the data set in a configuration.
+      description: one line: content, classes, licence and source.
 
     Raises:
-      UserError: the name is one of jaxseg's own, or it is no function.
+      UserError: the name is a built-in one, or the data set is no function.
     """
     DATASETS.require_name(name)
 
@@ -186,7 +218,7 @@ def register_dataset(
 def _open_own(
     name: str, open_: Callable[[DataConfig], Dataset], config: DataConfig
 ) -> Dataset:
-    """Call a user's function, and give what it returns its name."""
+    """Call a user's function, and set the name of the data set that it returns."""
     try:
         dataset = open_(config)
     except UserError as error:

@@ -1,8 +1,8 @@
 """Guesses why the values of masks do not look like classes, with remedies.
 
-Masks of objects' numbers, masks that were smoothed or JPEG once, and pictures are
-recognised by their values.  A cause is only said, with the option that helps; nothing
-is changed because of it.
+Masks that number objects, masks that were smoothed or saved as JPEG, and pictures are
+recognised by their values.  The likely cause becomes part of a message, with the option
+that helps; it changes nothing else.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ class Cause(NamedTuple):
     """A guess of what masks hold.
 
     Attributes:
-      looks: "these look like ...: to ..., pass", which `option` completes.
+      looks: text such as "these look like ...: to ..., pass", followed by `option`.
       option: the option that helps.
     """
 
@@ -37,7 +37,7 @@ class Cause(NamedTuple):
 
 
 def likely_cause(survey: Survey) -> Cause | None:
-    """Say what the values of the masks look like if not like classes, or None."""
+    """Return what the values of the masks seem to be if not classes, or None."""
     files, values = survey.of_kind("grey", "indexed"), survey.numbers.values
     if values.tolist() == [0, 255]:
         return Cause(
@@ -72,7 +72,7 @@ def likely_cause(survey: Survey) -> Cause | None:
 
 
 def threshold_map(levels: list[int]) -> str:
-    """Return the option that gives each level, and what is nearest to it, a class."""
+    """Return the option that gives each level, and values near it, a class."""
     between = [(low + high) // 2 for low, high in itertools.pairwise(levels)]
     firsts = [0, *(value + 1 for value in between)]
     lasts = [*between, 255]
@@ -81,15 +81,15 @@ def threshold_map(levels: list[int]) -> str:
 
 
 def smoothed_levels(tally: Tally, masks: list[np.ndarray]) -> list[int]:
-    """Return the values, 8 bits, around and between which all others lie as strays.
+    """Return the original values, 0..255, of masks that were smoothed or compressed.
 
     Args:
-      tally: of the values of all masks.
-      masks: some of them, int `[H, W]` each.
+      tally: how often each value occurs in all masks.
+      masks: some of the masks, int `[H, W]` each.
 
     Returns:
-      Two to eight values, rising and 32 or more apart, that fill areas and together
-      hold most pixels, where most values are strays; otherwise none.
+      Two to eight values, rising and 32 or more apart, that fill areas and have most of
+      the pixels, if most values are other, rare ones; otherwise none.
     """
     if not len(tally.values) or tally.values[-1] > 255 or np.ptp(tally.values) < 32:
         return []
@@ -114,7 +114,7 @@ def smoothed_levels(tally: Tally, masks: list[np.ndarray]) -> list[int]:
 
 
 def _fills_areas(level: int, masks: list[np.ndarray]) -> bool:
-    """Tell whether half of the pixels near a value have only such neighbours."""
+    """Tell whether half of the pixels near a value have only neighbours near it."""
     near, inner = 0, 0
     for mask in masks:
         close = (np.abs(mask.astype(np.int32) - level) <= 12).astype(np.uint8)
@@ -124,10 +124,10 @@ def _fills_areas(level: int, masks: list[np.ndarray]) -> bool:
 
 
 def numbers_objects(files: list[FileSurvey]) -> bool:
-    """Tell whether the values number objects: 1, 2, ... anew in each file, or on.
+    """Tell whether the values number objects, from 1 in each file or over all files.
 
-    Then the values above 0 of a file are a run from 1 whose length changes from file to
-    file, or hardly any value occurs in two files; and most are in one piece.
+    Then the values above 0 of a file are 1, 2, ..., and their number changes from file
+    to file, or hardly any value occurs in two files; and most values are in one piece.
     """
     found = [file.tally.values[file.tally.values > 0] for file in files]
     found = [values for values in found if len(values)]
@@ -143,7 +143,7 @@ def numbers_objects(files: list[FileSurvey]) -> bool:
 
 
 def mostly_one_piece(files: list[FileSurvey]) -> bool:
-    """Tell whether in a few files most values above 0 are one connected piece."""
+    """Tell whether, in a few files, most values above 0 fill one connected piece."""
     single, all_of_them = 0, 0
     for file in _some(files):
         pixels = _pixels(file)

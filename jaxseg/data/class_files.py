@@ -1,8 +1,8 @@
-"""Masks of several files: a file for each class of an image.
+"""Masks of several files, one for each class of an image.
 
-The files of an image are found as one mask is: of each image one of its files stands
-for all, under a name without the class.  `masks/CLASS/1.png` and `masks/1_CLASS.png`
-are understood, and what {class} stands for in a pattern.
+One of the mask files of an image stands for all of them, under a name without the
+class, so that it is found like a single mask.  The class is read from
+`masks/CLASS/1.png`, `masks/1_CLASS.png`, or the place of {class} in a pattern.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ from jaxseg.data.splits import Splits
 from jaxseg.errors import UserError, listed
 
 Groups = Mapping[Path, dict[str, Path]]
-"""Under the file that stands for an image's masks: the file of each class."""
+"""The file that stands for an image's masks -> class -> its file."""
 
 LAYOUTS = (
     "SPLIT/images + SPLIT/masks/CLASS or images/SPLIT + masks/SPLIT/CLASS, with the"
@@ -26,18 +26,20 @@ LAYOUTS = (
     " same without SPLIT; or patterns, as --data.images 'img/*.jpg' --data.masks"
     " 'truth/{class}/*.png'"
 )
-"""How folders of a mask file a class may be laid out."""
+"""The layouts of folders with one mask file per class."""
 
 
 def joined(listing: Listing, names: Sequence[str]) -> tuple[Listing, Groups]:
     """Let one file stand for the masks of an image, and return the files of each class.
 
     Args:
-      listing: of a folder.
-      names: of the classes; empty takes what the folders or the ends of names say.
+      listing: the files of a folder.
+      names: names of the classes; empty takes the names of the folders or the ends of
+        the files' names.
 
     Raises:
-      UserError: masks in folders of classes beside others, or two of one class.
+      UserError: some masks are in folders of classes and others are not, or there are
+        two masks of one class.
     """
     masks = [file for file in listing.files if file.kind == MASKS]
     images = [file for file in listing.files if file.kind != MASKS]
@@ -59,7 +61,7 @@ def add(groups: dict[Path, dict[str, Path]], kept: Path, name: str, path: Path) 
     """Add the mask of a class to those of its image.
 
     Raises:
-      UserError: it has one already.
+      UserError: the image has a mask of this class already.
     """
     files = groups.setdefault(kept, {})
     if name in files:
@@ -70,7 +72,7 @@ def add(groups: dict[Path, dict[str, Path]], kept: Path, name: str, path: Path) 
 
 
 def _in_folders(masks: Sequence[File], images: Sequence[File]) -> bool:
-    """Whether the folders of the masks are classes, not those of the images."""
+    """Whether the folders of the masks are classes, not folders of the images."""
     if not masks or not all(file.rest for file in masks):
         if any(file.rest for file in masks):
             inner, outer = (
@@ -90,7 +92,7 @@ def _in_folders(masks: Sequence[File], images: Sequence[File]) -> bool:
 def _without_suffix(
     file: File, images: Iterable[tuple[tuple[str, ...], str]], names: Sequence[str]
 ) -> tuple[str, File]:
-    """Return the class that the end of a mask's name says, and the file without it."""
+    """Return the class at the end of a mask's name, and the file without it."""
     stem = file.path.stem
     for found in reversed(list(re.finditer(r"[\s_.-]+", stem))):
         before, name = stem[: found.start()], stem[found.end() :]
@@ -107,12 +109,12 @@ def with_planes(
     Args:
       splits: pairs of an image and the file that stands for its masks.
       groups: the files of each class.
-      names: of the classes, in their order.
+      names: names of the classes, in their order.
       root: the folder, for messages.
-      absent: whether a missing file says that the image has none of the class.
+      absent: whether a missing file means that the image has no pixel of the class.
 
     Raises:
-      UserError: files of other classes, or missing ones.
+      UserError: there are files of other classes, or files are missing.
     """
     pairs = [pair for found in splits.values() for pair in found]
     other = [
@@ -136,7 +138,7 @@ def with_planes(
     if missing and not absent:
         raise UserError(
             f"{root}: {len(missing)} of {len(pairs) * len(names)} mask files are"
-            f" missing: {listed(missing)}; where a missing file says that the image has"
+            f" missing: {listed(missing)}; if a missing file means that the image has"
             " none of the class pass --data.absent_masks True"
         )
     planes = {
@@ -157,17 +159,17 @@ def with_planes(
 def class_names(
     groups: Groups, splits: Splits, given: Sequence[str], count: int, root: Path
 ) -> tuple[str, ...]:
-    """Return the names of the classes: as given, else those found, sorted.
+    """Return the names of the classes: as given, or else those found, sorted.
 
     Raises:
-      UserError: masks that say no class, fewer than two classes, or another number
-        than is asked for.
+      UserError: the class of a mask is unknown, or there are fewer than two classes or
+        another number than is asked for.
     """
     pairs = [pair for found in splits.values() for pair in found]
     unsaid = [pair.mask for pair in pairs if not _says_class(groups, pair)]
     if unsaid:
         raise UserError(
-            f"{root}: {len(unsaid)} masks do not say of which class they are:"
+            f"{root}: {len(unsaid)} masks have no class in their path:"
             f" {_listed(unsaid, root)}; for a multilabel task lay them out as"
             f" {LAYOUTS}; or pass --data.mask_bits True if the bits of their values are"
             " the classes"

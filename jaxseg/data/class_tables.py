@@ -1,8 +1,8 @@
-"""Tables of classes that annotation tools lay beside the masks.
+"""Reads the tables of classes that annotation tools write beside the masks.
 
 `labelmap.txt` (name:r,g,b:parts:actions) gives names and colours, `_classes.csv`
-(value, name) names and grey values.  They count only where no option says what the
-classes are.
+(value, name) gives names and grey values.  They are used only if no option gives the
+classes.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ _OPTIONS = ("num_classes", "class_names", "palette", "mask_values", "mask_map")
 
 
 def says_classes(config: DataConfig) -> bool:
-    """Whether an option says which classes a folder has."""
+    """Whether an option gives the classes of a folder."""
     return any(getattr(config, name) for name in _OPTIONS)
 
 
@@ -30,7 +30,7 @@ def with_class_table(
 ) -> tuple[DataConfig, tuple[str, ...]]:
     """Fill in the classes from a table, if there is one and no option gives them.
 
-    A table says the values of a mask of one file, so not of a multilabel one.
+    Multilabel data does not use tables, which give the values of masks of one file.
 
     Args:
       config: the options.
@@ -38,10 +38,10 @@ def with_class_table(
       splits: the files; `_classes.csv` may also lie beside them.
 
     Returns:
-      The options, and notes that say which table was taken.
+      The options, and notes on which table was taken.
 
     Raises:
-      UserError: a table that cannot be read, or two that differ.
+      UserError: a table cannot be read, or two tables differ.
     """
     if says_classes(config) or config.task == "multilabel":
         return config, ()

@@ -1,4 +1,4 @@
-"""Which classes a folder of masks has: as the options say, or as its masks show."""
+"""Finds the classes of a folder of masks, from the options or from the masks."""
 
 from __future__ import annotations
 
@@ -24,15 +24,15 @@ from jaxseg.errors import UserError
 
 
 def find_classes(config: DataConfig, survey: Survey) -> Coding:
-    """Return the classes that the options give, inferred from the masks if they do not.
+    """Return the classes that the options give, or that are inferred from the masks.
 
     Args:
       config: the options of the masks.
-      survey: what the masks hold.
+      survey: the content of the masks.
 
     Raises:
-      UserError: options that disagree, masks that leave the classes unclear, or a value
-        or colour of no class.
+      UserError: options disagree, the masks leave the classes unclear, or a value or
+        colour has no class.
     """
     check_palette(config.palette)
     if config.task == "binary":
@@ -91,8 +91,8 @@ def _given_count(config: DataConfig, mapped: int) -> int:
 def _meant_by_colour(config: DataConfig, survey: Survey) -> bool:
     """Tell whether grey and indexed masks are to be read by the palette's colours.
 
-    Indexed ones are if they have one of its colours, grey ones beside masks in colour
-    or if their values fit no class as numbers but all of them as colours.
+    Indexed masks are if they have one of its colours.  Grey masks are if there are also
+    masks in colour, or if their values fit no class as numbers but all as colours.
     """
     if not config.palette:
         return False
@@ -112,7 +112,7 @@ def _meant_by_colour(config: DataConfig, survey: Survey) -> bool:
 def _ignored(
     config: DataConfig, ranges: Sequence[tuple[int, int, int]], values: Sequence[int]
 ) -> list[int]:
-    """Return the ignored values; 255 is one unless it is named as a class."""
+    """Return the ignored values; 255 is one unless an option makes it a class."""
     named = {*config.mask_values, *values}
     for first, last, _ in ranges:
         named.update(range(first, last + 1))
@@ -126,7 +126,7 @@ def _ignored(
 
 
 def _one_class(config: DataConfig, survey: Survey) -> UserError:
-    """Return what to say where a single class is asked for."""
+    """Return the error of options that ask for a single class."""
     if config.palette or survey.of_kind("colour"):
         remedy = f"each colour of the masks, {colours_option(survey.colours)}"
     else:
@@ -155,7 +155,7 @@ def _two_classes(config: DataConfig, survey: Survey) -> str:
 
 
 def _count_classes(config: DataConfig, count: int, survey: Survey) -> int:
-    """Return the number of classes where masks hold 0, 1, 2, ..., or refuse them."""
+    """Return the number of classes of masks that hold 0, 1, 2, ...; refuse others."""
     found, ignored = survey.numbers, config.ignore_values
     values = set(found.values.tolist())
     held = f"{survey.folder}: the masks hold {found.text(ignored)}"
@@ -214,7 +214,7 @@ def _values(config: DataConfig, listed: str) -> str:
 
 
 def _remedy(config: DataConfig, survey: Survey, tally: Tally, colours: bool) -> str:
-    """Say what to do about values, or codes of colours, of no class."""
+    """Return the remedy for values, or codes of colours, of no class."""
     if colours:
         return _colour_remedy(config, survey, tally)
     if config.task == "binary":
@@ -242,7 +242,7 @@ def _remedy(config: DataConfig, survey: Survey, tally: Tally, colours: bool) -> 
 
 
 def _in_place(config: DataConfig, names: Sequence[str]) -> str:
-    """Say which of the options that are given another one replaces."""
+    """Return a phrase for the given options that another option replaces, or ""."""
     given = [f"data.{name}" for name in names if getattr(config, name)]
     return f" in place of {' and '.join(given)}" if given else ""
 

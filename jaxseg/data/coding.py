@@ -37,7 +37,7 @@ class Coding:
     """The meaning of mask files.
 
     Attributes:
-      labels: the classes, with the values and colours that stand for them.
+      labels: the classes, with their values and colours in masks.
       by_colour: whether grey and indexed masks are read by their colours; otherwise
         their numbers are the raw values of `labels`.
     """
@@ -49,14 +49,14 @@ class Coding:
         """Turn a mask into labels.
 
         Args:
-          mask: of a file.
-          source: named in the error.
+          mask: the content of a mask file.
+          source: name of the mask, for the message.
 
         Returns:
           uint8 `[H, W]`: the class, or `IGNORE`.
 
         Raises:
-          UserError: a value or colour of no class.
+          UserError: a value or colour has no class.
         """
         pixels = mask.pixels
         if pixels.ndim == 3 or not self.by_colour:
@@ -120,8 +120,8 @@ class Coding:
         """Refuse masks that hold a value or colour of no class.
 
         Args:
-          survey: of all masks.
-          remedy: returns the remedy for a tally of values; the second argument is true
+          survey: the content of all masks.
+          remedy: returns the remedy for a tally of values; the second argument is True
             if they are codes of colours.
 
         Raises:

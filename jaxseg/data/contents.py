@@ -1,4 +1,4 @@
-"""How much of each class a split holds: counted once, checked before a training."""
+"""The number of pixels of each class in a split, which is checked before a training."""
 
 from __future__ import annotations
 
@@ -13,10 +13,10 @@ class Content(NamedTuple):
     """The content of a split's masks.
 
     Attributes:
-      pixels: of each class.
-      ignored: pixels that neither train nor count.
-      found: the values or colours in the mask files and how often, in words.
-      remark: what else a user should know, in words.
+      pixels: number of pixels of each class.
+      ignored: number of ignored pixels.
+      found: text: the values or colours in the mask files and how often they occur.
+      remark: text: what else a user should know.
     """
 
     pixels: tuple[int, ...]
@@ -36,19 +36,19 @@ def check_contents(
     """Check that there is something to learn and something to measure.
 
     Args:
-      contents: of the splits; one that was not counted is taken as sound.
-      names: of the classes.
+      contents: of the splits; a split that was not counted is not checked.
+      names: names of the classes.
       train_split: the split to train on.
       eval_split: the split to evaluate on.
-      where: the folder or name of the data set, for what is said.
-      task: of the data set; where classes may overlap, one of them is enough, since
-        pixels that lack it tell it apart.
+      where: the folder or name of the data set, for messages.
+      task: task of the data set; if classes may overlap, one class is enough, since
+        there are pixels without it.
 
     Returns:
       Warnings: classes that the training split lacks, an evaluation of one class.
 
     Raises:
-      UserError: fewer than two classes to train on, or no pixel to evaluate.
+      UserError: there are fewer than two classes to train on, or no pixel to evaluate.
     """
     least = 1 if task == "multilabel" else 2
     warnings = []
@@ -64,7 +64,7 @@ def check_contents(
 def _check_training(
     train: Content, names: Sequence[str], split: str, least: int
 ) -> list[str]:
-    """Return warnings of a training split; `least` classes must occur."""
+    """Return warnings on a training split; `least` classes must occur."""
     there, missing = _divided(train, names)
     if least == 1 and not there:
         raise UserError(
@@ -89,7 +89,7 @@ def _check_training(
 def _check_evaluation(
     measured: Content, names: Sequence[str], split: str, least: int
 ) -> list[str]:
-    """Return warnings of a split to evaluate on; `least` classes say something."""
+    """Return warnings on an evaluation split; fewer than `least` classes say little."""
     there, _ = _divided(measured, names)
     if least == 1:
         none = f"{split} has no pixel of any class, so that it measures little"

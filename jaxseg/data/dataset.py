@@ -1,7 +1,7 @@
 """The interface of every data set, however its images are stored.
 
 Training, evaluation and the identity of a run use only a `Dataset` and its `Samples`.
-`records` implements them on prepared files, `sequences` on the user's own code.
+`records` implements them for prepared files, `sequences` for the user's own code.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ class Samples(ABC):
     """The samples of one split, read on demand; safe to share between threads.
 
     `samples[i]` is `{"image": uint8 [H, W, 3] RGB, "label": uint8 [H, W], "name": str}`
-    with labels 0..classes - 1, or `labels.IGNORE`; of a multilabel set the label is
+    with labels 0..classes - 1, or `labels.IGNORE`; for a multilabel set the label is
     uint8 `[H, W, classes]` of 0, 1 or `IGNORE`.
     """
 
@@ -33,7 +33,7 @@ class Samples(ABC):
         """Return a sample.
 
         Raises:
-          UserError: it cannot be read.
+          UserError: the sample cannot be read.
         """
 
     @abstractmethod
@@ -53,13 +53,13 @@ class Dataset(ABC):
     """A data set; it holds no open files.
 
     Attributes:
-      name: in the catalog.
+      name: name in the catalog.
       labels: the classes.
       splits: number of images in each split.
       notes: lines for the user on how the data set was read.
       whole_options: if there is only one split, the options that divide it by a hash.
       contents: pixels of each class in each split, if they were counted.
-      form: how masks encode the classes if they are written like the data set's own.
+      form: how the masks of the data set encode the classes.
     """
 
     name: str
@@ -78,12 +78,12 @@ class Dataset(ABC):
         """Open a split for random access.
 
         Args:
-          split: its name.
+          split: name of the split.
           option: the option that gave the name, for the message.
 
         Raises:
-          UserError: an unknown split (the known are listed), an empty one, or one whose
-            samples cannot be read.
+          UserError: the split is unknown (the message lists the known ones) or empty,
+            or its samples cannot be read.
         """
         try:
             count = choose(f"split of {self.name}", split, self.splits)
@@ -94,7 +94,7 @@ class Dataset(ABC):
         return self.open_split(split)
 
     def _remedy(self, option: str) -> str:
-        """Name the options that do without a split that does not exist."""
+        """Return the options by which a missing split is not needed, as a remedy."""
         remedies = []
         other = [split for split in self.splits if split != "train"]
         if option == "data.eval_split" and other:
@@ -122,7 +122,7 @@ class Dataset(ABC):
 
         Args:
           split: name of the split.
-          fingerprint: that the split had in that state.
+          fingerprint: fingerprint of the split in that state.
         """
         return None
 
@@ -133,7 +133,7 @@ class Dataset(ABC):
           Warnings.
 
         Raises:
-          UserError: as `contents.check_contents`.
+          UserError: as for `contents.check_contents`.
         """
         splits = config.train_split, config.eval_split
         where = config.root or self.name
@@ -141,7 +141,7 @@ class Dataset(ABC):
         return check_contents(self.contents, labels.names, *splits, where, labels.task)
 
     def frequencies(self, split: str) -> ClassFrequencies:
-        """Count how often a split has each class; reads all of it.
+        """Count how often each class occurs in a split, all of which is read.
 
         Raises:
           UserError: as `samples`.

@@ -1,7 +1,7 @@
-"""Fingerprints: what tells one split of records from another.
+"""Fingerprints, which identify the content of a split of records.
 
-They go by what training sees: names, pixels and labels.  Where the files lie, when they
-were touched, and how a PNG is compressed does not matter.
+They depend on what training sees: names, pixels and labels.  They do not depend on the
+folder and time of the files, nor on the compression of a PNG.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ import numpy as np
 from jaxseg.data.images import decode_stored
 
 SAMPLED = 8
-"""Samples that stand for all of a split whose fingerprint was not stored."""
+"""Number of samples that are hashed if the fingerprint of a split was not stored."""
 
 _PNG = b"\x89PNG"
 
@@ -23,9 +23,10 @@ def record_digest(name: str, image: bytes, label: bytes) -> bytes:
     """Hash a record.
 
     Args:
-      name: of the sample.
-      image: encoded; of a PNG, which a builder may have written, the pixels count.
-      label: encoded likewise.
+      name: name of the sample.
+      image: encoded image; of a PNG, which a builder may have written, the pixels are
+        hashed, of other formats the bytes.
+      label: encoded label, hashed in the same way.
     """
     digest = hashlib.sha256(name.encode(errors="replace"))
     for encoded in (image, label):
@@ -34,7 +35,7 @@ def record_digest(name: str, image: bytes, label: bytes) -> bytes:
 
 
 def sample_digest(name: str, image: np.ndarray, label: np.ndarray) -> bytes:
-    """Hash a sample that was never a file: its name, shapes, types and values."""
+    """Hash a sample of arrays: its name, shapes, dtypes and values."""
     digest = hashlib.sha256(name.encode(errors="replace"))
     for array in (image, label):
         said = repr((array.shape, array.dtype.str)).encode()
@@ -50,22 +51,22 @@ def sampled(count: int) -> list[int]:
 
 
 def fingerprint(digests: Iterable[bytes], count: int) -> str:
-    """Join the digests of a split's records, in whatever order, to 16 characters.
+    """Join the digests of a split's records, in any order, to 16 characters.
 
     Args:
-      digests: of all records, or of some of them that are always the same.
-      count: of all records.
+      digests: digests of all records, or of some that are always the same.
+      count: number of all records.
     """
     joined = b"".join([str(count).encode(), *sorted(digests)])
     return hashlib.sha256(joined).hexdigest()[:16]
 
 
 def _content(encoded: bytes) -> bytes:
-    """Return the pixels of a PNG; anything else, a broken PNG too, as it is."""
+    """Return the pixels of a PNG; anything else, even a broken PNG, as it is."""
     if not encoded.startswith(_PNG):
         return encoded
     try:
         pixels = decode_stored(encoded, "")
-    except Exception:  # many kinds; whoever trains on it says what is wrong
+    except Exception:  # of many kinds; reading the sample reports what is wrong
         return encoded
     return repr(pixels.shape).encode() + pixels.tobytes()

@@ -19,6 +19,8 @@ from jaxseg.errors import UserError
 
 SUFFIXES = frozenset(IMAGE_SUFFIXES)
 """Endings of the files that may be an image or a mask, in lower case."""
+ANNOTATIONS = frozenset((".json", ".xml", ".txt"))
+"""Endings of the files that may hold annotations, in lower case."""
 
 IMAGES, MASKS = "images", "masks"
 _KINDS = {
@@ -46,19 +48,20 @@ SPLIT_WORDS = SPLITS | {"tr": "train", "ts": "test"}
 ORDER = ("train", "val", "test")
 
 MOST = 1_000_000
-"""Files and folders to list below folders of unknown names, at most."""
+"""Largest number of files and folders to list below folders of unknown names."""
 
 
 class File(NamedTuple):
     """An image or mask file.
 
     Attributes:
-      path: where it lies.
-      kind: `IMAGES` or `MASKS` as its folders' names say, or empty.
-      split: our name of the split, or empty.
-      place: the folders that name kind and split, as a pattern: `images/{split}`.
+      path: path of the file.
+      kind: `IMAGES` or `MASKS` according to the names of its folders, or "".
+      split: our name of the split, or "".
+      place: the folders that name kind and split, as a pattern such as
+        `images/{split}`.
       rest: the folders below those.
-      stem: what counts in the place of the file's stem, if that is more.
+      stem: replaces the file's stem in its key, unless empty.
     """
 
     path: Path
@@ -70,13 +73,13 @@ class File(NamedTuple):
 
     @property
     def key(self) -> str:
-        """What its mask must share: folders below `place`, and the stem."""
+        """The folders below `place` and the stem, which image and mask share."""
         return "/".join((*self.rest, self.stem or self.path.stem))
 
 
 @dataclass(frozen=True)
 class _Standing:
-    """Kind and split that the names of the folders so far have named."""
+    """Kind and split according to the names of the folders so far."""
 
     kind: str = ""
     split: str = ""
@@ -87,16 +90,17 @@ class _Standing:
 
 @dataclass
 class Listing:
-    """What lies below a root.
+    """The files and folders below a root.
 
     Attributes:
       root: the folder.
       paths: the files of `SUFFIXES`, those of each folder sorted by name.
       files: those of them whose folders' names can be understood.
       folders: of each (kind, place), the folder of each split.
-      deeper: folders below which the names of folders begin to say something.
-      others: of each folder, how many other files have which ending.
-      truncated: whether more than `MOST` entries were met.
+      deeper: folders below which the names of folders begin to be known ones.
+      others: folder -> ending -> number of other files with that ending.
+      annotations: the files of `ANNOTATIONS`, in the same order as `paths`.
+      truncated: whether more than `MOST` entries were found.
     """
 
     root: Path
@@ -109,7 +113,15 @@ class Listing:
     others: dict[Path, Counter[str]] = field(
         default_factory=lambda: defaultdict(Counter)
     )
+    annotations: list[Path] = field(default_factory=list)
     truncated: bool = False
+
+    def add_other(self, path: Path) -> None:
+        """Add a file that is no image and no mask."""
+        ending = path.suffix.lower()
+        self.others[path.parent][ending] += 1
+        if ending in ANNOTATIONS:
+            self.annotations.append(path)
 
     def of(self, kind: str, place: str) -> dict[str, list[File]]:
         """Return the files of a kind and place by split."""
@@ -123,7 +135,7 @@ class Listing:
 
 
 def say_role(name: str) -> tuple[str, str, str]:
-    """Return what a folder's name says: kind, split, and the name with `{split}`."""
+    """Return the kind and split that a folder's name means, and the name's pattern."""
     word = re.sub(r"[\s_.-]", "", name).lower()
     if word in KIND_OF:
         return KIND_OF[word], "", glob.escape(name)
@@ -140,11 +152,11 @@ def say_role(name: str) -> tuple[str, str, str]:
 
 
 def list_files(root: Path) -> Listing:
-    """List what lies below a folder; hidden files and folders are passed over.
+    """List the files below a folder; hidden files and folders are left out.
 
     Raises:
-      UserError: two folders of one split, a link that leads out or to nothing, or
-        something that is no plain file among the images and masks.
+      UserError: there are two folders of one split, a link that leads out of the folder
+        or to nothing, or an image or mask that is no plain file.
     """
     listing = Listing(root)
     _walk(root, _Standing(), listing, (root.resolve(),), [0])
@@ -177,7 +189,7 @@ def _walk(
         elif path.is_dir():
             inner.append(path)
         else:
-            listing.others[folder][path.suffix.lower()] += 1
+            listing.add_other(path)
     for path in inner:
         below = _enter(path.name, at)
         if below.late and not at.late:
@@ -228,7 +240,7 @@ def inside(path: Path, root: Path) -> None:
     """Refuse a path that leads out of `root` by a link.
 
     Raises:
-      UserError: it does, or to itself.
+      UserError: the link leads out of `root` or to itself.
     """
     try:
         within = path.resolve().is_relative_to(root.resolve())

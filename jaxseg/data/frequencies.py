@@ -1,6 +1,6 @@
-"""How often a split has each class, and the weights of classes that follow from it.
+"""How often each class occurs in a split, and the weights of classes by it.
 
-The images that have each class are counted too, for `balance`.
+The classes of each image are kept too, for `balance`.
 """
 
 from __future__ import annotations
@@ -24,13 +24,14 @@ from jaxseg.registry import check_class_options, create, parse
 
 @dataclass(frozen=True)
 class ClassFrequencies:
-    """How often a split has each class, exact.
+    """How often each class occurs in a split; the counts are exact.
 
     Attributes:
-      pixels: of each class.
-      around: pixels that are not ignored, in the images that have the class.
-      images: the classes that each image has, in the order of the split; empty if they
-        were counted by an earlier version.
+      pixels: number of pixels of each class.
+      around: for each class, the number of pixels that are not ignored in the images
+        that have the class.
+      images: the classes that each image has, in the order of the split; empty if an
+        earlier version counted.
     """
 
     pixels: tuple[int, ...]
@@ -43,22 +44,22 @@ class ClassFrequencies:
 
     @classmethod
     def read(cls, path: Path) -> ClassFrequencies:
-        """Read a file of what `write` returned.
+        """Read a file of the text that `write` returned.
 
         Raises:
-          UserError: it is anything else.
+          UserError: the file holds anything else.
         """
         try:
             return cls.of_values(json.loads(path.read_text(encoding="utf-8")))
         except (OSError, ValueError, TypeError, KeyError, RecursionError) as error:
-            raise UserError(f"{path}: no class frequencies: {error}") from error
+            raise UserError(f"{path}: not class frequencies ({error})") from error
 
     @classmethod
     def of_values(cls, values: Mapping[str, Any]) -> ClassFrequencies:
-        """Return the frequencies of their values, which may come from JSON.
+        """Return the frequencies with these attributes, which may come from JSON.
 
         Raises:
-          ValueError, TypeError, KeyError: they are anything else.
+          ValueError, TypeError, KeyError: the values are anything else.
         """
         pixels, around = (
             tuple(map(_count, values[name])) for name in ("pixels", "around")
@@ -67,21 +68,21 @@ class ClassFrequencies:
             raise ValueError("two lists of different lengths")
         images = tuple(tuple(map(_count, each)) for each in values.get("images", ()))
         if max((max(each, default=0) for each in images), default=0) >= len(pixels):
-            raise ValueError("an image has a class that there is not")
+            raise ValueError("an image has a class that does not exist")
         return cls(pixels, around, images)
 
     def difference(self, now: ClassFrequencies, names: Sequence[str]) -> str | None:
-        """Say of the first class that occurs more or less than here, or return None.
+        """Describe the first difference to other frequencies, or return None.
 
         Args:
-          now: what was counted now.
-          names: of the classes.
+          now: the frequencies that were counted now.
+          names: names of the classes.
         """
         for name, old, new in zip(names, self.pixels, now.pixels, strict=False):
             if old != new:
                 return f"{new} pixels of class {name!r}, not {old}"
         known = now if self.images else replace(now, images=())
-        return None if self == known else "its classes lie in other images"
+        return None if self == known else "its classes are in other images"
 
 
 def _count(value: Any) -> int:
@@ -94,8 +95,8 @@ def count_classes(samples: Samples, labels: LabelSet) -> ClassFrequencies:
     """Read every sample once and count the pixels of its label.
 
     Args:
-      samples: of a split.
-      labels: its classes.
+      samples: the samples of a split.
+      labels: the classes.
 
     Raises:
       UserError: a sample cannot be read.
@@ -104,7 +105,7 @@ def count_classes(samples: Samples, labels: LabelSet) -> ClassFrequencies:
     def count(index: int) -> np.ndarray:
         label = samples[index]["label"]
         pixels = _pixels(label, labels.num_classes)
-        # Of classes that overlap each pixel is asked about each class.
+        # If classes may overlap, a pixel counts once for each class.
         overlapping = label.ndim == 3
         asked = (label != IGNORE).sum((0, 1)) if overlapping else pixels.sum()
         return np.stack([pixels, np.where(pixels > 0, asked, 0)])
@@ -129,8 +130,9 @@ def _pixels(label: np.ndarray, classes: int) -> np.ndarray:
 class Inverse:
     """Weights in inverse proportion to the number of pixels.
 
-    They are `n / (k n_c)`, n being all pixels and k the number of classes that occur,
-    as scikit-learn's "balanced": their mean over the pixels is 1.
+    The weight of class c is `n / (k n_c)`, where n_c is its number of pixels, n that of
+    all classes, and k the number of classes that occur.  This is scikit-learn's
+    "balanced"; the mean over the pixels is 1.
     """
 
     def weights(self, frequencies: ClassFrequencies) -> tuple[float, ...]:
@@ -167,11 +169,12 @@ class Median:
 class Effective:
     """Weights in inverse proportion to the effective number of pixels.
 
-    Cui et al. 2019, arXiv:1901.05555: `(1 - beta) / (1 - beta^n_c)`, scaled to a sum of
-    the number of classes that occur.
+    Cui et al. 2019, arXiv:1901.05555: `(1 - beta) / (1 - beta^n_c)`, scaled so that the
+    weights sum to the number of classes that occur.
 
     Attributes:
-      beta: in [0, 1); from about 1 / (1 - beta) pixels on more of them add nothing.
+      beta: in [0, 1); classes of more than about 1 / (1 - beta) pixels have the same
+        effective number.
     """
 
     beta: Decay = 0.999999
@@ -191,7 +194,7 @@ class Effective:
 
 
 def _where(there: np.ndarray, found: Callable[[], np.ndarray]) -> tuple[float, ...]:
-    """Return a value of each class that occurs, and 0 of the others."""
+    """Return a value for each class that occurs, and 0 for the others."""
     weights = np.zeros(len(there))
     if there.any():
         weights[there] = found()
@@ -203,14 +206,14 @@ BALANCES: dict[str, type[Inverse | Median | Effective]] = {
     "median": Median,
     "effective": Effective,
 }
-"""Name -> what `train.class_balance` does by it."""
+"""Name in `train.class_balance` -> class."""
 
 
 def parse_balance(text: str) -> Inverse | Median | Effective:
     """Read `NAME` or `NAME(OPTION=VALUE)` of `BALANCES`.
 
     Raises:
-      UserError: it is anything else.
+      UserError: the text is anything else.
     """
     named = parse("class balance", text)
     owner = f"class balance {text!r}"

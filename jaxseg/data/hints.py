@@ -1,6 +1,6 @@
 """Error messages and notes for a folder whose layout is ambiguous or unknown.
 
-A message says what the folder holds, which known layout is near, and which options
+A message says what the folder holds, which known layout is similar, and which options
 decide.
 """
 
@@ -21,14 +21,14 @@ from jaxseg.errors import UserError
 
 PATTERNS = "pass --data.images and --data.masks, patterns such as 'img/*.tif'"
 _MOST = 12
-"""Folders that are compared with each other."""
+"""Largest number of folders that are compared with each other."""
 
 Find = Callable[..., Any]
-"""`layout.find`, with which an option is tried before it is suggested."""
+"""`layout.find`, by which an option is tried before it is suggested."""
 
 
 class Group(NamedTuple):
-    """A folder's files by split and key, with the kind that its name says."""
+    """A folder's files by split and key, and the kind that its name means."""
 
     kind: str
     place: str
@@ -60,9 +60,9 @@ def which(chosen: str, *paths: Path) -> str:
     """Narrow the masks' pattern of some options to files of one kind.
 
     Args:
-      chosen: from `options`.
-      paths: a file by whose ending to choose, or two of which the longer name has
-        letters behind the shorter.
+      chosen: text from `options`.
+      paths: a file whose ending is chosen, or two files, one of whose names is the
+        other's with letters behind it, which are chosen.
     """
     path = max(paths, key=lambda path: len(path.stem))
     ending = path.suffix
@@ -76,7 +76,7 @@ def which(chosen: str, *paths: Path) -> str:
 
 
 def ambiguous(root: Path, found: list[tuple[str, str, str]]) -> UserError:
-    """Return the error of a folder where several places may hold images or masks."""
+    """Return the error of a folder in which several places may hold images or masks."""
     places = " or ".join(
         f"{images or '.'} + {masks or '.'}" for images, masks, _ in found
     )
@@ -95,7 +95,7 @@ def ambiguous(root: Path, found: list[tuple[str, str, str]]) -> UserError:
 
 
 def without_split(root: Path, found: dict[str, list[Pair]]) -> str:
-    """Write the options that read the only split without its name, if they can be."""
+    """Write the options that read the only split without its name, or return ""."""
     if len(found) != 1:
         return ""
     ((_, pairs),) = found.items()
@@ -185,7 +185,7 @@ def _works(find: Find, root: Path, *patterns: str) -> bool:
 
 
 def _deeper(listing: Listing, find: Find) -> str:
-    """Suggest a folder further down, if a known layout begins there."""
+    """Suggest a folder further down if a known layout begins there."""
     folders = list(listing.deeper)
     working = [folder for folder in folders[:3] if _works(find, folder)]
     if len(folders) == 1 or len(working) == 1:
@@ -209,7 +209,7 @@ def _inner(folder: Path) -> list[Path]:
 
 
 def _other_names(listing: Listing, find: Find) -> str:
-    """Suggest two folders whose files pair, although their names say nothing."""
+    """Suggest two folders whose files pair, although their names are unknown."""
     groups = _groups(listing)
     for images in groups:
         for masks in groups:
@@ -244,7 +244,7 @@ def _lonely(listing: Listing, find: Find) -> str:
 
 
 def _contents(listing: Listing) -> str:
-    """Say how many images lie in which folders, and which other files."""
+    """Return how many images and other files are in which folders, as text."""
     root = listing.root
     images = Counter(path.parent for path in listing.paths)
     said = [
@@ -269,7 +269,7 @@ def _contents(listing: Listing) -> str:
 
 
 def foreign(listing: Listing, folder: str) -> str:
-    """Name the most frequent kind of file in a folder that is no image, if any."""
+    """Name the most frequent ending in a folder that no image has, if any."""
     inner = listing.others.get(Path(folder))
     if not inner:
         return ""

@@ -11,7 +11,7 @@ from jaxseg.data.dataset import Dataset
 from jaxseg.errors import UserError
 
 NAMED = 3
-"""Images of a kind that a difference names."""
+"""Largest number of images of a kind that a difference names."""
 
 
 @dataclass(frozen=True)
@@ -19,8 +19,8 @@ class Split:
     """The recorded state of a split.
 
     Attributes:
-      images: number of them.
-      fingerprint: of their content.
+      images: number of images.
+      fingerprint: hash of their content.
     """
 
     images: int
@@ -32,8 +32,8 @@ class Identity:
     """The recorded state of a data set.
 
     Attributes:
-      name: in the catalog.
-      splits: those whose content is known.
+      name: name in the catalog.
+      splits: the splits whose content is known.
     """
 
     name: str
@@ -44,8 +44,9 @@ class Identity:
         """Describe an open data set.
 
         Args:
-          dataset: any.
-          used: the splits that must be described; of others only what costs nothing.
+          dataset: any data set.
+          used: the splits that must be described; others are only if their fingerprints
+            are known already.
         """
         known = [
             split
@@ -69,7 +70,7 @@ class Identity:
         """Read a file with the text that `write` returned.
 
         Raises:
-          UserError: it is anything else.
+          UserError: the file holds anything else.
         """
         try:
             content = json.loads(path.read_text(encoding="utf-8"))
@@ -91,11 +92,11 @@ class Identity:
     def difference(self, dataset: Dataset, splits: Iterable[str]) -> str | None:
         """Describe how splits differ from their recorded state, or return None.
 
-        Images are named where the records of the earlier state are still kept.
+        Images are named if the records of the earlier state still exist.
 
         Args:
-          dataset: as it is now; it has these splits.
-          splits: to compare; of one that was not known nothing is said.
+          dataset: the data set as it is now; it has these splits.
+          splits: the splits to compare; one that was not recorded is left out.
         """
         found = []
         for split in dict.fromkeys(splits):
@@ -108,7 +109,7 @@ class Identity:
 def _is_same(split: str, before: Split, dataset: Dataset) -> bool:
     if before.fingerprint == dataset.fingerprint(split):
         return True
-    # It may have been that of some records, where the builder had stored none.
+    # It may be the hash of some records only, if the builder had stored none.
     return before.fingerprint == dataset.samples(split).fingerprint()
 
 
@@ -132,7 +133,7 @@ def _difference(split: str, before: Split, dataset: Dataset) -> str | None:
 
 
 def _count(names: set[str], what: str) -> str:
-    """Return `5 new (a, b, c, ...)`; nothing for no names."""
+    """Return text such as `5 new (a, b, c, ...)`; "" for no names."""
     if not names:
         return ""
     shown = sorted(names)[:NAMED] + ["..."] * (len(names) > NAMED)

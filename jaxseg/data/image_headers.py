@@ -1,8 +1,8 @@
-"""What an image's header says of its channels and pages, and which of it is refused.
+"""Reads an image's channels and pages from its header, and refuses unsupported ones.
 
-Pillow brings some deep images to 8 bits, drops bands that its modes have no place for
-and shows the first of several pages, all of it without a word.  So the headers are read
-here once more, before any pixel is decoded.
+Pillow silently converts some images of more bits to 8 bits, drops bands that its modes
+do not have, and shows only the first of several pages.  So the headers are read here
+again, before any pixel is decoded.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from PIL.TiffImagePlugin import ImageFileDirectory_v2, TiffImageFile
 from jaxseg.errors import UserError
 
 _MODES = ("1", "L", "LA", "P", "PA", "RGB", "RGBA", "CMYK", "YCbCr")
-"""Pillow's modes that turn into RGB."""
+"""Pillow's modes that can be converted to RGB."""
 
 _BANDS, _BITS, _FORMAT, _PHOTOMETRIC, _EXTRA, _SUBFILE = 277, 258, 339, 262, 338, 254
 _COMPRESSION, _SUBSAMPLING, _DEPTH = 259, 530, 32997
@@ -30,14 +30,15 @@ _TIFF = (b"II*\0", b"MM\0*", b"II+\0", b"MM\0+")  # the last two are BigTIFF
 
 
 class Channels(NamedTuple):
-    """What each pixel of an image holds.
+    """The values of each pixel of an image.
 
     Attributes:
       bands: number of values.
-      bits: of the widest of them.
-      values: their type: integers, signed integers, floating-point or other numbers.
+      bits: number of bits of the widest value.
+      values: type of the values: integers, signed integers, floating-point or other
+        numbers.
       alpha: whether one of them is marked as transparency.
-      colours: how many of them make the colour.
+      colours: number of values that make the colour.
     """
 
     bands: int
@@ -48,15 +49,15 @@ class Channels(NamedTuple):
 
 
 def check_header(image: ImageFile, name: str) -> None:
-    """Refuse an image that does not become RGB of 8 bits without loss or doubt.
+    """Refuse an image that cannot be converted to RGB of 8 bits without loss or doubt.
 
     Args:
-      image: just opened, not decoded.
-      name: of the image, for the message.
+      image: opened, but not decoded.
+      name: name of the image, for the message.
 
     Raises:
-      UserError: more than 8 bits a channel, bands beyond RGB, pixels of a kind that
-        does not turn into RGB, or several pages or frames.
+      UserError: it has more than 8 bits per channel, more bands than RGB, pixels that
+        cannot be converted to RGB, or several pages or frames.
     """
     check_channels(_channels(image), name)
     subsampled = isinstance(image, TiffImageFile) and _is_subsampled(image.tag_v2)
@@ -65,7 +66,7 @@ def check_header(image: ImageFile, name: str) -> None:
         raise UserError(f"{name}: pixels of {what}; convert it to RGB")
     if (pages := _pages(image)) > 1:
         raise UserError(
-            f"{name}: several pages or frames ({pages}); save one image a file"
+            f"{name}: several pages or frames ({pages}); save each in a file of its own"
         )
 
 
@@ -73,7 +74,7 @@ def check_channels(channels: Channels, name: str) -> None:
     """Refuse channels that are neither grey nor RGB of 8 bits.
 
     Raises:
-      UserError: they are not; the numbers of bands and bits are named.
+      UserError: they are not; the message names the numbers of bands and bits.
     """
     bands, bits, values, alpha, colours = channels
     if bands > colours + (alpha and bands == 2):
@@ -83,17 +84,17 @@ def check_channels(channels: Channels, name: str) -> None:
             " are not supported yet: save one of them as a grey image, or three as RGB"
         )
     if bits > 8 or values != _VALUES[1]:
-        what = f"{bits} bits a channel"
+        what = f"{bits} bits per channel"
         if values != _VALUES[1]:
-            what = f"{values} of {bits} bits a channel"
+            what = f"{values} of {bits} bits per channel"
         raise UserError(
             f"{name}: {what}; images are read at 8 bits: convert all of them to 8 bits"
-            " a channel, with one factor for all"
+            " per channel, with the same factor"
         )
 
 
 def tiff_channels(file: BinaryIO) -> Channels | None:
-    """Read the channels of a TIFF that Pillow does not know; None is no sound TIFF."""
+    """Read the channels of a TIFF that Pillow does not know; None if it is broken."""
     try:
         file.seek(0)
         head = file.read(8)
@@ -104,7 +105,7 @@ def tiff_channels(file: BinaryIO) -> Channels | None:
         file.seek(tags.next)
         tags.load(file)
         channels = _of_tiff(tags)
-    except Exception:  # whatever broken bytes lead to
+    except Exception:  # broken bytes lead to errors of many kinds
         return None
     known = channels.bands > 0 and channels.bits in (1, 2, 4, 8, 12, 16, 32, 64)
     return channels if known else None
@@ -137,7 +138,7 @@ def _of_tiff(tags: Any) -> Channels:
 
 
 def _is_subsampled(tags: Any) -> bool:
-    """Whether Pillow would take bytes of YCbCr blocks for pixels one by one."""
+    """Whether Pillow would read subsampled YCbCr blocks as if they were pixels."""
     raw = tags.get(_PHOTOMETRIC) == _YCBCR and tags.get(_COMPRESSION, 1) == 1
     return raw and _several(tags.get(_SUBSAMPLING, (2, 2))) != (1, 1)
 
@@ -163,9 +164,9 @@ def _of_jpeg2000(image: ImageFile) -> Channels:
 
 
 def _pages(image: ImageFile) -> int:
-    """Count pages or frames, but not a TIFF's smaller copies or an MPO's extras."""
+    """Count pages or frames without a TIFF's smaller copies and an MPO's extras."""
     count = getattr(image, "n_frames", 1)
-    if image.format == "MPO":  # a photograph, with a preview or its pair
+    if image.format == "MPO":  # a photograph with a preview or a second view
         return 1
     if not isinstance(image, TiffImageFile):
         return count

@@ -1,4 +1,4 @@
-"""Finds the image files in folders given to `predict`.
+"""Finds the image files in folders that are given to `predict`.
 
 Hidden files, results of earlier predictions and files of unsupported kinds are left
 out.  `jaxseg.data.images` reads the images.
@@ -22,10 +22,10 @@ WRITER = "jaxseg"
 """The value of `Software` in the PNG and TIFF files that a prediction writes."""
 
 SOFTWARE = 305
-"""The TIFF tag of it."""
+"""The TIFF tag `Software`."""
 
 _ARRAYS = ["probabilities.npy", "classes.npy"]
-"""What a file of probabilities holds."""
+"""The arrays in a file of probabilities."""
 
 FOLDERS = ("masks", "overlays", "probabilities")
 """Folders of the results."""
@@ -37,12 +37,12 @@ _NO_IMAGES = (
     *(".txt", ".csv", ".tsv", ".json", ".jsonl", ".xml", ".yaml", ".yml", ".md"),
     *(".html", ".log", ".ini", ".db", ".py", ".ipynb", ".pdf", ".npz"),
 )
-"""Suffixes of files that are not counted as left out: nobody expects an image."""
+"""Suffixes that are not counted as left out, since nobody takes them for images."""
 
 
 @dataclass
 class Found:
-    """What a search found.
+    """The result of a search.
 
     Attributes:
       images: files to predict, in the order of the paths, sorted within a folder.
@@ -59,7 +59,7 @@ class Found:
     unknown: Counter[str] = field(default_factory=Counter)
 
     def left_out(self) -> str:
-        """Return a line on what was left out; empty if nothing was."""
+        """Return a line on the files that were left out; empty if none were."""
         kinds = ", ".join(
             f"{count} {suffix or 'without an ending'}"
             for suffix, count in sorted(self.unknown.items())
@@ -78,16 +78,16 @@ def find_images(paths: Iterable[str | Path], out: str | Path | None = None) -> F
     """List image files.
 
     Args:
-      paths: files, taken whatever they are, and folders, searched at all depths for
-        files that end in `IMAGE_SUFFIXES`.
-      out: folder of the results.  What lies in it is left out; if it is a folder that
-        is searched or holds one, only what lies in its `FOLDERS` is.
+      paths: files, which are always taken, and folders, which are searched at all
+        depths for files that end in `IMAGE_SUFFIXES`.
+      out: folder of the results, whose files are left out.  If it is a folder that is
+        searched, or contains one, only the files in its `FOLDERS` are.
 
     Returns:
-      The files, each once, and what was left out of the folders.
+      The files, each once, and how many were left out.
 
     Raises:
-      UserError: a path does not exist, or there is no image in all of them.
+      UserError: a path does not exist, or there is no image in any of them.
     """
     paths = [paths] if isinstance(paths, str) else list(paths)
     found = Found()
@@ -119,7 +119,7 @@ def is_result(path: Path) -> bool:
             with zipfile.ZipFile(path) as arrays:
                 return arrays.namelist() == _ARRAYS
         if ending != ".png":
-            with TiffImageFile(path) as image:  # of any size
+            with TiffImageFile(path) as image:  # which may be of any size
                 return image.tag_v2.get(SOFTWARE) == WRITER
         with open_image(path, str(path)) as image:
             return image.info.get("Software") == WRITER
@@ -137,7 +137,7 @@ def _own_folders(folder: Path, out: str | Path | None) -> tuple[Path, ...]:
 
 
 def _real(path: str | Path) -> Path:
-    return Path(os.path.realpath(path))  # unlike `resolve`, of a link in a circle too
+    return Path(os.path.realpath(path))  # unlike `resolve`, it takes circular links
 
 
 def _search(folder: Path, own: tuple[Path, ...], found: Found) -> None:
@@ -157,7 +157,7 @@ def _search(folder: Path, own: tuple[Path, ...], found: Found) -> None:
 
 
 def _walk(folder: Path, found: Found) -> Iterator[tuple[Path, bool]]:
-    """Yield the files below a folder, and whether they are hidden from there."""
+    """Yield the files below a folder, each with whether it is hidden there."""
     for parent, folders, files in os.walk(folder):
         inside = Path(parent).relative_to(folder).parts
         found.links += sum(os.path.islink(Path(parent, name)) for name in folders)

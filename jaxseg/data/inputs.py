@@ -1,4 +1,4 @@
-"""The images that a predictor is given: arrays, or paths of files that it reads."""
+"""The images that a predictor takes: arrays, or paths of files."""
 
 from __future__ import annotations
 
@@ -15,11 +15,11 @@ Image = np.ndarray | str | Path
 
 
 def size_of(image: Image) -> Size:
-    """Return height and width; of a file only the header is read.
+    """Return height and width; only the header of a file is read.
 
     Raises:
-      UserError: an array of another shape or type, or a file that is
-        missing or no image.
+      UserError: the array has another shape or dtype, or the file is missing or no
+        image.
     """
     if isinstance(image, str | Path):
         return image_size(image)

@@ -16,24 +16,24 @@ import numpy as np
 from jaxseg.errors import UserError
 
 IGNORE = 255
-"""The label of pixels that neither train nor count, everywhere inside jaxseg."""
+"""The label of ignored pixels, which are left out of training and evaluation."""
 
 Task = Literal["multiclass", "binary", "multilabel"]
-"""What a pixel is asked: which one of the classes it is (a softmax), whether it is the
-foreground (one logit and a sigmoid), or of each class whether it has it (a sigmoid a
-class, so that classes may overlap)."""
+"""What is predicted of a pixel: one class of several (a softmax), foreground or
+background (one logit and a sigmoid), or any number of classes (a sigmoid for each, so
+that classes may overlap)."""
 
 Colour = tuple[int, int, int]
 
 NO_COLOUR = 1 << 24
-"""From here on a code is a grey value of more than 8 bits, and no colour."""
+"""Codes from here on are grey values of more than 8 bits, not colours."""
 
 
 def voc_palette(count: int) -> tuple[Colour, ...]:
     """Return the first `count` colours of the PASCAL VOC colour map.
 
-    As the devkit's `VOClabelcolormap`: class 0 is black; the bits of the class number
-    are spread over R, G and B.
+    They are those of the devkit's `VOClabelcolormap`: class 0 is black, and the bits of
+    the class number are distributed over R, G and B.
     """
     colours = []
     for index in range(count):
@@ -49,21 +49,21 @@ def known_task(value: Any) -> Task:
     """Return a task that was read from a file.
 
     Raises:
-      UserError: it is none.
+      UserError: it is no task.
     """
     for task in get_args(Task):
         if value == task:
             return task
-    raise UserError(f"task {value!r}: one of {', '.join(get_args(Task))}")
+    raise UserError(f"task {value!r}: give one of {', '.join(get_args(Task))}")
 
 
 def num_logits(task: Task, num_classes: int) -> int:
-    """Return how many logits a model gives each pixel.
+    """Return the number of logits per pixel.
 
     Args:
-      task: of the data.
-      num_classes: how many names the classes have; of a binary task two, background
-        and foreground.
+      task: the task of the data.
+      num_classes: number of names of classes; two for a binary task, background and
+        foreground.
     """
     return 1 if task == "binary" else num_classes
 
@@ -72,11 +72,11 @@ def check_palette(palette: Sequence[Colour]) -> None:
     """Refuse colours that are not RGB of 8 bits.
 
     Raises:
-      UserError: the first of them.
+      UserError: there is such a colour; the first is named.
     """
     for colour in palette:
         if len(colour) != 3 or not all(value in range(256) for value in colour):
-            raise UserError(f"palette colour {colour}: three values of 0..255")
+            raise UserError(f"palette colour {colour}: give three values of 0..255")
 
 
 def numbered_names(count: int) -> tuple[str, ...]:
@@ -91,7 +91,7 @@ def colour_codes(colours: np.ndarray) -> np.ndarray:
 
 
 def runs(values: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Return value and length of each run of equal values `[n]`; masks have few."""
+    """Return value and length of each run of equal values `[n]`."""
     starts = np.flatnonzero(values[1:] != values[:-1]) + 1
     starts = np.concatenate(([0], starts))[: values.size]
     return values[starts], np.diff(starts, append=values.size)
@@ -102,9 +102,9 @@ class MaskForm:
     """How the mask files of a data set encode classes.
 
     Attributes:
-      values: grey value or index of each class; empty if it is the class' number.  Of
-        a multilabel set of a file a class: those of 0 and 1.
-      colours: whether it is said by the colours of the label set's palette.
+      values: grey value or index of each class; empty if it is the number of the class.
+        For multilabel data with a file per class: those of 0 and 1.
+      colours: whether classes are encoded by the colours of the label set's palette.
       bits: whether the bits of a value are classes that may overlap.
     """
 
@@ -114,7 +114,7 @@ class MaskForm:
 
 
 PLAIN = MaskForm()
-"""Masks of class numbers."""
+"""The form of masks that hold the numbers of classes."""
 
 
 @dataclass(frozen=True)
@@ -124,17 +124,16 @@ class LabelSet:
     Attributes:
       names: class names; class `i` is `names[i]`.
       palette: RGB colour of each class, 0..255; empty takes the VOC colour map.
-      raw_values: raw mask value of each class; empty if classes are 0, 1, 2, ...  Of a
-        class of several values the first, which stands for it where masks are written.
+      raw_values: raw mask value of each class; empty if they are 0, 1, 2, ...  For a
+        class of several values it is the first, with which masks are written.
       raw_ranges: the other raw values of classes: `(first, last, class)` each.
       raw_ignore: raw mask values that mean "ignored".
-      unknown_is_ignored: whether raw values of no class are ignored, not an error
-        (for sets such as Cityscapes whose masks hold more ids than are trained).
-      nearest_colour: whether colours of no class take the class of the nearest.
-      task: what the classes are to each other.  Labels are uint8 `[H, W]`, the class;
-        of a "multilabel" set, whose classes may overlap, uint8 `[H, W, classes]` of 0
-        and 1 each; `IGNORE` in both.  A "binary" set has two classes, the background
-        and the foreground.
+      unknown_is_ignored: whether raw values of no class are ignored instead of refused
+        (for sets such as Cityscapes, whose masks hold more ids than are trained).
+      nearest_colour: whether colours of no class take the class of the nearest colour.
+      task: what is predicted of a pixel.  Labels are uint8 `[H, W]`, the class; for
+        "multilabel", whose classes may overlap, uint8 `[H, W, classes]` of 0 and 1;
+        `IGNORE` in both.  A "binary" set has two classes, background and foreground.
     """
 
     names: tuple[str, ...]
@@ -149,16 +148,16 @@ class LabelSet:
     def __post_init__(self) -> None:
         """Fill in the palette and check the counts against each other."""
         if not all(isinstance(name, str) for name in self.names):
-            raise UserError(f"class names {self.names}: text, please")
+            raise UserError(f"class names {self.names}: give text")
         check_palette(self.palette)
         for value in (*self.raw_values, *self.raw_ignore):
             if not 0 <= value <= 65535:
-                raise UserError(f"raw mask value {value}: 0..65535")
+                raise UserError(f"raw mask value {value}: give 0..65535")
         count = len(self.names)
         if not 1 <= count <= IGNORE:
             raise UserError(f"{count} classes: a label set has 1 to {IGNORE}")
         self._check_task(count)
-        if not self.palette:  # black is for the background, which multilabel has not
+        if not self.palette:  # multilabel has no background, the first, black colour
             skipped = int(self.task == "multilabel")
             palette = voc_palette(count + skipped)[skipped:]
             object.__setattr__(self, "palette", palette)
@@ -178,16 +177,16 @@ class LabelSet:
     def _check_task(self, count: int) -> None:
         if self.task == "binary" and count != 2:
             raise UserError(
-                f"a binary label set of {count} names: it has two, the background's and"
+                f"a binary label set of {count} names: give two, the background's and"
                 " the foreground's"
             )
         if self.task == "multilabel" and count < 2:
             raise UserError(
-                "a multilabel set of one class: that is a binary one, of the names"
+                "a multilabel set of one class: make it a binary set of the names"
                 f" background and {self.names[0]}"
             )
         if self.task == "multilabel" and (self.raw_values or self.raw_ranges):
-            raise UserError("a multilabel set has no raw mask values of its classes")
+            raise UserError("raw mask values of a multilabel set: leave them out")
 
     @property
     def num_classes(self) -> int:
@@ -196,12 +195,12 @@ class LabelSet:
 
     @property
     def num_logits(self) -> int:
-        """Number of logits that a model gives each pixel."""
+        """Number of logits per pixel."""
         return num_logits(self.task, self.num_classes)
 
     @property
     def planes(self) -> tuple[int, ...]:
-        """What the shape of a label has behind `[H, W]`: the classes, or nothing."""
+        """The axes of a label after `[H, W]`: `(classes,)` if multilabel, else none."""
         return (self.num_classes,) if self.task == "multilabel" else ()
 
     def encode(self, raw: np.ndarray, source: str = "mask") -> np.ndarray:
@@ -209,14 +208,14 @@ class LabelSet:
 
         Args:
           raw: uint8 or int `[H, W]` of raw values, or uint8 `[H, W, 3]` of RGB colours
-            from `palette`; of a multilabel set `[H, W, classes]` of 0, 1 and `IGNORE`.
-          source: named in the error.
+            from `palette`; if multilabel, `[H, W, classes]` of 0, 1 and `IGNORE`.
+          source: name of the mask, for the message.
 
         Returns:
-          uint8 `[H, W]`: the class, or `IGNORE`; `[H, W, classes]` of a multilabel set.
+          uint8 `[H, W]`: the class, or `IGNORE`; `[H, W, classes]` if multilabel.
 
         Raises:
-          UserError: a value or colour of no class.
+          UserError: a value or colour has no class.
         """
         if self.task == "multilabel":
             return self._encode_planes(raw, source)
@@ -248,19 +247,19 @@ class LabelSet:
     def _encode_planes(self, raw: np.ndarray, source: str) -> np.ndarray:
         if raw.ndim != 3 or raw.shape[2] != self.num_classes:
             raise UserError(
-                f"{source}: a multilabel mask of shape {list(raw.shape)}; it is [H, W,"
-                f" {self.num_classes}], a plane a class"
+                f"{source}: a multilabel mask of shape {list(raw.shape)}; give [H, W,"
+                f" {self.num_classes}], a plane for each class"
             )
         known = (raw == 0) | (raw == 1) | (raw == IGNORE)
         if not known.all():
             raise UserError(
-                f"{source}: mask value {raw[~known][0]} in the plane of a class; it is"
+                f"{source}: mask value {raw[~known][0]} in the plane of a class; give"
                 f" 0 or 1, or {IGNORE} where it is ignored"
             )
         return raw.astype(np.uint8)
 
     def values_text(self) -> str:
-        """Say which raw values are of a class and which are ignored."""
+        """Return the raw values of classes and the ignored ones, as text."""
         known = _span(self.raw_values or tuple(range(self.num_classes)))
         more = [f"{first}-{last}" for first, last, _ in self.raw_ranges]
         listed = ", ".join([known, *more])
@@ -270,7 +269,7 @@ class LabelSet:
         """Return the class of raw mask values, int `[...]` of 0..65535.
 
         Returns:
-          int32 `[...]`: the class, `IGNORE`, or -1 where a value is of no class.
+          int32 `[...]`: the class, `IGNORE`, or -1 if a value has no class.
         """
         return self._table[values]
 
@@ -288,7 +287,7 @@ class LabelSet:
         """Return the class of colours, int `[n]` of `colour_codes`.
 
         Returns:
-          int32 `[n]`: the class, `IGNORE`, or -1 where a colour is of no class.
+          int32 `[n]`: the class, `IGNORE`, or -1 if a colour has no class.
         """
         palette = colour_codes(np.array(self.palette, np.uint8)).tolist()
         classes = np.full(codes.shape, -1, np.int32)
@@ -318,14 +317,20 @@ def code_colours(codes: np.ndarray) -> np.ndarray:
 
 
 def _nearest(codes: np.ndarray, palette: Sequence[Colour]) -> np.ndarray:
-    """Return the index of the palette's nearest colour (in RGB) for each code `[n]`."""
+    """Return the index of the palette's colour nearest in RGB to each code `[n]`."""
     found = code_colours(codes)
     distances = [((found - colour) ** 2).sum(-1) for colour in np.array(palette)]
     return np.argmin(np.stack(distances), axis=0)
 
 
 def _span(values: tuple[int, ...]) -> str:
-    """Write 0, 1, ..., n as `0..n`, anything else as a list."""
-    if len(values) > 2 and values == tuple(range(values[0], values[0] + len(values))):
-        return f"{values[0]}..{values[-1]}"
-    return ", ".join(str(value) for value in values)
+    """Write values as a list in which n, n + 1, ..., m is `n..m`."""
+    parts: list[str] = []
+    start = 0
+    for place in range(1, len(values) + 1):
+        if place < len(values) and values[place] == values[place - 1] + 1:
+            continue
+        run = values[start:place]
+        parts += [f"{run[0]}..{run[-1]}"] if len(run) > 2 else map(str, run)
+        start = place
+    return ", ".join(parts)

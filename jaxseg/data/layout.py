@@ -22,18 +22,19 @@ from jaxseg.errors import UserError
 LAYOUTS = (
     "SPLIT/images + SPLIT/masks, images/SPLIT + masks/SPLIT, SPLIT_images +"
     " SPLIT_masks, SPLIT with both side by side (1.jpg, 1_mask.png), or the same"
-    " without SPLIT (train, val, test), with train.txt and val.txt or without"
+    " without SPLIT (train, val, test), with train.txt and val.txt or without; nor are"
+    " there annotations of COCO, LabelMe, CVAT or YOLO"
 )
 
 
 class Layout(NamedTuple):
-    """What was found in a folder.
+    """The splits of a folder.
 
     Attributes:
       splits: the pairs of train, val and test, as far as they exist.
       notes: lines for the user on the choices that were made.
-      options: the options that read train alone and split it by a hash, or empty.
-      groups: of masks of a file a class, the files of each.
+      options: the options that read train only and divide it by a hash, or "".
+      groups: for masks with one file per class, the files of each class.
     """
 
     splits: splits.Splits
@@ -54,21 +55,21 @@ def find(
     """Find the splits of a folder by patterns, or in whichever layout it has.
 
     Args:
-      root: a folder laid out as `LAYOUTS` says; without split folders or lists, a hash
-        of the name puts a fifth of the images into val, whatever other images exist.
+      root: a folder of a layout in `LAYOUTS`.  If it has no folders or lists of splits,
+        a hash of each name puts a fifth of the images into val.
       images: pattern of the images, see `patterns`; empty goes by the layout.
-      masks: pattern of the masks; given if `images` is.
+      masks: pattern of the masks, which is given if `images` is.
       layouts: the layouts that the caller accepts, for the message.
-      classes: of masks of a file a class, the names of the classes, which may be none;
-        None takes a mask an image.
+      classes: names of the classes of masks with one file per class; empty if they are
+        not known.  None means one mask per image.
       absent: whether an image without any mask is taken, paired with itself.
-      roi: pattern of the regions of interest, which are no images and no masks; empty
-        is none.
+      roi: pattern of the regions of interest, whose files are neither images nor masks;
+        empty means there are none.
 
     Raises:
-      UserError: no such folder or layout, several folders that could hold the masks,
-        files that do not pair, an empty split, a link or a line of a list that leads
-        out of the folder.
+      UserError: there is no such folder, its layout is unknown, several folders could
+        hold the masks, files do not pair, a split is empty, or a link or a line of a
+        list leads out of the folder.
     """
     if not root.is_dir():
         raise UserError(f"{root}: no such folder (data.root)")
@@ -93,6 +94,12 @@ def find(
     return found
 
 
+def has_masks(root: Path) -> bool:
+    """Whether a folder holds images and masks in a known layout, paired or not."""
+    found = find_candidates(list_files(root))
+    return any(candidate.count or candidate.is_filled for candidate in found)
+
+
 def _found(
     listing: Listing,
     images: str,
@@ -101,7 +108,7 @@ def _found(
     classes: Sequence[str] | None,
     absent: bool,
 ) -> Layout:
-    """Return what `find` does, of the files that are listed."""
+    """Return the layout of the listed files."""
     groups: class_files.Groups = MappingProxyType({})
     if images:
         found, groups = _by_patterns(listing, images, masks, classes, absent)
@@ -127,7 +134,7 @@ def _check_paths(found: Layout, root: Path) -> None:
     """Refuse an empty split, and names and links that cannot be taken.
 
     Raises:
-      UserError: the first of them.
+      UserError: there is one; the first is named.
     """
     for split, pairs in found.splits.items():
         if not pairs:
@@ -263,7 +270,7 @@ def _by_folders(listing: Listing, layouts: str, absent: bool = False) -> Layout:
 
 
 def _split(listing: Listing, chosen: Candidate, absent: bool) -> Layout:
-    """Return the pairs of each split of the place that was chosen."""
+    """Return the pairs of each split of the chosen places."""
     chosen = chosen.with_all_images() if absent else chosen
     matches = chosen.matches.values()
     notes = dict.fromkeys(note for found in matches for note in found.notes)
@@ -272,7 +279,7 @@ def _split(listing: Listing, chosen: Candidate, absent: bool) -> Layout:
     found: splits.Splits = {}
     for split, (images, masks) in chosen.tables.items():
         if split == "test" and images and not masks:
-            notes["split 'test' has images and no masks; it is left out"] = None
+            notes["split 'test' has images but no masks; it is left out"] = None
         else:
             found[split] = chosen.all_pairs(split, listing)
     return Layout(found, tuple(notes), hints.without_split(listing.root, found))

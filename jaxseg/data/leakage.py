@@ -1,8 +1,8 @@
-"""Images that lie in two splits, so that an evaluation would repeat the training.
+"""Finds images that are in two splits, on which a model would be tested and trained.
 
-What counts is the pixels: the same file, a copy, and another lossless encoding are one
-image, whatever their names and masks.  Images of one colour hold nothing to learn by
-heart and do not count: empty slices and tiles are common in every split.
+Images are the same if their pixels are, whatever their names, masks and lossless
+encodings.  Images of a single colour do not count, since empty slices and tiles are
+common in every split and give nothing to memorise.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ from jaxseg.errors import UserError, listed
 from jaxseg.paths import replace_text
 
 Leak = tuple[str, str, str, str]
-"""Split and name of an image, and split and name of the same one."""
+"""Split and name of an image, and split and name of another one with its pixels."""
 
 _FILE = "leakage.json"
 
@@ -31,21 +31,21 @@ _FILE = "leakage.json"
 def check(
     directory: Path, splits: Splits, root: Path, allowed: bool
 ) -> tuple[str, ...]:
-    """Refuse prepared records of which an image lies in two splits, unless allowed.
+    """Refuse prepared records with an image in two splits, unless that is allowed.
 
-    The images are compared once; the result is kept beside the records.
+    The images are compared once; the result is stored beside the records.
 
     Args:
-      directory: of the records.
-      splits: the files that they were made from.
-      root: what the files' paths are given relative to.
-      allowed: only note it.
+      directory: folder of the records.
+      splits: the files from which the records were made.
+      root: messages give the files' paths relative to this folder.
+      allowed: whether to return a note instead of raising an error.
 
     Returns:
       A note if there are such images and they are allowed, or nothing.
 
     Raises:
-      UserError: three of the pairs are named, and how many there are.
+      UserError: there are such images; the message counts them and names three.
     """
     leaks = find(directory, tuple(splits))
     if not leaks:
@@ -56,7 +56,7 @@ def check(
         for pair in pairs
     }
     said = [f"{place[leak[:2]]} = {place[leak[2:]]}" for leak in leaks]
-    count = "an image lies" if len(leaks) == 1 else f"{len(leaks)} images lie"
+    count = "an image is" if len(leaks) == 1 else f"{len(leaks)} images are"
     found = f"{root}: {count} in two splits, with the same pixels: {listed(said)}"
     if allowed:
         return (found,)
@@ -67,23 +67,23 @@ def check(
 
 
 def find(directory: Path, splits: tuple[str, ...]) -> list[Leak]:
-    """Return the images that lie in two splits of prepared records.
+    """Return the images that are in two splits of prepared records.
 
     Args:
-      directory: of the records.
-      splits: their names.
+      directory: folder of the records.
+      splits: names of the splits.
     """
     known = directory.parent / _FILE
     with contextlib.suppress(OSError, ValueError, TypeError, RecursionError):
         return _checked(json.loads(known.read_text()), splits)
     leaks = sorted(_compare(records.open_records("folder", directory), splits))
-    with contextlib.suppress(OSError):  # a cache that is only read
+    with contextlib.suppress(OSError):  # the cache may be read-only
         replace_text(known, json.dumps(leaks))
     return leaks
 
 
 def _checked(stored: Any, splits: tuple[str, ...]) -> list[Leak]:
-    """Return what `find` wrote.
+    """Return the value if it is a list that `find` wrote for these splits.
 
     Raises:
       ValueError, TypeError: it is something else.
@@ -114,7 +114,7 @@ def _compare(dataset: records.RecordDataset, splits: tuple[str, ...]) -> list[Le
 
 
 def _digest(sample: dict[str, Any]) -> tuple[str, bytes]:
-    """Return a sample's name and the hash of its image, empty for one colour."""
+    """Return a sample's name and the hash of its image; empty for a single colour."""
     image: np.ndarray = sample["image"]
     if (image == image[0, 0]).all():
         return sample["name"], b""

@@ -1,4 +1,4 @@
-"""The option `mask_map`: text such as `0-127:0`, and what it says of mask values."""
+"""The option `mask_map`, text such as `0-127:0` that gives mask values a class."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ _ENTRY = re.compile(r"(\d{1,5})(?:-(\d{1,5}))?:(\d{1,3}|ignore)", re.ASCII)
 
 
 class MaskMap(NamedTuple):
-    """The meaning of mask values, in the form that `LabelSet` has it.
+    """The classes of mask values, as attributes of a `LabelSet`.
 
     Attributes:
       values: the first value that was given for each class.
@@ -29,8 +29,8 @@ def parse_mask_map(entries: Sequence[str]) -> MaskMap:
     """Read `VALUE:CLASS` and `LOW-HIGH:CLASS`, where CLASS may be `ignore`.
 
     Raises:
-      UserError: an entry of another form, a value that two entries name, or classes
-        that are not 0, 1, 2, ... without a gap.
+      UserError: an entry has another form, two entries name the same value, or the
+        classes are not 0, 1, 2, ... without a gap.
     """
     owner: dict[int, str] = {}
     first: dict[int, int] = {}
@@ -41,8 +41,9 @@ def parse_mask_map(entries: Sequence[str]) -> MaskMap:
         high = int(parts[2] or low) if parts else 0
         if parts is None or not low <= high <= 65535:
             raise UserError(
-                f"data.mask_map {entry!r}: VALUE:CLASS, LOW-HIGH:CLASS or VALUE:ignore,"
-                " values 0 to 65535, as in --data.mask_map 0-127:0 128-255:1"
+                f"data.mask_map {entry!r}: give VALUE:CLASS, LOW-HIGH:CLASS or"
+                " VALUE:ignore, values 0 to 65535, as in --data.mask_map 0-127:0"
+                " 128-255:1"
             )
         for value in range(low, high + 1):
             if value in owner:

@@ -1,13 +1,12 @@
-"""Masks of classes that may overlap: bits of one file, or a file a class.
+"""Masks of classes that may overlap: bits of one file, or one file per class.
 
-What the files hold is surveyed as that of other masks (`jaxseg.data.survey`).
+`jaxseg.data.survey` reads their content, as that of other masks.
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
-from pathlib import Path
 
 import numpy as np
 
@@ -16,27 +15,27 @@ from jaxseg.data.classes import find_classes
 from jaxseg.data.coding import Coding, UnknownValues
 from jaxseg.data.contents import Content
 from jaxseg.data.labels import IGNORE, LabelSet, MaskForm, numbered_names
-from jaxseg.data.masks import Mask
+from jaxseg.data.masks import Mask, MaskSource
 from jaxseg.data.survey import FileSurvey, Survey, Tally
 from jaxseg.errors import UserError, listed
 
 MOST_BITS = 16
-"""Classes that a mask of 16 bits can hold."""
+"""Largest number of classes, which a mask of 16 bits can hold."""
 
 
 @dataclass(frozen=True)
 class FileCoding:
-    """The meaning of mask files of a class each.
+    """The meaning of masks with one file per class.
 
     Attributes:
       labels: the classes.
       plane: turns each file into 0, 1 and `IGNORE`.
-      classes: of each file.
+      classes: file -> class.
     """
 
     labels: LabelSet
     plane: Coding
-    classes: Mapping[Path, str]
+    classes: Mapping[MaskSource, str]
 
     def unknown(self, file: FileSurvey) -> np.ndarray:
         """Return bool `[n]`: which values of a file are neither 0, 1 nor ignored."""
@@ -62,23 +61,24 @@ class FileCoding:
         return found
 
     def form(self, survey: Survey) -> MaskForm:
-        """Return how the masks say a class: by which two values."""
+        """Return the two values that mean absence and presence of a class."""
         del survey
         return MaskForm(self.plane.labels.raw_values)
 
 
 def find_file_coding(
-    config: DataConfig, classes: Mapping[Path, str], survey: Survey
+    config: DataConfig, classes: Mapping[MaskSource, str], survey: Survey
 ) -> FileCoding:
-    """Return what mask files of a class each mean.
+    """Return the meaning of masks with one file per class.
 
     Args:
       config: the options of the masks, with the names of all classes.
-      classes: of each file.
-      survey: what the files hold; 0 and 1, 0 and 255, or what the options say.
+      classes: file -> class.
+      survey: the content of the files: 0 and 1, 0 and 255, or values that the options
+        give.
 
     Raises:
-      UserError: as of the masks of a binary task; or classes whose values differ.
+      UserError: as for masks of a binary task; or the values of classes differ.
     """
     plain = replace(config, task="binary", class_names=(), num_classes=0, palette=())
     labels = _labels(config, config.class_names)
@@ -87,7 +87,7 @@ def find_file_coding(
     return FileCoding(labels, find_classes(plain, survey), classes)
 
 
-def _check_alike(classes: Mapping[Path, str], survey: Survey) -> None:
+def _check_alike(classes: Mapping[MaskSource, str], survey: Survey) -> None:
     """Refuse 0 and 1 in the masks of one class beside 0 and 255 in those of another."""
     held: dict[str, set[int]] = {}
     for file in survey.files:
@@ -109,7 +109,7 @@ class BitCoding:
 
     Attributes:
       labels: the classes, the lowest bit first.
-      ignored: values of pixels that neither train nor count.
+      ignored: values of ignored pixels.
     """
 
     labels: LabelSet
@@ -123,7 +123,7 @@ class BitCoding:
         """
         pixels = mask.pixels
         if pixels.ndim != 2 or (self._unknown(np.unique(pixels))).any():
-            raise UserError(f"{source}: values of other bits than the classes'")
+            raise UserError(f"{source}: values with more bits than there are classes")
         bits = np.arange(self.labels.num_classes)
         planes = (pixels[..., None].astype(np.int32) >> bits & 1).astype(np.uint8)
         planes[np.isin(pixels, self.ignored)] = IGNORE
@@ -145,7 +145,7 @@ class BitCoding:
         return found
 
     def form(self, survey: Survey) -> MaskForm:
-        """Return how the masks say the classes."""
+        """Return how the masks encode the classes."""
         del survey
         return MaskForm(bits=True)
 
@@ -153,7 +153,7 @@ class BitCoding:
         """Refuse masks in colours, and values of more bits than there are classes.
 
         Raises:
-          UserError: naming the first file.
+          UserError: there is such a mask; the message names the first file.
         """
         if colours := survey.of_kind("colour"):
             raise UserError(
@@ -184,16 +184,16 @@ class BitCoding:
 
 
 def find_bit_coding(config: DataConfig, survey: Survey) -> BitCoding:
-    """Return what masks mean whose bits are classes.
+    """Return the meaning of masks whose bits are classes.
 
     Args:
-      config: the options of the masks; the highest bit that occurs says the number of
-        classes where they do not.
-      survey: what the masks hold.  255 is ignored, or the first eight classes where
-        there are so many.
+      config: the options of the masks; if they do not give the number of classes, the
+        highest bit that occurs does.
+      survey: the content of the masks.  255 is ignored, unless there are eight classes
+        or more, of which it is the first eight.
 
     Raises:
-      UserError: options that are not of such masks, or values of other bits.
+      UserError: an option is not for such masks, or a value has other bits.
     """
     for name in ("mask_values", "mask_map", "nearest_colour"):
         if getattr(config, name):
@@ -211,8 +211,8 @@ def find_bit_coding(config: DataConfig, survey: Survey) -> BitCoding:
     count = max(counts, default=0) or _highest_bit(config, survey)
     if not 2 <= count <= MOST_BITS:
         raise UserError(
-            f"{survey.folder}: {count} classes as bits of a mask: there are 2 to"
-            f" {MOST_BITS}; the masks hold {survey.numbers.text(config.ignore_values)};"
+            f"{survey.folder}: {count} classes as bits of a mask: 2 to {MOST_BITS} are"
+            f" possible; the masks hold {survey.numbers.text(config.ignore_values)};"
             " for one class pass --data.task binary"
         )
     ignored = tuple(

@@ -1,4 +1,4 @@
-"""Transforms by name, for `augment.transforms`, and a check of what they return.
+"""Transforms by name, for `augment.transforms`, and a check of their results.
 
 `TRANSFORMS` is the registry; `register_transform` adds to it.
 """
@@ -10,6 +10,14 @@ from typing import Any
 
 import numpy as np
 
+from jaxseg.data.orientation_transforms import QuarterTurns, VerticalFlip
+from jaxseg.data.pixel_transforms import (
+    CoarseDropout,
+    Gamma,
+    GaussianBlur,
+    GaussianNoise,
+    Grey,
+)
 from jaxseg.data.transforms import (
     ElasticDeformation,
     PhotometricDistortion,
@@ -25,10 +33,10 @@ from jaxseg.registry import Decorator, Registry
 
 @dataclass(frozen=True)
 class Checked:
-    """A transform from a configuration; what it returns is checked.
+    """A transform from a configuration, whose results are checked.
 
     Attributes:
-      owner: names it, for messages.
+      owner: name of the transform, for messages.
       transform: the transform.
     """
 
@@ -39,7 +47,7 @@ class Checked:
         """Apply the transform.
 
         Raises:
-          UserError: it fails, or does not return a sample.
+          UserError: the transform fails, or does not return a sample.
         """
         before = sample["label"].shape
         try:
@@ -90,26 +98,33 @@ TRANSFORMS: Registry[type[Any]] = Registry(
         "rotation": RandomRotation,
         "elastic": ElasticDeformation,
         "flip": RandomFlip,
+        "vertical_flip": VerticalFlip,
+        "quarter_turns": QuarterTurns,
+        "gaussian_noise": GaussianNoise,
+        "gaussian_blur": GaussianBlur,
+        "gamma": Gamma,
+        "grey": Grey,
+        "coarse_dropout": CoarseDropout,
     },
 )
-"""Name -> class, of what `augment.transforms` may name."""
+"""Name in `augment.transforms` -> class."""
 
 
 def register_transform(name: str) -> Decorator[type[Any]]:
     """Return a decorator that adds a transform, a frozen dataclass.
 
     It is called as `(sample, rng)` and returns a new sample with `image` uint8
-    `[H, W, 3]` and `label` uint8 `[H, W]`, no larger than it was; of classes that may
-    overlap, `label` has the shape `[H, W, classes]` before and after.  It must
-    not write into the arrays that it is given.  All that is random comes from `rng`, a
-    `numpy.random.Generator`; several threads call it at the same time.  Its fields are
-    options, each with its type and range.
+    `[H, W, 3]` and `label` uint8 `[H, W]`, no larger than before; if classes may
+    overlap, `label` has the shape `[H, W, classes]` before and after.  It must not
+    write into the arrays that it is given.  Random numbers must come from `rng`, a
+    `numpy.random.Generator`; several threads call the transform at the same time.  Its
+    fields are options, each with its type and range.
 
     Args:
-      name: by which a configuration names the transform.
+      name: name of the transform in a configuration.
 
     Raises:
-      UserError: the name is one of jaxseg's own, or it is no frozen dataclass.
+      UserError: the name is a built-in one, or the transform is no frozen dataclass.
     """
     TRANSFORMS.require_name(name)
 

@@ -1,6 +1,6 @@
 """The sizes that whole images are padded to, and the padding.
 
-What an image is padded to depends on its own size alone, never on the images that are
+The padded size of an image depends only on its own size, never on the images that are
 read with it.
 """
 
@@ -16,7 +16,7 @@ Size = tuple[int, int]
 
 
 def padded_size(size: Size, multiple: int, smallest: int) -> Size:
-    """Round a size up to `multiple`, and to no less than `smallest` a side."""
+    """Round both sides up to multiples of `multiple`, and to at least `smallest`."""
     height, width = (-(-max(side, smallest) // multiple) * multiple for side in size)
     return height, width
 

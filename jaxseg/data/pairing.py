@@ -1,7 +1,7 @@
 """Which mask belongs to which image, by their names alone.
 
-The names are equal, or equal without words such as `image` and `mask` before or behind
-them, or equal without what all files of a folder have before or behind.
+The names are equal; or they are equal without words such as `image` and `mask` before
+or behind them; or without the beginning and end that all files of a folder share.
 """
 
 from __future__ import annotations
@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from jaxseg.data.folders import SUFFIXES
+from jaxseg.data.masks import DrawnMask, MaskSource
 
 _IMAGE_WORDS = r"image|img|im|photo|sat|rgb|leftImg8bit|(?<=_)0000"
 """`_0000` is the number of the first channel."""
@@ -32,36 +33,38 @@ class Pair(NamedTuple):
     """An image file and its mask file; no two of a split share a name.
 
     Attributes:
-      name: of the sample.
-      image: file.
-      mask: file; of masks of a file a class, one of them, or the image itself where no
-        class has one.
-      planes: those of each class; None where a class has none.
-      roi: file of the region of interest; None is all of the image.
+      name: name of the sample.
+      image: image file.
+      mask: mask file; if there is one file per class, one of these, or the image itself
+        if no class has a file; the annotation's file if the mask is drawn.
+      planes: the mask file of each class; None if a class has none.
+      roi: file of the region of interest; None means all of the image.
+      drawn: what is read instead of `mask`.
     """
 
     name: str
     image: Path
     mask: Path
-    planes: tuple[Path | None, ...] = ()
+    planes: tuple[MaskSource | None, ...] = ()
     roi: Path | None = None
+    drawn: DrawnMask | None = None
 
     @property
-    def masks(self) -> list[Path]:
-        """All mask files."""
+    def masks(self) -> list[MaskSource]:
+        """All masks."""
         if self.planes:
-            return [path for path in self.planes if path]
-        return [self.mask]
+            return [source for source in self.planes if source]
+        return [self.drawn or self.mask]
 
 
 @dataclass(frozen=True)
 class Match:
-    """What matching images with masks found; each list is in the order of its side.
+    """The result of matching images with masks; files keep their order.
 
     Attributes:
       pairs: images with their masks.
-      images_without_mask: files.
-      masks_without_image: files.
+      images_without_mask: image files that are left over.
+      masks_without_image: mask files that are left over.
       seconds: further masks of an image, each with the mask that was taken.
       notes: lines for the user on the rules that were applied.
     """
@@ -77,13 +80,13 @@ def match(images: Mapping[str, Path], masks: Mapping[str, Path]) -> Match:
     """Match images with masks.
 
     Args:
-      images: each file under its key: folders that both sides share, and the stem.
-      masks: the same.
+      images: key (the folders that both sides share, and the stem) -> image file.
+      masks: key -> mask file.
 
     Returns:
-      Pairs by the same key; by keys that are the same without known words before or
-      behind the stem; or, if that leaves a file over and this leaves none, by what is
-      left of the stems when the words that all files of a side share are cut off.
+      Pairs of equal keys, or of keys that are equal without known words before or
+      behind the stem.  If files are left over, and none would be when the words that
+      all stems of a side share are cut off, the pairs are found in that way instead.
     """
     classes = {key: path for key, path in masks.items() if not _is_other(key)}
     found = _match_by_words(images, classes)
@@ -102,7 +105,7 @@ def match(images: Mapping[str, Path], masks: Mapping[str, Path]) -> Match:
 
 
 def named_as_mask(key: str) -> bool:
-    """Whether a word such as `mask` stands before or behind a file's stem."""
+    """Whether a file's stem begins or ends with a word such as `mask`."""
     return len(_variants(key, _MASK_WORDS)) > 1
 
 
@@ -137,7 +140,7 @@ def _match_by_words(images: Mapping[str, Path], masks: Mapping[str, Path]) -> Ma
 def _owner(
     variants: list[str], images: Mapping[str, Path], bare: Mapping[str, set[str]]
 ) -> str | None:
-    """Return the image that a mask of these names belongs to, if it is one."""
+    """Return the image to which a mask of these names belongs, if there is just one."""
     for variant in variants:
         if variant in images:
             return variant
@@ -163,7 +166,7 @@ def _matched(
 
 
 def _variants(key: str, words: str) -> list[str]:
-    """Return a key and what is left of it without known words, the longest first."""
+    """Return a key and its shorter forms without known words, the longest first."""
     found = [key]
     for known in found:  # `found` grows during the loop
         folder, stem = os.path.split(known)
@@ -190,7 +193,7 @@ def _is_other(key: str) -> bool:
 def _match_by_affixes(
     images: Mapping[str, Path], masks: Mapping[str, Path]
 ) -> Match | None:
-    """Match by what is left without the shared ends, if every file then has a mate."""
+    """Match stems without their shared ends, if every file then has a partner."""
     of_images, of_masks = _cores(images), _cores(masks)
     if of_images is None or of_masks is None or of_images.keys() != of_masks.keys():
         return None
@@ -199,13 +202,13 @@ def _match_by_affixes(
     first = found.pairs[0]
     return _with_note(
         found,
-        f"{first.image.name} is paired with {first.mask.name}, and so on: words"
-        " that all files of a folder share before or behind their names do not count",
+        f"{first.image.name} is paired with {first.mask.name}, and so on: words with"
+        " which all names of a folder begin or end do not count",
     )
 
 
 def _cores(keys: Iterable[str]) -> dict[str, str] | None:
-    """Return each key under what is left of it without the shared ends, if unique."""
+    """Return the keys by their forms without the shared ends, if those differ."""
     keys = list(keys)
     stems = [os.path.split(key)[1] for key in keys]
     start = _shared(stems)

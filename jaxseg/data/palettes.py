@@ -14,12 +14,12 @@ from jaxseg.errors import UserError
 def check_palettes(survey: Survey, ignored: Collection[int]) -> None:
     """Refuse masks whose numbers could have different meanings in different files.
 
-    Only the entries that pixels have are compared; 1-bit masks count as indexed ones in
-    black and white.
+    Only palette entries that pixels use are compared; 1-bit masks count as indexed ones
+    in black and white.
 
     Raises:
-      UserError: an index that has two colours, or a colour that is one number in a grey
-        mask and another in an indexed one.
+      UserError: an index has two colours, or a colour is one number in a grey mask and
+        another in an indexed one.
     """
     seen: dict[int, tuple[int, str]] = {}
     for file in survey.of_kind("indexed"):
@@ -69,7 +69,7 @@ def colours_option(tally: Tally) -> str:
     """Return `--data.palette` with all colours that were found, and how often.
 
     Args:
-      tally: of the codes of colours.
+      tally: how often each code of a colour occurs.
     """
     codes = [int(code) for code in tally.values]
     if len(codes) > 32:
@@ -86,8 +86,8 @@ def mostly_near(tally: Tally, palette: Sequence[Colour]) -> bool:
     """Whether most pixels are near a colour of the palette, as after JPEG.
 
     Args:
-      tally: of the codes of colours.
-      palette: RGB.
+      tally: how often each code of a colour occurs.
+      palette: RGB colours.
     """
     found = code_colours(tally.values)
     distances = [np.abs(found - colour).max(-1) for colour in np.array(palette)]

@@ -1,9 +1,9 @@
-"""The patterns of `data.images` and `data.masks`, and the files that they match.
+"""The patterns of `data.images`, `masks`, `annotations`, and the files they match.
 
-A pattern is a path below the root: `*` and `?` stand for any letters of a name or for
-one, `[abc]` for one of these, `**` for any folders, `{split}` for the name of a split,
-`{class}` for that of a class where each has a mask of its own.
-What the wildcards stand for is the name of the file: an image and its mask share it.
+A pattern is a path below the root.  `*` matches any part of a name, `?` one letter,
+`[abc]` one of these letters, `**` any folders, `{split}` the name of a split, and
+`{class}` that of a class if each class has its own mask.  The text that the wildcards
+match is the name of the sample, which an image and its mask share.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path, PurePosixPath
 
 from jaxseg.data.class_files import Groups, add
-from jaxseg.data.folders import SPLIT_WORDS, SUFFIXES, Listing
+from jaxseg.data.folders import ANNOTATIONS, SPLIT_WORDS, SUFFIXES, Listing
 from jaxseg.errors import UserError
 
 _WORDS = "|".join(sorted(SPLIT_WORDS, key=len, reverse=True))
@@ -23,7 +23,7 @@ _WILDCARDS = {"**/": "((?:[^/]+/)*)", "**": "(.*)", "*": "([^/]*)", "?": "([^/])
 CLASS = "{class}"
 
 Table = dict[str, dict[str, Path]]
-"""Files by split (empty without one) and name."""
+"""Split ("" if there is none) -> name -> file."""
 
 
 def find_files(
@@ -32,14 +32,14 @@ def find_files(
     """Find the files of a pattern.
 
     Args:
-      listing: what lies below the root.
+      listing: the files below the root.
       pattern: as this module says.
       option: the name of the pattern's option, for messages.
-      but: files to leave out, which are taken already.
+      but: files to leave out, since they are taken already.
 
     Raises:
-      UserError: the pattern leads out of the root, no image file matches it, two files
-        of a split have one name, or it holds {class}.
+      UserError: the pattern leads out of the root or has {class}, no image file matches
+        it, or two files of a split have the same name.
     """
     where = f"{option} {pattern!r}"
     if CLASS in pattern:
@@ -71,15 +71,15 @@ def find_class_files(
     """Find the masks of a pattern in which {class} stands for the class.
 
     Args:
-      listing: what lies below the root.
-      pattern: of `data.masks`.
-      classes: the names that {class} may stand for; empty is any.
+      listing: the files below the root.
+      pattern: the pattern `data.masks`.
+      classes: the names that {class} may stand for; empty means any.
 
     Returns:
-      Of each image the file that stands for its masks, and the files of each class.
+      For each image the file that stands for its masks, and the files of each class.
 
     Raises:
-      UserError: as `find_files`, or it does not hold {class}.
+      UserError: as for `find_files`, or the pattern does not have {class}.
     """
     where = f"data.masks {pattern!r}"
     if pattern.count(CLASS) != 1:
@@ -99,12 +99,39 @@ def find_class_files(
     return table, groups
 
 
+def find_annotations(listing: Listing, pattern: str) -> dict[Path, str]:
+    """Return the annotation files of a pattern with their splits, empty without one.
+
+    Args:
+      listing: what lies below the root.
+      pattern: of `data.annotations`.
+
+    Raises:
+      UserError: the pattern leads out of the root, or no file matches it.
+    """
+    where = f"data.annotations {pattern!r}"
+    rule = _compile(pattern)
+    matches = _matches(listing, pattern, where, rule, listing.annotations)
+    found = {path: _split_of(match) for match, path in matches}
+    if not found:
+        raise UserError(
+            f"{where}: no file below {listing.root} matches it (such end in"
+            f" {' '.join(sorted(ANNOTATIONS))}; {{split}} stands for train, val, test"
+            " and the like, ** for any folders)"
+        )
+    return found
+
+
 def _matches(
-    listing: Listing, pattern: str, where: str, rule: re.Pattern[str]
+    listing: Listing,
+    pattern: str,
+    where: str,
+    rule: re.Pattern[str],
+    paths: Sequence[Path] | None = None,
 ) -> Iterator[tuple[re.Match[str], Path]]:
     if PurePosixPath(pattern).is_absolute() or ".." in PurePosixPath(pattern).parts:
-        raise UserError(f"{where}: it leads out of data.root; write it relative to it")
-    for path in listing.paths:
+        raise UserError(f"{where}: it leads out of data.root; write a path below it")
+    for path in listing.paths if paths is None else paths:
         found = rule.fullmatch(path.relative_to(listing.root).as_posix())
         if found:
             yield found, path
@@ -118,7 +145,7 @@ def _split_of(found: re.Match[str]) -> str:
 
 def _none(listing: Listing, where: str, no: str) -> UserError:
     return UserError(
-        f"{where}: {no} image file below {listing.root} matches it (such end in"
+        f"{where}: {no} image file below {listing.root} matches it (image files end in"
         f" {' '.join(sorted(SUFFIXES))}; {{split}} stands for train, val, test and"
         " the like, ** for any folders)"
     )
@@ -146,11 +173,11 @@ def _compile(pattern: str, classes: Sequence[str] = ()) -> re.Pattern[str]:
     try:
         return re.compile("".join(parts), re.DOTALL)
     except re.error as error:
-        raise UserError(f"{pattern!r}: no pattern of file names ({error})") from error
+        raise UserError(f"{pattern!r}: not a pattern of names ({error})") from error
 
 
 def _name(found: re.Match[str], path: Path) -> str:
-    """Join what the wildcards stand for, without the file's ending."""
+    """Join the text that the wildcards match, without the file's ending."""
     named = [found.re.groupindex.get(word) for word in ("split", "class")]
     pieces = []
     for index in range(1, found.re.groups + 1):

@@ -1,9 +1,9 @@
 """Samples into batches, by grain: shuffle, shard by process, augment, batch, pad.
 
-A batch is a dict of `image` uint8 `[B, H, W, 3]`, `label` uint8 `[B, H, W]` (of classes
-that may overlap `[B, H, W, classes]`) and `valid` bool `[B]`.  A training sample is a
-function of (seed, epoch, index) alone, so the number of processes and threads changes
-no global batch, and the state of the stream is one integer.
+A batch is a dict of `image` uint8 `[B, H, W, 3]`, `label` uint8 `[B, H, W]` (if classes
+may overlap, `[B, H, W, classes]`) and `valid` bool `[B]`.  A training sample depends
+only on (seed, epoch, index), so that global batches do not depend on the number of
+processes and threads, and the state of the stream is one integer.
 """
 
 from __future__ import annotations
@@ -32,8 +32,8 @@ MOST_THREADS = 8
 """Default upper bound; beyond it Python's global lock serialises the threads."""
 
 SMALL_CROP = 128 * 128
-"""Pixels of a crop up to which one thread is faster than several, once nothing has to
-be decoded: they would spend more time on exchanging Python's lock than on the crop."""
+"""Number of pixels up to which one thread is faster than several once nothing has to be
+decoded: several would spend more time exchanging Python's lock than on the crop."""
 
 ENDLESS = 2**52
 """Number of samples of an endless stream.  Grain counts batches with floats, which are
@@ -48,14 +48,14 @@ def _read_options(threads: int) -> grain.ReadOptions:
 
 
 class CachedSamples:
-    """Decoded samples, of which as many as fit stay in memory; safe for threads.
+    """Decoded samples, as many of which as fit stay in memory; safe for threads.
 
     Every sample is read in every epoch, so it does not matter which of them are kept:
-    the first ones that are read stay.  Their arrays cannot be written to.
+    the first ones that are read are.  Their arrays are read-only.
     """
 
     def __init__(self, samples: Samples, mebibytes: int) -> None:
-        """Read `samples`, and keep arrays of at most `mebibytes` in all."""
+        """Keep arrays of `samples` of at most `mebibytes` in all."""
         self._samples = samples
         self._left = mebibytes * 2**20
         self._cached: dict[int, dict[str, Any]] = {}
@@ -101,23 +101,23 @@ class TrainingStream:
         process_index: int = 0,
         process_count: int = 1,
     ):
-        """Shuffle, augment and batch `samples` for ever.
+        """Shuffle, augment and batch `samples` without end.
 
         Args:
           samples: the training split.
           transform: makes every sample the same size.
-          batch_size: global; each process gets its share.
-          seed: of order and augmentation.
+          batch_size: size of the global batch, of which each process gets its share.
+          seed: seed of order and augmentation.
           repeats: how often each sample is drawn in an epoch, at least 1, see
-            `balance.draws`; none draws each of them once.
-          threads: that read and augment; 0 is one a core, at most `MOST_THREADS`, and
-            one for crops of at most `SMALL_CROP` pixels as soon as all samples of a
-            `CachedSamples` are in memory.
-          process_index: of this process.
+            `balance.draws`; empty draws each of them once.
+          threads: number of threads that read and augment; 0 is one per core, at most
+            `MOST_THREADS`, and one for crops of at most `SMALL_CROP` pixels as soon as
+            all samples of a `CachedSamples` are in memory.
+          process_index: index of this process.
           process_count: number of processes.
 
         Raises:
-          UserError: the processes do not divide the batch.
+          UserError: the batch cannot be divided among the processes.
         """
         if batch_size % process_count:
             raise UserError(
@@ -136,7 +136,7 @@ class TrainingStream:
 
         # Augment before the rows are shared out, so that a sample's randomness depends
         # on its index in the global order alone.  All of this is lazy: only the rows of
-        # this process are read.
+        # this process are read, and what is mixed into them.
         share = batch_size // process_count
         augmented: Any = _ordered(samples, repeats, seed).random_map(augment)
         if process_count > 1:
@@ -166,10 +166,10 @@ class TrainingStream:
         """Replace the iterator by one with a single thread, at the same position.
 
         In the first epoch several threads decode the samples.  Once all samples are in
-        memory there is only augmentation left, and one thread alone is faster for small
-        crops.  Grain fixes the number of threads of an iterator when it starts, so a
-        new iterator is needed.  Its state is one integer, and a sample depends on its
-        position alone: the batches are the same.
+        memory only augmentation is left, and a single thread is faster for small crops.
+        Grain fixes the number of threads of an iterator when it starts, so a new
+        iterator is needed.  Its state is one integer, and a sample depends only on its
+        position, so the batches are the same.
         """
         position = self.state()
         self._iterator.close()
@@ -177,7 +177,7 @@ class TrainingStream:
         self.restore(position)
 
     def _start(self, threads: int) -> Any:
-        """Return an iterator from the first batch on."""
+        """Return an iterator that starts at the first batch."""
         return iter(self._batches.to_iter_dataset(_read_options(threads)))
 
     def close(self) -> None:
@@ -206,7 +206,7 @@ class _Drawn:
 
     def __init__(self, samples: Samples, repeats: Sequence[float], seed: int) -> None:
         self._samples, self._length = samples, epoch_length(repeats)
-        # Reading ahead goes on in the next epoch while batches of this one are made.
+        # Reading ahead may reach the next epoch while batches of this one are made.
         self._draws = functools.lru_cache(2)(functools.partial(draws, repeats, seed))
 
     def __len__(self) -> int:
@@ -239,10 +239,10 @@ class EvaluationBatch:
     """One batch of whole images of one padded size.
 
     Attributes:
-      indices: of the images in the split; padding of the batch is not among them.
+      indices: indices of the images in the split, without those that fill up the batch.
       sizes: height and width of each image before padding.
-      arrays: image, label, valid, and `index` int32 `[B]`: of each image, -1 of what
-        fills the batch.
+      arrays: image, label, valid, and `index` int32 `[B]`: the index of each image, -1
+        for those that fill up the batch.
     """
 
     indices: tuple[int, ...]
@@ -265,20 +265,20 @@ def evaluation_batches(
 ) -> Iterator[EvaluationBatch]:
     """Yield every image exactly once, in batches of equal padded size.
 
-    The plan is made from the sizes alone, so all processes agree on it.  A batch that
-    is not full is filled with images that `valid` marks False.
+    The batches depend only on the sizes, so all processes agree on them.  A batch that
+    is not full is filled up with images whose `valid` is False.
 
     Args:
       samples: the split.
       sizes: height and width of each sample.
-      batch_size: largest global batch, rounded up to `unit`.
-      multiple: sizes are padded to multiples of this.
-      smallest: and to at least this.
-      threads: that read; 0 is one a core, at most `MOST_THREADS`.
-      process_index: of this process.
+      batch_size: largest global batch, rounded up to a multiple of `unit`.
+      multiple: sides are padded to multiples of this.
+      smallest: sides are padded to at least this.
+      threads: number of threads that read; 0 is one per core, at most `MOST_THREADS`.
+      process_index: index of this process.
       process_count: number of processes.
       unit: every global batch is a multiple of this (the number of devices).
-      planes: what the shape of a label has behind `[H, W]`, see `LabelSet.planes`.
+      planes: the axes of a label after `[H, W]`, see `LabelSet.planes`.
     """
     plan = []
     for size, indices in group_by_size(sizes, multiple, smallest).items():

@@ -1,4 +1,4 @@
-"""Labels of classes that may overlap: a plane a class, uint8 `[H, W, classes]`."""
+"""Labels of classes that may overlap: a plane per class, uint8 `[H, W, classes]`."""
 
 from __future__ import annotations
 
@@ -13,10 +13,10 @@ from jaxseg.errors import UserError
 def each_plane(
     change: Callable[[np.ndarray], np.ndarray], label: np.ndarray
 ) -> np.ndarray:
-    """Change every plane of a label alike; OpenCV takes four channels at most.
+    """Change every plane of a label alike, since OpenCV takes four channels at most.
 
     Args:
-      change: from uint8 `[H, W]` to uint8 `[h, w]`.
+      change: a function of uint8 `[H, W]` that returns uint8 `[h, w]`.
       label: uint8 `[H, W]` or `[H, W, classes]`.
 
     Returns:
@@ -33,10 +33,10 @@ def stacked(label: np.ndarray, name: str) -> np.ndarray:
 
     Args:
       label: `[H, W, classes]`.
-      name: of the sample, for the message.
+      name: name of the sample, for the message.
 
     Raises:
-      UserError: that image would be larger than any that is read.
+      UserError: that image would be too large to be read.
     """
     height, width, classes = label.shape
     if classes * height * width > LARGEST or classes * height > SIDE:

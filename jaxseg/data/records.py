@@ -1,7 +1,7 @@
-"""Prepared records: where they lie, and how they are read sample by sample.
+"""Finds prepared records, and reads them sample by sample.
 
 A prepared data set is a TFDS directory of array_record files: encoded images, encoded
-masks, names.  Writing one is the builders' business; which one to open, the catalog's.
+masks, names.  The builders write it, and the catalog chooses which one to open.
 """
 
 from __future__ import annotations
@@ -36,11 +36,11 @@ FINGERPRINTS = "fingerprints"
 
 _UNREADABLE = (OSError, ValueError, KeyError, TypeError, AttributeError, RecursionError)
 
-cv2.setNumThreads(1)  # grain's threads run side by side already
+cv2.setNumThreads(1)  # grain's threads run in parallel already
 
 
 class Fields(NamedTuple):
-    """The names that a TFDS set gives to the three features read here."""
+    """The names of the three features of a TFDS set that are read here."""
 
     image: str = "image"
     label: str = "label"
@@ -52,13 +52,13 @@ OUR_FIELDS = Fields()
 
 @dataclass(frozen=True)
 class RecordDataset(Dataset):
-    """A prepared data set; cheap to keep and to pickle, nothing is open.
+    """A prepared data set; it is small and can be pickled, and holds no open files.
 
     The raw values of its labels, if any, are those of the stored masks.
 
     Attributes:
-      directory: where the records lie.
-      form: how the mask files that the records were made from say the classes.
+      directory: folder of the records.
+      form: how the mask files from which the records were made encode the classes.
       others: see `Dataset`.
     """
 
@@ -77,10 +77,10 @@ class RecordDataset(Dataset):
     def fingerprint(self, split: str) -> str:
         """Return a hash that identifies the content of a split.
 
-        It was stored by the builder, or else is that of `SAMPLED` of its records.
+        It is the one that the builder stored, or else the hash of `SAMPLED` records.
 
         Raises:
-          UserError: as `samples`.
+          UserError: as for `samples`.
         """
         return self._fingerprints.get(split) or super().fingerprint(split)
 
@@ -89,14 +89,14 @@ class RecordDataset(Dataset):
         return split in self._fingerprints
 
     def frequencies(self, split: str) -> ClassFrequencies:
-        """Count how often a split has each class.
+        """Count how often each class occurs in a split.
 
-        They are kept with records that a builder of ours wrote, and counted once.
+        The counts are stored with records that one of our builders wrote.
 
         Raises:
-          UserError: as `samples`.
+          UserError: as for `samples`.
         """
-        if not self.knows_fingerprint(split):  # the folder is another program's
+        if not self.knows_fingerprint(split):  # another program owns the folder
             return super().frequencies(split)
         asked = repr((self._sources.get(split, split), self.labels)).encode()
         key = hashlib.sha256(asked).hexdigest()[:16]
@@ -107,7 +107,7 @@ class RecordDataset(Dataset):
             if counted == (self.labels.num_classes, self.splits[split]):
                 return known
         found = super().frequencies(split)
-        with contextlib.suppress(OSError):  # it is counted again then
+        with contextlib.suppress(OSError):  # the classes are counted again next time
             replace_text(path, found.write())
         return found
 
@@ -116,7 +116,7 @@ class RecordDataset(Dataset):
 
         Args:
           split: name of the split.
-          fingerprint: that the split had in that state.
+          fingerprint: fingerprint of the split in that state.
         """
         place = self.directory.resolve().parent.parent
         for path in place.glob("*/*/metadata.json"):
@@ -131,15 +131,15 @@ class RecordDataset(Dataset):
         """Open a split, and read its first and last record."""
         source = self._sources.get(split, split)
         samples = Records(self.directory, source, self.labels, self._fields)
-        for index in (0, len(samples) - 1):  # a file that is missing or cut shows now
+        for index in (0, len(samples) - 1):  # finds files that are missing or truncated
             samples[index]
         return samples
 
 
 class Records(Samples):
-    """The records of one split, decoded when asked for; safe to share by threads.
+    """The records of one split, decoded when they are read; safe for threads.
 
-    It pickles as its directory and split and opens the files again.
+    It is pickled as its directory and split, and opens the files again.
     """
 
     def __init__(
@@ -169,7 +169,7 @@ class Records(Samples):
         record = self._record(index)
         name = record[fields.name].decode(errors="replace")
         label = self._decode(decode_stored, record[fields.label], name)
-        if label.ndim == 3:  # OpenCV gives a palette's colours, Pillow its indices
+        if label.ndim == 3:  # OpenCV returns a palette's colours, Pillow its indices
             label = self._decode(_indices, record[fields.label], name)
         if labels.raw_values or labels.unknown_is_ignored:
             label = labels.encode(label, name)
@@ -243,12 +243,12 @@ def open_records(
     """Open a prepared data set.
 
     Args:
-      name: its name in the catalog.
+      name: name in the catalog.
       directory: the TFDS directory with `dataset_info.json`.
-      labels: its classes; None reads what the builder stored with the records.
-      fields: its names of the features.
-      sources: our split names and the TFDS splits (or slices, `train[:90%]`) they
-        stand for; None takes the stored splits by their own names.
+      labels: the classes; None reads those that the builder stored with the records.
+      fields: names of the features.
+      sources: our split name -> the TFDS split or slice, such as `train[:90%]`; None
+        takes the stored splits with their own names.
     """
     info = _reopen(directory).info
     contents: dict[str, Content] = {}
@@ -270,7 +270,7 @@ def open_records(
                 bool(stored.get(name, False)) for name in ("mask_colours", "mask_bits")
             )
             form = MaskForm(values, colours, bits)
-        except Exception as error:  # whatever the file holds
+        except Exception as error:  # the file may hold anything
             raise _damaged(directory, "metadata.json") from error
     sources = dict(sources or {split: split for split in info.splits})
     splits = {split: info.splits[sources[split]].num_examples for split in sources}
@@ -288,7 +288,7 @@ def open_records(
 
 
 def _known(directory: Path) -> dict[str, str]:
-    """Read the fingerprints that a builder of ours stored, whatever the file holds."""
+    """Return the fingerprints that one of our builders stored, or none."""
     try:
         stored = json.loads((directory / "metadata.json").read_text())[FINGERPRINTS]
         return {str(split): str(text) for split, text in stored.items()}
@@ -310,5 +310,5 @@ def _damaged(directory: Path, what: str) -> UserError:
 
 
 def is_prepared(directory: Path) -> bool:
-    """Whether a complete prepared data set lies in `directory`."""
+    """Whether `directory` holds a complete prepared data set."""
     return (directory / "dataset_info.json").is_file()

@@ -1,7 +1,7 @@
-"""Regions of interest: a mask file an image, outside of which no pixel counts.
+"""Regions of interest: a mask file per image, outside of which pixels are ignored.
 
 The files are found by the pattern `data.roi` and matched with the images by their
-names, as masks are.  Whoever reads the masks leaves out what lies outside.
+names, as masks are.  `survey` and the builder leave out the pixels outside.
 """
 
 from __future__ import annotations
@@ -25,12 +25,12 @@ def with_roi(
     """Return the pairs with the file of their region of interest, and notes.
 
     Args:
-      splits: pairs.
-      table: the files of the pattern; those of no image are left out.
-      pattern: `data.roi`.
+      splits: the pairs of each split.
+      table: the files of the pattern; files without an image are left out.
+      pattern: the pattern `data.roi`.
 
     Raises:
-      UserError: an image without a file or with two, or a name in two splits that the
+      UserError: an image has no file or two, or a name is in two splits that the
         pattern does not tell apart.
     """
     where = f"data.roi {pattern!r}"
@@ -50,7 +50,7 @@ def with_roi(
 
 
 def _check_names(splits: Splits, where: str) -> None:
-    """Refuse names of two splits, whose images would share a file."""
+    """Refuse names that are in two splits, whose images would share a file."""
     known: dict[str, str] = {}
     for split, pairs in splits.items():
         for pair in pairs:
@@ -74,8 +74,8 @@ def _matched(
     if found.images_without_mask:
         names = listed([path.name for path in found.images_without_mask])
         raise UserError(
-            f"{where}: no file for {names}; each image has one, which shares its name"
-            " apart from words such as image and mask before or behind it"
+            f"{where}: no file for {names}; give each image a file of its name, apart"
+            " from words such as image and mask before or behind it"
         )
     for path, other in found.seconds:
         raise UserError(
@@ -85,19 +85,19 @@ def _matched(
     return {pair.image: pair.mask for pair in found.pairs}, found.notes
 
 
-def read_roi(path: Path, size: tuple[int, int], of: Path) -> np.ndarray:
+def read_roi(path: Path, size: tuple[int, int], of: Path | str) -> np.ndarray:
     """Read a region of interest.
 
     Args:
-      path: of a mask file in which black, or 0, is outside and one other value inside.
-      size: height and width that it must have.
+      path: a mask file that is 0 (black) outside and has one other value inside.
+      size: height and width that the mask must have.
       of: the image or mask of that size, for the message.
 
     Returns:
-      bool `[H, W]`, true inside.
+      bool `[H, W]`, True inside.
 
     Raises:
-      UserError: it cannot be read, has more values, or another size.
+      UserError: the file cannot be read, has more values, or has another size.
     """
     mask = read_mask(path, lossy=True)
     codes = mask.pixels

@@ -1,4 +1,4 @@
-"""What reading, counting and batching ask of the samples of a split."""
+"""The interface of the samples of a split that reading, counting and batching use."""
 
 from __future__ import annotations
 

@@ -1,7 +1,7 @@
-"""A data set of a user's own sequences: objects with a length and an index.
+"""A data set of a user's own sequences, which are objects with a length and an index.
 
-Each sample is checked when it is read, since it goes from the user's code straight into
-a training.  Nothing is copied to disk.
+Each sample is checked when it is read, since it comes directly from the user's code.
+Nothing is copied to disk.
 """
 
 from __future__ import annotations
@@ -21,26 +21,26 @@ from jaxseg.errors import UserError
 
 @dataclass(frozen=True)
 class SequenceDataset(Dataset):
-    """A data set whose splits are sequences, such as lists or PyTorch's data sets.
+    """A data set whose splits are sequences, such as lists or PyTorch data sets.
 
-    `sequence[i]`, of i from 0 to `len(sequence) - 1`, is `(image, label)` or a mapping
-    with `image`, `label` and, by choice, `name`:
+    `sequence[i]`, for i from 0 to `len(sequence) - 1`, is `(image, label)` or a mapping
+    with `image`, `label` and optionally `name`:
 
     - image: uint8 `[H, W, 3]` RGB; H and W may differ from sample to sample.
-    - label: integers `[H, W]`: the class 0, 1, ..., or 255 where a pixel neither trains
-      nor counts; the raw values of `labels`, if it has any.  Of `labels` of the task
-      "multilabel" `[H, W, classes]` of 0, 1 and 255.
+    - label: integers `[H, W]`: the class 0, 1, ..., or 255 for an ignored pixel; if
+      `labels` has raw values, these.  For the task "multilabel", `[H, W, classes]` of
+      0, 1 and 255.
     - name: text, for pictures and messages; the index if it is missing.
 
     Several threads read at the same time (`data.threads`).  Reading a sample again must
-    give the same sample: random changes belong into `augment`.  The evaluation
-    split is read once as a training begins, for the sizes of its images.
+    give the same sample; random changes belong into `augment`.  The evaluation split is
+    read once when a training begins, for the sizes of its images.
 
     Attributes:
       labels: the classes.
-      sequences: by the name of their split, such as "train" and "val".
-      name: of the data set; `open_dataset` fills it in.
-      notes: what is printed as the data set is opened.
+      sequences: name of a split, such as "train" or "val" -> its sequence.
+      name: name of the data set; `open_dataset` sets it.
+      notes: lines that are printed when the data set is opened.
     """
 
     labels: LabelSet
@@ -56,7 +56,7 @@ class SequenceDataset(Dataset):
         """Count the samples.
 
         Raises:
-          UserError: a split that is no sequence.
+          UserError: a split is no sequence.
         """
         if not isinstance(self.labels, LabelSet):
             raise UserError(
@@ -81,18 +81,18 @@ class SequenceDataset(Dataset):
         object.__setattr__(self, "form", MaskForm(self.labels.raw_values))
 
     def open_split(self, split: str) -> SequenceSamples:
-        """Open a split and check its first sample, which is read twice, and its last.
+        """Open a split, and check its first and its last sample.
 
         Raises:
-          UserError: a sample is invalid, or differs when it is read again.
+          UserError: a sample is invalid, or the first differs when it is read again.
         """
         where = f"{self.name or 'data set'}: split {split!r}"
         samples = SequenceSamples(self.sequences[split], self.labels, where)
         first, again = samples.digest(0), samples.digest(0)
         if first != again:
             raise UserError(
-                f"{where}, element 0: it is another when it is read again, so that no"
-                " run could be resumed or compared; make random changes by"
+                f"{where}, element 0: it differs when it is read again, so that no run"
+                " could be resumed or compared; make random changes by"
                 " augment.transforms"
             )
         samples[len(samples) - 1]
@@ -108,7 +108,7 @@ class SequenceSamples(Samples):
         Args:
           sequence: see `SequenceDataset`.
           labels: the classes.
-          where: names the data set and split, for messages.
+          where: text that names the data set and split, for messages.
         """
         self._sequence, self._labels, self._where = sequence, labels, where
 
@@ -155,7 +155,7 @@ class SequenceSamples(Samples):
 
 
 def _parts(element: Any, where: str) -> tuple[Any, Any, Any]:
-    """Return image, label and name, which may be None."""
+    """Return image, label and name; the name may be None."""
     if isinstance(element, Mapping):
         if missing := [name for name in ("image", "label") if name not in element]:
             raise UserError(
@@ -189,7 +189,7 @@ def _image(image: Any, where: str) -> np.ndarray:
             " last"
         )
     image = np.ascontiguousarray(image).view()
-    image.flags.writeable = False  # it may be the user's own: no transform changes it
+    image.flags.writeable = False  # transforms must not change the user's array
     return image
 
 
@@ -215,7 +215,7 @@ def _label(label: Any, size: tuple[int, ...], where: str) -> np.ndarray:
 
 
 def _said(value: Any) -> str:
-    """Return the type and shape of a value that is refused."""
+    """Return the type and shape of a refused value, as text."""
     if isinstance(value, np.ndarray):
         return f"{value.dtype} {list(value.shape)}"
     return f"of type {type(value).__name__}"

@@ -1,7 +1,8 @@
 """The files that a folder data set is made of, and what its masks are taken to mean.
 
-Training stores what is found here as records, and `doctor` looks at the files
-themselves: both take the same files and read them by the same rules.
+Masks are files, files of a class each, or drawn from annotations.  The builder of
+`folder` stores what is found here as records, and `doctor` examines the files: both
+take the same ones and read them by the same rules.
 """
 
 from __future__ import annotations
@@ -14,9 +15,15 @@ from typing import Any, NamedTuple
 
 from jaxseg.config import DataConfig
 from jaxseg.data import class_files, layout
+from jaxseg.data.annotations.classes import check_options, with_names
+from jaxseg.data.annotations.entries import Refuse, raising
+from jaxseg.data.annotations.layout import find_annotated
+from jaxseg.data.class_stacks import all_names, are_names, with_stacks
 from jaxseg.data.class_tables import says_classes, with_class_table
 from jaxseg.data.classes import find_classes
 from jaxseg.data.coding import Coding
+from jaxseg.data.labels import LabelSet
+from jaxseg.data.masks import MaskSource
 from jaxseg.data.multilabel import (
     BitCoding,
     FileCoding,
@@ -25,6 +32,8 @@ from jaxseg.data.multilabel import (
 )
 from jaxseg.data.splits import Splits
 from jaxseg.data.survey import Survey
+from jaxseg.errors import UserError
+from jaxseg.paths import no_folder, user_path
 
 MASK_OPTIONS = (
     "task",
@@ -38,7 +47,7 @@ MASK_OPTIONS = (
     "mask_bits",
     "absent_masks",
 )
-"""Options that say what masks mean; they are part of the records' fingerprint."""
+"""Options that give masks their meaning; they are part of the records' fingerprint."""
 
 AnyCoding = Coding | FileCoding | BitCoding
 FindCoding = Callable[[Survey], AnyCoding]
@@ -49,13 +58,16 @@ class Source(NamedTuple):
     """The files of a data set, and how their masks are read.
 
     Attributes:
-      root: the folder that the files lie in.
+      root: the folder of the files.
       splits: the pairs of each split.
-      options: whatever else decides what is stored, as JSON values.
-      find_coding: says what the masks mean, and refuses what they may not hold.
-      notes: what a user should know of the choices that were made.
-      whole_options: the options that split the only split there is, or empty.
+      options: everything else that decides what is stored, as JSON values.
+      find_coding: decides what the masks mean, and refuses values that they may not
+        hold.
+      notes: lines for the user on the choices that were made.
+      whole_options: the options that split the only split by a hash, or "".
       inferred: whether the masks alone say how many classes there are.
+      published: whether the files are a publisher's: their masks are as they are meant,
+        and an image may be in two splits.
     """
 
     root: Path
@@ -65,14 +77,20 @@ class Source(NamedTuple):
     notes: tuple[str, ...] = ()
     whole_options: str = ""
     inferred: bool = False
+    published: bool = False
 
     @property
     def lossy(self) -> bool:
-        """Whether masks may be JPEGs: ranges of values or colours have a class."""
+        """Whether masks may be JPEGs: options give ranges of values a class."""
         return bool(self.options.get("mask_map") or self.options.get("nearest_colour"))
 
     @property
-    def regions(self) -> Mapping[Path, Path]:
+    def drawn(self) -> bool:
+        """Whether masks are drawn or made of several files, rather than read."""
+        return any(pair.drawn for pairs in self.splits.values() for pair in pairs)
+
+    @property
+    def regions(self) -> Mapping[MaskSource, Path]:
         """The file of the region of interest of each mask that has one."""
         return {
             path: pair.roi
@@ -83,36 +101,71 @@ class Source(NamedTuple):
         }
 
 
+def find_root(config: DataConfig) -> Path:
+    """Return the user's folder.
+
+    Raises:
+      UserError: none is given, or it does not exist.
+    """
+    if not config.root:
+        raise UserError("data set 'folder' reads your files: pass --data.root FOLDER")
+    root = user_path(config.root)
+    if not root.is_dir():
+        raise UserError(f"{no_folder(root)}; give the folder by --data.root")
+    return root
+
+
+def find_source(config: DataConfig, root: Path, refuse: Refuse = raising) -> Source:
+    """Find the masks of a folder: as the options say, else files before annotations.
+
+    Args:
+      config: the options.
+      root: the folder.
+      refuse: called with what is wrong with a single annotation file or annotated
+        image; what it does not raise is left out.
+
+    Raises:
+      UserError: there are no masks in a known layout, or they do not fit the images.
+    """
+    if config.annotations:
+        found = _annotated(config, root, refuse)
+        assert found is not None  # a pattern that matches nothing is refused
+        return found
+    try:
+        return _mask_files(config, root)
+    except UserError:
+        known = config.masks or not root.is_dir() or layout.has_masks(root)
+        found = None if known else _annotated(config, root, refuse)
+        if found is None:
+            raise
+        return found
+
+
 def find_layout(config: DataConfig, root: Path) -> layout.Layout:
-    """Find the pairs of a user's folder.
+    """Find the pairs of a folder whose masks are files.
 
     Args:
       config: the patterns, and whether each class has a mask file of its own.
       root: the folder.
 
     Raises:
-      UserError: as `layout.find`.
+      UserError: as for `layout.find`.
     """
+    patterns = config.images, config.masks
     if has_class_files(config):
-        return layout.find(
-            root,
-            config.images,
-            config.masks,
-            class_files.LAYOUTS,
-            config.class_names,
-            config.absent_masks,
-            config.roi,
-        )
-    return layout.find(root, config.images, config.masks, roi=config.roi)
+        names, absent = config.class_names, config.absent_masks
+        layouts = class_files.LAYOUTS
+        return layout.find(root, *patterns, layouts, names, absent, config.roi)
+    return layout.find(root, *patterns, roi=config.roi)
 
 
 def has_class_files(config: DataConfig) -> bool:
-    """Whether each class has a mask file of its own."""
+    """Whether classes that may overlap have a mask file each."""
     return config.task == "multilabel" and not config.mask_bits
 
 
 def interpreted(config: DataConfig, root: Path, found: layout.Layout) -> Source:
-    """Decide how the masks of a user's folder are read.
+    """Decide how mask files say the classes.
 
     Args:
       config: the options of the masks.
@@ -120,37 +173,110 @@ def interpreted(config: DataConfig, root: Path, found: layout.Layout) -> Source:
       found: the pairs in it.
 
     Raises:
-      UserError: tables of classes that cannot be read, or mask files of a class each
-        that do not say it, or are missing.
+      UserError: a table of classes cannot be read, or of masks with a file a class the
+        class is unknown or files are missing.
     """
     if has_class_files(config):
-        found, config, find_coding = _class_files(config, root, found)
-        notes = found.notes
-    else:
-        config, table_notes = with_class_table(config, root, found.splits)
-        bits = config.task == "multilabel"
-        find_coding = partial(find_bit_coding if bits else find_classes, config)
-        notes = (*found.notes, *table_notes)
-    # Options left as they are do not enter, so that a later one changes no fingerprint.
-    options = {
-        name: value
-        for name in MASK_OPTIONS
-        if (value := getattr(config, name)) != getattr(DataConfig(), name)
-    }
+        return _class_files(config, root, found)
+    config, notes = with_class_table(config, root, found.splits)
+    find = find_bit_coding if config.task == "multilabel" else find_classes
     return Source(
         root,
         found.splits,
-        options,
-        find_coding,
-        notes,
+        _options(config),
+        partial(find, config),
+        (*found.notes, *notes),
         found.options,
         inferred=config.task == "multiclass" and not says_classes(config),
     )
 
 
-def _class_files(
-    config: DataConfig, root: Path, found: layout.Layout
-) -> tuple[layout.Layout, DataConfig, FindCoding]:
+def _options(config: DataConfig) -> dict[str, Any]:
+    """Return the options of masks that are not at their default."""
+    # The others are left out so that new options change no fingerprint.
+    return {
+        name: value
+        for name in MASK_OPTIONS
+        if (value := getattr(config, name)) != getattr(DataConfig(), name)
+    }
+
+
+def _annotated(config: DataConfig, root: Path, refuse: Refuse) -> Source | None:
+    """Find annotations, whose masks are drawn; None where there are none."""
+    found = find_annotated(root, config, refuse)
+    if found is None:
+        return None
+    check_options(config)
+    labels = LabelSet(found.classes.names, config.palette, task=config.task)
+    coding: AnyCoding = Coding(labels)
+    if config.task == "multilabel":
+        of = {
+            plane: name
+            for pairs in found.splits.values()
+            for pair in pairs
+            for plane, name in zip(pair.planes, labels.names, strict=True)
+            if plane is not None
+        }
+        coding = FileCoding(labels, Coding(LabelSet(("absent", "present"))), of)
+    options = _options(with_names(config, found.classes))
+    find = partial(_known, coding)
+    return Source(root, found.splits, options, find, found.notes, found.options)
+
+
+def _known(coding: AnyCoding, survey: Survey) -> AnyCoding:
+    """Return a coding that does not depend on what the masks hold."""
+    del survey
+    return coding
+
+
+def _mask_files(config: DataConfig, root: Path) -> Source:
+    """Find mask files, and decide how they say the classes."""
+    try:
+        found = find_layout(config, root)
+    except UserError:
+        stacked = _stacked(config, root) if config.task == "multiclass" else None
+        if stacked is None:
+            raise
+        return stacked
+    return interpreted(config, root, found)
+
+
+def _stacked(config: DataConfig, root: Path) -> Source | None:
+    """Find masks of a file a class of which a pixel has one; None without any."""
+    given = config.class_names
+    with_files = tuple(name for name in given if name.lower() != "background")
+    absent = config.absent_masks
+    patterns = config.images, config.masks
+    try:
+        found = layout.find(
+            root, *patterns, class_files.LAYOUTS, with_files, absent, config.roi
+        )
+        groups = found.groups
+        names = class_files.class_names(groups, found.splits, with_files, 0, root)
+    except UserError:
+        return None
+    every = all_names(names)
+    counted = config.num_classes in (0, len(every))
+    if config.mask_bits or not counted or not (given or are_names(names)):
+        return None
+    files = [(name, path) for group in groups.values() for name, path in group.items()]
+    try:
+        planes, notes = class_files.with_planes(
+            found.splits, groups, names, root, absent
+        )
+    except UserError:
+        if any(path.parent.name != name for name, path in files):
+            return None  # ends of names, which may mean anything
+        raise
+    splits = with_stacks(config, planes, names)
+    find = partial(_known, Coding(LabelSet(every, config.palette)))
+    said = f"masks of a file a class: {', '.join(every)}"
+    config = dataclasses.replace(config, class_names=every, num_classes=0)
+    notes = (*found.notes, *notes, said)
+    return Source(root, splits, _options(config), find, notes, found.options)
+
+
+def _class_files(config: DataConfig, root: Path, found: layout.Layout) -> Source:
     """Find which classes the masks of a file a class are of."""
     names = class_files.class_names(
         found.groups, found.splits, config.class_names, config.num_classes, root
@@ -158,10 +284,10 @@ def _class_files(
     splits, notes = class_files.with_planes(
         found.splits, found.groups, names, root, config.absent_masks
     )
-    of_files = {
+    of_files: dict[MaskSource, str] = {
         path: name for group in found.groups.values() for name, path in group.items()
     }
     config = dataclasses.replace(config, class_names=names)
-    coding = partial(find_file_coding, config, of_files)
-    found = found._replace(splits=splits, notes=(*found.notes, *notes))
-    return found, config, coding
+    find = partial(find_file_coding, config, of_files)
+    notes = (*found.notes, *notes)
+    return Source(root, splits, _options(config), find, notes, found.options)

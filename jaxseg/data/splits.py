@@ -1,4 +1,4 @@
-"""The splits of pairs that no folder splits: by lists of names, else by a hash."""
+"""Divides pairs that no folder divides into splits, by lists of names or by a hash."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from jaxseg.errors import UserError
 
 _PLACES = (".", "splits", "ImageSets/Segmentation")
 _WHOLE = "default"
-"""The name of a list of all images, of no split."""
+"""The name of a list of all images, which belongs to no split."""
 _COLUMNS = ("\t", ",", ";", r"\s+")
 
 Splits = dict[str, list[Pair]]
@@ -23,7 +23,7 @@ def find_lists(root: Path) -> dict[str, Path]:
     """Find train.txt, val.txt, test.txt in the first place that has any.
 
     Raises:
-      UserError: two lists of one split, or a link that leads out of `root`.
+      UserError: there are two lists of one split, or a link leads out of `root`.
     """
     for place in _PLACES:
         found: dict[str, Path] = {}
@@ -45,7 +45,7 @@ def read_list(path: Path) -> list[str]:
     """Read the lines of a split list, without blank lines and `#` comments.
 
     Raises:
-      UserError: it cannot be read as text.
+      UserError: the file cannot be read as text.
     """
     if not path.is_file():
         raise UserError(f"{path}: not a plain file; remove it")
@@ -61,11 +61,11 @@ def split_by_columns(lists: dict[str, Path], root: Path) -> Splits | None:
     """Read lists whose lines are an image and its mask, paths below `root`.
 
     Returns:
-      The pairs of each split, named by the image's path; None where a list has no line
-      of two such files.
+      The pairs of each split, named by the image's path; None if a list has no line of
+      two such files.
 
     Raises:
-      UserError: some lines only are two files, or an image is listed twice.
+      UserError: only some lines are two files, or an image is listed twice.
     """
     splits: Splits = {}
     for split, path in lists.items():
@@ -86,7 +86,7 @@ def split_by_columns(lists: dict[str, Path], root: Path) -> Splits | None:
 
 
 def _columns(line: str, root: Path) -> Pair | None:
-    """Return the two files that a line names, if it does."""
+    """Return the pair of files that a line names, or None."""
     for separator in _COLUMNS:
         names = [name.strip().lstrip("/") for name in re.split(separator, line)]
         if len(names) != 2 or any(len(name) > 4096 or "\0" in name for name in names):
@@ -108,8 +108,8 @@ def split_by_lists(lists: dict[str, Path], pairs: list[Pair], root: Path) -> Spl
     """Choose the pairs of each split by lists of the images' names or paths.
 
     Raises:
-      UserError: a line that names none of them, several or one again, or leads out of
-        the folder.
+      UserError: a line names no pair, several pairs, or one that is listed already; or
+        it leads out of the folder.
     """
     known = _index(pairs, root)
     splits: Splits = {}
@@ -131,7 +131,7 @@ def _add(pair: Pair, chosen: dict[str, Pair], path: Path, line: str) -> None:
 
 
 def _index(pairs: Iterable[Pair], root: Path) -> dict[str, list[Pair]]:
-    """Return the pairs by everything that a line may call them."""
+    """Return the pairs by all names that a line may use for them."""
     known: dict[str, list[Pair]] = {}
     for pair in pairs:
         place = pair.image.relative_to(root)
@@ -176,16 +176,16 @@ def listed_whole(pairs: list[Pair], root: Path) -> list[Pair] | None:
 def split_by_hash(pairs: list[Pair], root: Path) -> Splits:
     """Put a fifth of the pairs into val by a hash of the name, the rest into train.
 
-    An image's split depends on no other image, so that it stays when images are added.
-    In a set so small that one of the splits would be empty, val is the fifth of least
-    hashes, and at least one image.
+    The split of an image does not depend on other images, so that it does not change
+    when images are added.  In a set so small that a split would be empty, val is the
+    fifth of the images with the least hashes, and at least one image.
 
     Args:
-      pairs: of the whole set.
+      pairs: pairs of the whole set.
       root: the folder of the data set, for the message.
 
     Raises:
-      UserError: there is one image only.
+      UserError: there is only one image.
     """
     if len(pairs) == 1:
         raise UserError(

@@ -1,7 +1,7 @@
 """Counts the values or colours in the masks of a folder.
 
-Each file is read once, before any class is decided, so that what is said of the masks
-is said of all of them.  What the values mean is decided by `jaxseg.data.classes`.
+Each file is read once, before the classes are decided, so that messages can describe
+all masks.  `jaxseg.data.classes` decides what the values mean.
 """
 
 from __future__ import annotations
@@ -18,11 +18,11 @@ import cv2
 import numpy as np
 
 from jaxseg.data.labels import NO_COLOUR, colour_codes, runs
-from jaxseg.data.masks import Mask, read_mask
+from jaxseg.data.masks import Mask, MaskSource, read_mask
 from jaxseg.data.roi import read_roi
 
 MOST_COLOURS = 4096
-"""A mask with more colours than this is a picture or was compressed as JPEG."""
+"""Number of colours above which a mask is a picture or was compressed as JPEG."""
 
 
 @dataclass(frozen=True)
@@ -31,8 +31,8 @@ class Tally:
 
     Attributes:
       values: int64 `[n]`, rising.
-      pixels: int64 `[n]`, how many pixels have it.
-      files: int64 `[n]`, in how many files it occurs.
+      pixels: int64 `[n]`, number of pixels of each value.
+      files: int64 `[n]`, number of files in which each value occurs.
     """
 
     values: np.ndarray
@@ -41,9 +41,9 @@ class Tally:
 
     @classmethod
     def of(cls, values: np.ndarray, pixels: np.ndarray, files: np.ndarray) -> Tally:
-        """Return the tally of values in any order, those that occur twice added up."""
+        """Return the tally of values in any order; repeated values are added up."""
         unique, place = np.unique(values, return_inverse=True)
-        # Sums of floats, exact below 2**53.
+        # These are sums of floats, which are exact below 2**53.
         sums = (np.bincount(place, counts) for counts in (pixels, files))
         return cls(unique.astype(np.int64), *(sum_.astype(np.int64) for sum_ in sums))
 
@@ -60,12 +60,12 @@ class Tally:
     def text(
         self, ignored: Collection[int] = (), colours: bool = False, of: int = 0
     ) -> str:
-        """Say how often each value occurs; of many, the most frequent.
+        """Write how often each value occurs, or only the most frequent of many.
 
         Args:
-          ignored: values to be marked as such.
+          ignored: values to be marked as ignored.
           colours: whether the values are codes of colours.
-          of: pixels in all; 0 is those of the tally.
+          of: number of all pixels, for shares; 0 takes those of the tally.
         """
         count = len(self.values)
         if not count:
@@ -91,7 +91,7 @@ class Tally:
         return f"{count} values from {first} to {last}, most often {listed}{end}"
 
     def only(self, chosen: np.ndarray) -> Tally:
-        """Return the part where `chosen`, bool `[n]`, is true."""
+        """Return the part of the tally where `chosen`, bool `[n]`, is True."""
         return Tally(self.values[chosen], self.pixels[chosen], self.files[chosen])
 
 
@@ -100,21 +100,24 @@ class FileSurvey:
     """The content of one mask file.
 
     Attributes:
-      path: the file.
-      tally: of its grey values or indices, or of the codes of its colours.
+      path: path of the file, or what stands for it.
+      tally: how often each grey value, index or code of a colour occurs.
       kind: "grey", "indexed" (1-bit masks too) or "colour".
-      palette: of an indexed mask, int64 `[n]`: the code of each value's colour.
-      outside: pixels outside the region of interest, which are not in the tally.
+      palette: for an indexed mask, int64 `[n]`: the code of each value's colour.
+      outside: number of pixels outside the region of interest, which the tally leaves
+        out.
+      overlap: number of pixels that several classes claim.
     """
 
-    path: Path
+    path: MaskSource
     tally: Tally
     kind: str
     palette: np.ndarray | None = None
     outside: int = 0
+    overlap: int = 0
 
     def by_colour(self) -> Tally:
-        """Return the tally of the codes of its colours; a grey v is (v, v, v)."""
+        """Return the tally of the codes of its colours; a grey value v is (v, v, v)."""
         codes = self.tally.values
         if self.kind == "grey":
             codes = grey_codes(codes)
@@ -141,8 +144,9 @@ class Survey:
 
     @property
     def folder(self) -> Path:
-        """Where the first mask lies."""
-        return self.files[0].path.parent
+        """Folder of the first mask."""
+        first = self.files[0].path
+        return (first if isinstance(first, Path) else first.files[0]).parent
 
     def of_kind(self, *kinds: str) -> list[FileSurvey]:
         """List the files of some kinds."""
@@ -167,25 +171,26 @@ def colour_text(code: int) -> str:
 
 
 def grey_codes(values: np.ndarray) -> np.ndarray:
-    """Return the code of each grey value's colour; from 256 on there is none."""
+    """Return a code for each grey value; values from 256 on are no colours."""
     values = values.astype(np.int64)
     return np.where(values < 256, values * 0x10101, NO_COLOUR + values)
 
 
 def survey_masks(
-    splits: Mapping[str, Sequence[Path]],
+    splits: Mapping[str, Sequence[MaskSource]],
     lossy: bool = False,
-    regions: Mapping[Path, Path] = MappingProxyType({}),
+    regions: Mapping[MaskSource, Path] = MappingProxyType({}),
 ) -> Survey:
     """Read every mask once, several at a time.
 
     Args:
-      splits: the mask files of each split.
+      splits: the masks of each split.
       lossy: whether JPEG and WebP are read as well.
-      regions: of masks, the file of the region of interest that alone is counted.
+      regions: mask file -> file of its region of interest; only pixels inside are
+        counted.
 
     Raises:
-      UserError: a mask that cannot be read, or a region of interest.
+      UserError: a mask or a region of interest cannot be read.
     """
     with ThreadPoolExecutor(min(os.cpu_count() or 1, 8)) as pool:
         read = partial(_survey_file, lossy=lossy, regions=regions)
@@ -194,25 +199,27 @@ def survey_masks(
         )
 
 
-def _survey_file(path: Path, lossy: bool, regions: Mapping[Path, Path]) -> FileSurvey:
+def _survey_file(
+    path: MaskSource, lossy: bool, regions: Mapping[MaskSource, Path]
+) -> FileSurvey:
     return survey_of(path, read_mask(path, lossy), regions.get(path))
 
 
-def survey_of(path: Path, mask: Mask, roi: Path | None = None) -> FileSurvey:
+def survey_of(path: MaskSource, mask: Mask, roi: Path | None = None) -> FileSurvey:
     """Count what a mask holds.
 
     Args:
-      path: its file.
+      path: the mask.
       mask: its content.
-      roi: the file of the region of interest that alone is counted.
+      roi: the file of its region of interest; only pixels inside are counted.
 
     Raises:
-      UserError: a region of interest that cannot be read or is of another size.
+      UserError: the region of interest cannot be read or has another size.
     """
     outside = 0
     if roi:
         height, width = mask.pixels.shape[:2]
-        inside = read_roi(roi, (height, width), path)
+        inside = read_roi(roi, (height, width), str(path))
         outside = int(inside.size - inside.sum())
         mask = mask._replace(pixels=mask.pixels[inside][None])
     tally = count_values(mask)
@@ -220,13 +227,13 @@ def survey_of(path: Path, mask: Mask, roi: Path | None = None) -> FileSurvey:
         codes = colour_codes(mask.palette).astype(np.int64)
         return FileSurvey(path, tally, "indexed", codes[tally.values], outside)
     kind = "colour" if mask.pixels.ndim == 3 else "grey"
-    return FileSurvey(path, tally, kind, outside=outside)
+    return FileSurvey(path, tally, kind, outside=outside, overlap=mask.overlap)
 
 
 def count_values(mask: Mask) -> Tally:
     """Count a mask's values, or the codes of its colours.
 
-    Beyond the `MOST_COLOURS` most frequent colours, similar ones are counted as one.
+    If there are more than `MOST_COLOURS` colours, similar ones are counted as one.
     """
     if mask.pixels.ndim == 2:
         pixels = _histogram(mask.pixels)
@@ -234,7 +241,7 @@ def count_values(mask: Mask) -> Tally:
         return Tally(values, pixels[values], np.ones_like(values))
     codes, lengths = runs(colour_codes(mask.pixels).ravel())
     tally = Tally.of(codes, lengths, lengths)
-    if len(tally.values) > MOST_COLOURS:  # a picture, or JPEG: bound what is kept of it
+    if len(tally.values) > MOST_COLOURS:  # a picture or JPEG: bound the memory
         rare = np.argsort(-tally.pixels, kind="stable")[MOST_COLOURS:]
         codes = tally.values.copy()
         codes[rare] = codes[rare] & 0xF8F8F8 | 0x040404

@@ -1,4 +1,4 @@
-"""What a task asks of a data set: which options go with it, which labels it takes."""
+"""The options and labels that each task allows."""
 
 from __future__ import annotations
 
@@ -13,34 +13,34 @@ from jaxseg.data.labels import LabelSet, Task
 from jaxseg.errors import UserError
 
 MOST = 12
-"""Classes whose shares are said one by one."""
+"""Largest number of classes whose shares are listed."""
 
 
 def check_options(config: Config) -> None:
-    """Refuse options that are not of the task.
+    """Refuse options of another task.
 
     Raises:
-      UserError: naming the first.
+      UserError: there is one; the first is named.
     """
     task = config.data.task
     if task == "multilabel" and config.train.border_weight:
         raise UserError(
-            "train.border_weight is of one foreground class, and data.task is"
+            "train.border_weight is for one foreground class, but data.task is"
             " 'multilabel'; give --train.border_weight 0"
         )
     for name in ("mask_bits", "absent_masks"):
         if task != "multilabel" and getattr(config.data, name):
             raise UserError(
-                f"data.{name} is of multilabel masks, and data.task is {task!r}; give"
-                " --data.task multilabel with it"
+                f"data.{name} is for multilabel masks, but data.task is {task!r}; give"
+                " --data.task multilabel as well"
             )
 
 
 def check_count(config: DataConfig, num_classes: int) -> None:
-    """Refuse to tell one class apart from nothing.
+    """Refuse a multiclass data set of one class.
 
     Raises:
-      UserError: a multiclass data set of one class.
+      UserError: the data set has one class.
     """
     if config.task == "multiclass" and num_classes == 1:
         raise UserError(
@@ -51,16 +51,17 @@ def check_count(config: DataConfig, num_classes: int) -> None:
 
 
 def with_task(dataset: Dataset, task: Task) -> Dataset:
-    """Return a data set whose labels are of a task.
+    """Return a data set with the labels of a task.
 
-    A multiclass set of two classes is a binary one too, the second the foreground.
+    A multiclass set of two classes can be used as a binary one; the second class is the
+    foreground.
 
     Args:
-      dataset: any.
-      task: that was asked for.
+      dataset: any data set.
+      task: the task that was asked for.
 
     Raises:
-      UserError: its labels are of another task.
+      UserError: the labels are of another task.
     """
     labels = dataset.labels
     check_task(dataset.name, labels.task, labels.num_classes, task)
@@ -71,36 +72,36 @@ def with_task(dataset: Dataset, task: Task) -> Dataset:
 
 
 def check_task(name: str, has: Task, num_classes: int, task: Task) -> None:
-    """Refuse a task that a data set's labels are not of.
+    """Refuse a task that does not fit the labels of a data set.
 
     Args:
-      name: of the data set.
-      has: the task that its labels are of.
-      num_classes: that they have.
-      task: that was asked for.
+      name: name of the data set.
+      has: the task of its labels.
+      num_classes: number of its classes.
+      task: the task that was asked for.
 
     Raises:
-      UserError: it is another, and not that of two classes as binary labels.
+      UserError: the tasks differ, unless two classes are to be used as binary labels.
     """
     if task == has or (has, task, num_classes) == ("multiclass", "binary", 2):
         return
     raise UserError(
-        f"data set {name!r}: its labels are {has}, of {num_classes} classes, and"
+        f"data set {name!r}: its labels are {has}, of {num_classes} classes, but"
         f" data.task is {task!r}; give --data.task {has}"
     )
 
 
 def held(dataset: Dataset, splits: Iterable[str]) -> list[str]:
-    """Say what the masks of splits hold, a line a split.
+    """Describe the content of the masks, in a line for each split.
 
     Args:
-      dataset: any; of one whose masks were not counted nothing is said.
-      splits: to describe.
+      dataset: any data set; if its masks were not counted there are no lines.
+      splits: names of the splits.
 
     Returns:
       Shares of all pixels, as in "train 112 images: 71.2 % background, 25.9 % cell,
-      2.9 % ignored"; of classes that may overlap the numbers of pixels.  Where a
-      sigmoid's labels are made of them, the values in the files too.
+      2.9 % ignored"; if classes may overlap, numbers of pixels.  For binary and
+      multilabel labels also the values in the files.
     """
     labels, found = dataset.labels, []
     for split in splits:
@@ -123,7 +124,7 @@ def held(dataset: Dataset, splits: Iterable[str]) -> list[str]:
 
 
 def _shares(content: Content, names: Sequence[str]) -> str:
-    """Write the share of each class, of many the most frequent, and of ignored."""
+    """Write the shares of the most frequent classes and of ignored pixels."""
     every = max(sum(content.pixels) + content.ignored, 1)
     order = range(len(names))
     if len(names) > MOST:
@@ -142,7 +143,7 @@ def _percent(pixels: int, of: int) -> str:
 
 
 def described(labels: LabelSet) -> str:
-    """Say what labels are, as in `11 classes` or `background and nucleus (binary)`."""
+    """Describe labels, as in `11 classes` or `background and nucleus (binary)`."""
     if labels.task == "binary":
         return f"{' and '.join(labels.names)} (binary)"
     overlap = " that may overlap (multilabel)" * (labels.task == "multilabel")

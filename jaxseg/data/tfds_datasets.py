@@ -1,4 +1,4 @@
-"""Data sets that TFDS prepares: what their records mean, and where they are found.
+"""Data sets that TFDS prepares: their labels, and how their records are found.
 
 TFDS downloads and prepares them in an environment with TensorFlow; this module only
 finds and opens them.  To add a data set, add an entry to `TFDS_DATASETS`.
@@ -24,11 +24,11 @@ class TfdsDataset:
 
     Attributes:
       description: one line: content, classes, licence.
-      builder: its TFDS name, with the configuration: `name` or `name/config`.
+      builder: name in TFDS: `name` or `name/config`.
       labels: the classes, with the raw values of the masks.
-      fields: the names of its features.
-      splits: our split names, and for each the TFDS split or slice.
-      first: what the user must do before TFDS can prepare it.
+      fields: the names of the features.
+      splits: our split name -> the TFDS split or slice.
+      first: what the user must do before TFDS can prepare the set.
     """
 
     description: str
@@ -98,11 +98,12 @@ def open_tfds_dataset(name: str, config: DataConfig) -> RecordDataset:
 
     Args:
       name: a name in `TFDS_DATASETS`.
-      config: `root`, else the cache, $TFDS_DATA_DIR, ~/tensorflow_datasets are
-        searched; `root` may also be the prepared directory itself.
+      config: `root` is searched, or else the cache, $TFDS_DATA_DIR and
+        ~/tensorflow_datasets; `root` may also be the prepared directory itself.
 
     Raises:
-      UserError: not prepared, or in another file format; the message says what to run.
+      UserError: the set is not prepared, or has another file format; the message says
+        what to run.
     """
     dataset = TFDS_DATASETS[name]
     default = user_path(os.environ.get("TFDS_DATA_DIR") or "~/tensorflow_datasets")

@@ -1,8 +1,8 @@
 """TIFFs that are too large to be decoded at once, read a few rows at a time.
 
-A TIFF keeps its pixels in tiles or strips, each decodable by itself.  Those that are
-needed are handed to the decoder of all other images as small TIFFs of one tile, so that
-their pixels are the same, whatever the compression.
+A TIFF stores its pixels in tiles or strips, each of which can be decoded by itself.
+The needed ones are passed as small TIFFs of one tile to the decoder of all other
+images, so that the pixels are the same, whatever the compression.
 """
 
 from __future__ import annotations
@@ -20,21 +20,21 @@ from jaxseg.data.padding import Size
 from jaxseg.errors import UserError
 
 PART = 2**26
-"""Pixels of the largest tile or strip that is read."""
+"""Largest number of pixels of a tile or strip."""
 
 _WIDTH, _HEIGHT, _BITS, _COMPRESSION, _BANDS, _PLANES = 256, 257, 258, 259, 277, 284
 _STRIPS, _ROWS, _STRIP_BYTES, _ORIENTATION = 273, 278, 279, 274
 _TILE_WIDTH, _TILE_HEIGHT, _TILES, _TILE_BYTES = 322, 323, 324, 325
 _KEPT = (_BITS, _COMPRESSION, 262, 266, _BANDS, _PLANES, 317, 320, 338, 339, 347)
 _KEPT += (292, 293, 529, 530, 532)
-"""TIFF tags; those kept say how pixels are coded (colours, predictor, tables, ...)."""
+"""TIFF tags; the kept ones describe the coding (colours, predictor, tables, ...)."""
 
 _MAGIC = (b"II*\0", b"MM\0*", b"II+\0", b"MM\0+")
 
 
 def is_large_tiff(path: Path) -> bool:
     """Whether a file is a TIFF of more pixels than `load_image` reads."""
-    if not path.is_file():  # a pipe would wait for its writer
+    if not path.is_file():  # opening a pipe would wait for its writer
         return False
     try:
         with path.open("rb") as file:
@@ -51,9 +51,9 @@ def is_large_tiff(path: Path) -> bool:
 
 
 class TiffRows:
-    """The rows of a TIFF, decoded when they are asked for.
+    """The rows of a TIFF, decoded when they are read.
 
-    The tiles or strips of the last rows asked for are kept.
+    The tiles or strips of the rows that were read last are kept.
 
     Attributes:
       size: height and width.
@@ -63,13 +63,14 @@ class TiffRows:
         """Read the header.
 
         Raises:
-          UserError: it is no TIFF, refused as by `load_image` for its bands, bits or
-            pages, turned, or its tiles or strips cannot be read one by one.
+          UserError: the file is no TIFF; its bands, bits or pages are refused as by
+            `load_image`; it is turned; or its tiles or strips cannot be read one by
+            one.
         """
         self._path = path
         try:
             image = TiffImageFile(path)
-        except Exception as error:  # whatever broken bytes lead to
+        except Exception as error:  # broken bytes lead to errors of many kinds
             raise UserError(f"{path}: cannot be read as a TIFF ({error})") from error
         with image:
             check_header(image, str(path))
@@ -85,7 +86,7 @@ class TiffRows:
         """Return rows of the image, RGB uint8 `[len(index), W, 3]`.
 
         Args:
-          index: int, of the rows, within the image.
+          index: int, indices of rows of the image.
 
         Raises:
           UserError: the file is damaged.
@@ -118,7 +119,7 @@ class TiffRows:
         return found
 
     def _rows_of(self, band: int) -> int:
-        """Return the rows that are coded: the last strip ends with the image."""
+        """Return the number of coded rows; the last strip ends with the image."""
         tall = self._part[0]
         return min(tall, self.size[0] - band * tall) if self._strips else tall
 
@@ -161,7 +162,7 @@ class TiffRows:
 def _parts(
     tags: Any, size: Size, path: Path
 ) -> tuple[Size, tuple[int, ...], tuple[int, ...]]:
-    """Return height and width of the tiles or strips, their places and lengths.
+    """Return height and width of the tiles or strips, their offsets and lengths.
 
     Raises:
       UserError: they cannot be read one by one.
@@ -169,7 +170,7 @@ def _parts(
     height, width = size
     remedy = "save it as an upright, tiled TIFF of interleaved RGB or grey"
     if _number(tags, _ORIENTATION, 1) != 1:
-        raise UserError(f"{path}: an image of this size that is turned; {remedy}")
+        raise UserError(f"{path}: a turned image of this size; {remedy}")
     if _number(tags, _BANDS, 1) > 1 and _number(tags, _PLANES, 1) != 1:
         raise UserError(f"{path}: an image of this size in planes; {remedy}")
     if _TILE_WIDTH in tags:
@@ -180,7 +181,7 @@ def _parts(
         places, lengths = _all(tags, _STRIPS), _all(tags, _STRIP_BYTES)
         bits, coded = _all(tags, _BITS), _number(tags, _COMPRESSION, 1)
         if len(places) == 1 and coded == 1 and max(bits) == min(bits) == 8:
-            # One strip of plain bytes, as NumPy's users write it, is cut anywhere.
+            # A single strip without compression can be cut anywhere.
             row, part = width * _number(tags, _BANDS, 1), (min(height, 256), width)
             starts = range(0, height, part[0])
             places = tuple(places[0] + start * row for start in starts)

@@ -1,10 +1,10 @@
 """Random changes to an image and its mask together: (sample, rng) -> sample.
 
 A sample is a dict with `image` uint8 `[H, W, 3]` RGB and `label` uint8 `[H, W]`, class
-or `IGNORE`; of classes that may overlap `[H, W, classes]`, 0, 1 or `IGNORE`, whose
-planes are changed alike.  A transform draws only from the generator that it is given,
-so a sample is a function of (seed, epoch, index).  Images stay bytes: normalisation
-happens on the device.  Images are interpolated bilinearly, masks by their nearest
+or `IGNORE`; if classes may overlap, the label is `[H, W, classes]` of 0, 1 or `IGNORE`,
+whose planes are changed alike.  A transform draws only from the generator that it is
+given, so a sample is a function of (seed, epoch, index).  Images stay bytes, and are
+normalised on the device.  Images are interpolated bilinearly and masks take the nearest
 pixel, both with pixel centres at one half, so that they stay aligned.
 """
 
@@ -33,31 +33,33 @@ class RandomScaleCrop:
     """Scale by a random factor and cut a crop, reading only the crop's own pixels.
 
     A crop in which one class has more than `max_class_share` of the counted pixels is
-    drawn again, ten times at most (mmsegmentation's `cat_max_ratio`).  Where classes
-    may overlap, so is a crop of which more than that share has none of them.  Where the
-    scaled image is smaller than the crop, the result is smaller too: `Pad` follows.
+    drawn again, ten times at most (mmsegmentation's `cat_max_ratio`).  If classes may
+    overlap, a crop in which more than that share has no class is drawn again too.  If
+    the scaled image is smaller than the crop, the result is smaller, and `Pad` follows.
 
     A crop by class has a random pixel of a class as its centre, or is as near to it as
-    the image's border allows.  The class is drawn uniformly among those of the image;
-    an image of ignored pixels only has none, and its crop lies anywhere.
+    the image's border allows.  The class is drawn uniformly among those of the image
+    (and of `classes`); an image that has none of them is cropped anywhere.
 
     Attributes:
       crop: height and width of the result, pixels.
       scale: range of the factor, uniform.
       max_class_share: in (0, 1]; 1 accepts every crop.
       by_class: probability of a crop by class.
+      classes: that a crop by class is of; none is all.
     """
 
     crop: tuple[int, int]
     scale: tuple[float, float] = (1.0, 1.0)
     max_class_share: float = 1.0
     by_class: float = 0.0
+    classes: tuple[int, ...] = ()
 
     def __call__(self, sample: Sample, rng: np.random.Generator) -> Sample:
         """Return the sample's scaled crop."""
         image, label = sample["image"], sample["label"]
         factor = rng.uniform(*self.scale)
-        # The crop's extent in source pixels, and what becomes of it.
+        # The crop's extent in source pixels, and its size after scaling.
         source = [
             max(1, min(size, round(side / factor)))
             for size, side in zip(label.shape[:2], self.crop, strict=True)
@@ -68,7 +70,7 @@ class RandomScaleCrop:
         ]
         centres = None
         if self.by_class and rng.random() < self.by_class:
-            centres = _pixels_of_a_class(label, rng)
+            centres = _pixels_of_a_class(label, self.classes, rng)
         rows, columns = slice(0), slice(0)
         for _ in range(10):
             top, left = _corner(label.shape, source, centres, rng)
@@ -101,15 +103,24 @@ class RandomScaleCrop:
         return bool(0 < largest <= self.max_class_share * counted)
 
 
-def _pixels_of_a_class(
-    label: np.ndarray, rng: np.random.Generator
-) -> np.ndarray | None:
-    """Draw one of a label's classes; return the flat indices of its pixels."""
+def classes_of(label: np.ndarray) -> np.ndarray:
+    """Return the classes that a label has pixels of, in their order."""
     if label.ndim == 3:
-        there = np.flatnonzero((label == 1).any(axis=(0, 1)))
-    else:
-        counts = cv2.calcHist([label], [0], None, [256], [0, 256])
-        there = np.flatnonzero(counts[:IGNORE])
+        return np.flatnonzero((label == 1).any(axis=(0, 1)))
+    counts = cv2.calcHist([label], [0], None, [256], [0, 256])
+    return np.flatnonzero(counts[:IGNORE])
+
+
+def _pixels_of_a_class(
+    label: np.ndarray, classes: Sequence[int], rng: np.random.Generator
+) -> np.ndarray | None:
+    """Draw one of a label's classes; return the flat indices of its pixels.
+
+    Where `classes` are given, only these are drawn; None is that there are none.
+    """
+    there = classes_of(label)
+    if classes:
+        there = there[np.isin(there, classes)]
     if not len(there):
         return None
     drawn = there[rng.integers(len(there))]
@@ -134,7 +145,7 @@ def _corner(
 
 @dataclass(frozen=True)
 class RandomRotation:
-    """Rotate about the centre by a random angle; pixels from outside are ignored.
+    """Rotate about the centre by a random angle; pixels outside are ignored.
 
     Attributes:
       degrees: the angle is uniform in [-degrees, degrees].
@@ -165,13 +176,14 @@ class RandomRotation:
 
 @dataclass(frozen=True)
 class ElasticDeformation:
-    """Deform image and mask smoothly; pixels from outside are ignored.
+    """Deform image and mask smoothly; pixels outside are ignored.
 
     Ronneberger et al. 2015, arXiv:1505.04597, sec. 3.1: random displacements on a grid
     of 3 x 3 points, interpolated bicubically to every pixel.
 
     Attributes:
-      std: of the Gaussian displacements, pixels along each axis; the paper's is 10.
+      std: standard deviation of the Gaussian displacements along each axis, pixels; the
+        paper's is 10.
       fill: RGB of the image outside.
     """
 
@@ -225,7 +237,7 @@ class PhotometricDistortion:
     over bytes, saturation and hue on HSV.
 
     Attributes:
-      brightness: largest shift, of 255.
+      brightness: largest shift, on the scale 0..255.
       contrast: range of the factor.
       saturation: range of the factor.
       hue: largest shift, in degrees of 360.
@@ -247,18 +259,19 @@ class PhotometricDistortion:
         values = np.arange(256, dtype=np.float32)
         if use[0] or use[1]:
             image = cv2.LUT(
-                np.ascontiguousarray(image), _bytes(values * factor + shift)
+                np.ascontiguousarray(image), to_bytes(values * factor + shift)
             )
         if use[2] or use[3]:
             hsv = cv2.cvtColor(np.ascontiguousarray(image), cv2.COLOR_RGB2HSV_FULL)
             turned = (values + hue * 256 / 360).astype(np.int64) % 256
             table = np.stack([turned, values * saturation, values], axis=-1)
-            hsv = cv2.LUT(hsv, _bytes(table)[None])
+            hsv = cv2.LUT(hsv, to_bytes(table)[None])
             image = cv2.cvtColor(hsv, cv2.COLOR_HSV2RGB_FULL)
         return {**sample, "image": image}
 
 
-def _bytes(values: np.ndarray) -> np.ndarray:
+def to_bytes(values: np.ndarray) -> np.ndarray:
+    """Round numbers to uint8; those outside of 0..255 take its nearest end."""
     return np.clip(np.rint(values), 0, 255).astype(np.uint8)
 
 
@@ -268,7 +281,7 @@ class Pad:
 
     Attributes:
       size: height and width of the result; a larger sample is an error.
-      fill: RGB of the filling.
+      fill: RGB of the padding.
     """
 
     size: tuple[int, int]
@@ -303,13 +316,13 @@ class Compose:
     """Transforms one after the other.
 
     Attributes:
-      transforms: in order.
+      transforms: the transforms in their order.
     """
 
     transforms: tuple[Transform, ...]
 
     def __call__(self, sample: Sample, rng: np.random.Generator) -> Sample:
-        """Return the sample after all of them."""
+        """Return the sample after all transforms."""
         for transform in self.transforms:
             sample = transform(sample, rng)
         return sample
@@ -333,7 +346,7 @@ def training_transforms(
     Args:
       crop: height and width of the result, pixels.
       scale: range of the scale factor.
-      max_class_share: of one class in a crop.
+      max_class_share: largest share of one class in a crop.
       by_class: probability of a crop around a pixel of a drawn class.
       flip: probability of a left-right flip.
       rotation: largest angle, degrees.
@@ -347,7 +360,9 @@ def training_transforms(
     """
     low, high = scale
     if low > high:
-        raise UserError(f"augment.scale {low:g} {high:g}: the smaller factor is first")
+        raise UserError(
+            f"augment.scale {low:g} {high:g}: give the smaller factor first"
+        )
     red, green, blue = (round(255 * value) for value in mean)
     fill = (red, green, blue)
     transforms: list[Transform] = [

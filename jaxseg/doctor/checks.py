@@ -13,9 +13,9 @@ import numpy as np
 
 from jaxseg.data.causes import threshold_map
 from jaxseg.data.labels import code_colours
-from jaxseg.data.masks import check_size
+from jaxseg.data.masks import MaskSource, check_size
 from jaxseg.doctor.facts import ImageFacts, MaskFacts, PairFacts, Refused
-from jaxseg.doctor.findings import Finding, of_error
+from jaxseg.doctor.findings import Finding, named_file, of_error
 from jaxseg.errors import UserError
 
 Check = Callable[[PairFacts], Iterator[Finding]]
@@ -26,13 +26,23 @@ _FEW_COLOURS = 32  # a mask of more is looked at for strays
 
 def refused_files(facts: PairFacts) -> Iterator[Finding]:
     """Yield the files that training refuses to read."""
-    files = {facts.pair.image: facts.image, **facts.masks}
+    files: dict[MaskSource, object] = {facts.pair.image: facts.image, **facts.masks}
     for path, found in files.items():
         if isinstance(found, Refused):
-            finding = of_error(found.kind, found.error, path)
+            finding = of_error(found.kind, found.error, _about(path, found.error))
             if found.kind == "deep image":
                 finding = _deep(finding, found.greatest)
             yield finding
+
+
+def _about(path: MaskSource, error: UserError) -> MaskSource | None:
+    """Return what an error is about: of a mask that is drawn maybe a single file.
+
+    None is the whole data set.
+    """
+    if isinstance(path, Path) or str(error).startswith(f"{path}: "):
+        return path
+    return named_file(error)
 
 
 def _deep(finding: Finding, greatest: int) -> Finding:
@@ -81,7 +91,7 @@ def blended_values(facts: PairFacts) -> Iterator[Finding]:
             )
 
 
-def _smoothed(path: Path, mask: MaskFacts) -> Finding:
+def _smoothed(path: MaskSource, mask: MaskFacts) -> Finding:
     values, pixels = mask.survey.tally.values, mask.survey.tally.pixels
     distance = np.abs(values[:, None] - np.array(mask.levels)).min(axis=1)
     stray = distance > 0
@@ -149,7 +159,7 @@ def blank_images(facts: PairFacts) -> Iterator[Finding]:
         yield Finding("blank image", "note", text, remedy, facts.pair.image)
 
 
-def _sound(facts: PairFacts) -> list[tuple[Path, MaskFacts]]:
+def _sound(facts: PairFacts) -> list[tuple[MaskSource, MaskFacts]]:
     return [(p, mask) for p, mask in facts.masks.items() if isinstance(mask, MaskFacts)]
 
 

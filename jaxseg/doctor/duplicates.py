@@ -77,7 +77,10 @@ def _key(image: ImageFacts) -> bytes:
 
 
 def _same_masks(one: PairFacts, other: PairFacts) -> bool:
-    if len(one.masks) != len(other.masks):
+    absent, others = (
+        [path is None for path in each.pair.planes] for each in (one, other)
+    )
+    if absent != others or len(one.masks) != len(other.masks):
         return False
     for pair in zip(one.masks.items(), other.masks.items(), strict=True):
         if any(isinstance(mask, Refused) for _, mask in pair):

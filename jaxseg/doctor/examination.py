@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, fields
 from pathlib import Path
 from typing import Any
 
 from jaxseg.config import DataConfig
+from jaxseg.data.masks import MaskSource
+from jaxseg.data.sources import Source
 from jaxseg.doctor.checks import CHECKS, OF_VALUES, UNTRUSTED
 from jaxseg.doctor.facts import MaskFacts, PairFacts
 from jaxseg.doctor.files import Files
@@ -53,10 +55,10 @@ class Examination:
 
 
 def _as_json(finding: Finding) -> dict[str, Any]:
-    file, other = (
-        None if path is None else str(path) for path in (finding.file, finding.other)
-    )
-    return {**asdict(finding), "file": file, "other": other}
+    found = {field.name: getattr(finding, field.name) for field in fields(finding)}
+    for name in ("file", "other"):
+        found[name] = None if found[name] is None else str(found[name])
+    return found
 
 
 def examine(
@@ -74,7 +76,7 @@ def examine(
     source = files.source
     findings = list(files.findings)
     for check in CHECKS:
-        if not (source and source.lossy and check in OF_VALUES):
+        if not (source and _any_values(source) and check in OF_VALUES):
             findings += [found for pair in pairs for found in check(pair)]
     spoiled = {
         each.file
@@ -95,12 +97,12 @@ def examine(
         pairs,
         meaning,
         *counted(meaning),
+        source,
         alone,
-        source.whole_options if source else "",
     )
     if pairs:
         findings += [found for check in SET_CHECKS for found in check(set_facts)]
-    split_of = {
+    split_of: dict[MaskSource, str] = {
         path: pair.split for pair in pairs for path in (pair.pair.image, *pair.masks)
     }
     return Examination(
@@ -111,3 +113,8 @@ def examine(
         meaning,
         source.notes if source else (),
     )
+
+
+def _any_values(source: Source) -> bool:
+    """Whether masks may hold values between those of the classes."""
+    return source.lossy or source.published

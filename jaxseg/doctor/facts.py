@@ -16,26 +16,32 @@ from pathlib import Path
 import cv2
 import numpy as np
 
+from jaxseg.data.annotations.drawing import Drawing
 from jaxseg.data.causes import smoothed_levels
 from jaxseg.data.images import decode_stored, decoded, load_image, read_bytes
-from jaxseg.data.masks import LOSSY, read_mask
+from jaxseg.data.masks import LOSSY, MaskSource, read_mask
 from jaxseg.data.pairing import Pair
 from jaxseg.data.sources import Source
 from jaxseg.data.survey import FileSurvey, survey_of
+from jaxseg.doctor.findings import named_file
 from jaxseg.errors import UserError
 
 THUMBNAIL = 16
 """Height and width of the small picture by which images are compared."""
+
+_OF_FILES = ("unreadable", "lossy mask")
+"""What may be wrong with one file of those that make a mask."""
 
 _NEIGHBOURS = np.ones((3, 3), np.uint8)
 
 
 @dataclass(frozen=True)
 class Refused:
-    """A file that training refuses.
+    """A file, or a mask that is drawn, that training refuses.
 
     Attributes:
-      kind: "unreadable", "lossy mask", "mask mode", "deep image" or "image mode".
+      kind: "unreadable", "lossy mask", "mask mode", "deep image", "image mode" or, of a
+        mask that is drawn, "annotation" or "class files".
       error: what training says.
       greatest: the greatest value of pixels of more than 8 bits.
     """
@@ -66,14 +72,14 @@ class ImageFacts:
 
 @dataclass(frozen=True)
 class MaskFacts:
-    """What a mask file holds.
+    """What a mask holds.
 
     Attributes:
       survey: its values and how often each occurs.
       size: height and width.
       between: int64 `[n]`, of each value of the survey how many of its pixels have both
         a smaller and a greater value among their eight neighbours; empty if the mask is
-        in colours or a part of it only is counted.
+        in colours or drawn, or a part of it only is counted.
       levels: of grey values that look smoothed, those that the mask had before.
     """
 
@@ -91,13 +97,13 @@ class PairFacts:
       split: that they are in.
       pair: the files.
       image: what the image holds, or why training refuses it.
-      masks: of each mask file, what it holds, or why training refuses it.
+      masks: of each mask, what it holds, or why training refuses it.
     """
 
     split: str
     pair: Pair
     image: ImageFacts | Refused
-    masks: dict[Path, MaskFacts | Refused]
+    masks: dict[MaskSource, MaskFacts | Refused]
 
 
 def read_all(source: Source) -> Iterator[PairFacts]:
@@ -145,12 +151,12 @@ def _small(pixels: np.ndarray) -> np.ndarray:
 
 
 def read_mask_facts(
-    path: Path, lossy: bool = False, roi: Path | None = None
+    path: MaskSource, lossy: bool = False, roi: Path | None = None
 ) -> MaskFacts | Refused:
     """Read a mask as training does.
 
     Args:
-      path: of the mask.
+      path: the mask.
       lossy: whether JPEGs are taken.
       roi: the file of its region of interest.
     """
@@ -161,7 +167,8 @@ def read_mask_facts(
         return _refused_mask(path, error)
     pixels, values = mask.pixels, survey.tally.values
     between, levels = np.zeros(0, np.int64), ()
-    if pixels.ndim == 2 and not roi and len(values) > 2:
+    grey = isinstance(path, Path) and pixels.ndim == 2
+    if grey and not roi and len(values) > 2:
         pixels = pixels if pixels.dtype == np.uint8 else pixels.astype(np.uint16)
         between = _between(pixels, values)
         if len(values) >= 6:
@@ -187,8 +194,14 @@ def _refused_image(path: Path, error: UserError) -> Refused:
     return Refused("image mode", error)
 
 
-def _refused_mask(path: Path, error: UserError) -> Refused:
+def _refused_mask(path: MaskSource, error: UserError) -> Refused:
     """Find out why a mask is refused, by reading it once more."""
+    if isinstance(path, Drawing):
+        return Refused("annotation", error)
+    if not isinstance(path, Path):
+        file = named_file(error)
+        kind = _refused_mask(file, error).kind if file else ""
+        return Refused(kind if kind in _OF_FILES else "class files", error)
     try:
         with decoded(path) as image:
             kind = "lossy mask" if image.format in LOSSY else "mask mode"

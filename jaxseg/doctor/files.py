@@ -10,19 +10,23 @@ import re
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
+from types import ModuleType
 from typing import NamedTuple
 
 from jaxseg.config import DataConfig
-from jaxseg.data import camvid_files, layout, sources
+from jaxseg.data import camvid_files, layout, published_files, sources
+from jaxseg.data.annotations.layout import MissingImages
 from jaxseg.data.candidates import Candidate
-from jaxseg.data.folders import SUFFIXES, Listing, inside
+from jaxseg.data.folders import SUFFIXES, Listing, inside, list_files
 from jaxseg.data.layout import Layout
+from jaxseg.data.masks import MaskSource
 from jaxseg.data.pairing import match
+from jaxseg.data.published import PUBLISHED
 from jaxseg.data.sources import Source
 from jaxseg.data.splits import Splits, find_lists, split_by_hash, split_by_lists
-from jaxseg.doctor.findings import Finding, of_error
+from jaxseg.doctor.findings import Finding, named_file, of_error
 from jaxseg.errors import UserError
-from jaxseg.paths import no_folder, user_path
+from jaxseg.paths import no_folder
 
 _COPY = re.compile(r"(?i)(?:copy of )?(.+?)(?: ?\(\d+\)| - copy|[ _-]copy)*")
 
@@ -47,59 +51,103 @@ def find_files(config: DataConfig) -> Files:
     """Find the files of a data set that is read from a folder.
 
     Args:
-      config: of the data set `folder` or `camvid`.
+      config: of the data set `folder`, `camvid` or a published one.
 
     Raises:
       UserError: another data set, or no such folder.
     """
-    if config.name == "camvid":
-        root, kind = camvid_files.camvid_root(config), camvid_files
-    elif config.name == "folder":
-        root, kind = _folder_root(config), sources
-    else:
+    if config.name in PUBLISHED:
+        return _published(config)
+    if config.name not in ("folder", "camvid"):
         raise UserError(
             f"data set {config.name!r} is read from records, whose image files cannot"
             " be seen; doctor checks files: pass --root FOLDER, or a --config whose"
-            " data.name is folder or camvid"
+            " data.name is folder, camvid or a published data set"
         )
-    refused = found = None
+    kind = sources if config.name == "folder" else camvid_files
+    root = kind.find_root(config)
+    errors: list[UserError] = []
+    try:
+        if config.name == "folder":
+            source = sources.find_source(config, root, errors.append)
+        else:
+            source = camvid_files.find_source(config, root)
+    except UserError as error:
+        if not errors:
+            return _unpaired(config, root, kind, error)
+        source = None
+        if error not in errors:  # else the files that are refused were all there are
+            errors.append(error)
+    findings = [found for error in errors for found in _of_annotations(error)]
+    if source is None or source.drawn:
+        findings = look_alikes(list_files(root).paths) + findings
+        return Files(root, source, tuple(findings))
+    near = _nearest(config, root)
+    findings += look_alikes(near.listing.paths)
+    if near.candidate:
+        findings += _orphans(near.candidate, source.splits)
+    return Files(root, source, tuple(findings))
+
+
+def _published(config: DataConfig) -> Files:
+    root = published_files.find_root(config)
+    try:
+        return Files(root, published_files.find_source(config, root), ())
+    except UserError as error:
+        return Files(root, None, (of_error("layout", error),))
+
+
+def _of_annotations(error: UserError) -> list[Finding]:
+    """Return the findings of what is wrong with annotations."""
+    if not isinstance(error, MissingImages):
+        return [of_error("annotation", error, named_file(error))]
+    return [
+        Finding(
+            "missing image",
+            "error",
+            f"image {name!r} is annotated, and is not there",
+            "put it there; or to go on with those that are there pass --data.images, a"
+            " pattern such as 'images/*'",
+            file,
+        )
+        for file, name in error.images
+    ]
+
+
+def _nearest(config: DataConfig, root: Path) -> layout.Nearest:
+    classes = config.class_names if sources.has_class_files(config) else None
+    try:
+        return layout.nearest(root, config.images, config.masks, classes, config.roi)
+    except UserError:
+        return layout.Nearest(Listing(root), None)
+
+
+def _unpaired(
+    config: DataConfig, root: Path, kind: ModuleType, refused: UserError
+) -> Files:
+    """Return what pairs in a folder that training refuses, and why it does."""
+    near = _nearest(config, root)
+    candidate = near.candidate
     try:
         found = kind.find_layout(config, root)
-    except UserError as error:
-        refused = error
-    try:
-        near = layout.nearest(
-            root,
-            config.images,
-            config.masks,
-            config.class_names if sources.has_class_files(config) else None,
-            config.roi,
-        )
-    except UserError as error:
-        if found is None:
-            return Files(root, None, (of_error("layout", refused or error),))
-        near = layout.Nearest(Listing(root), None)
-    candidate = near.candidate
+    except UserError:
+        found = None
     findings = look_alikes(near.listing.paths)
-    orphans = _orphans(candidate, found) if candidate else []
-    names = [each.file.name for each in orphans if each.file]
-    if refused and not any(name in str(refused) for name in names):
+    orphans = _orphans(candidate, found and found.splits) if candidate else []
+    names = [each.file.name for each in orphans if isinstance(each.file, Path)]
+    if not any(name in str(refused) for name in names):
         findings.append(of_error("layout", refused))
     findings += orphans
     if found is None and candidate and candidate.count and not config.roi:
         found = Layout(_paired(candidate, root), groups=near.groups)
-    if not found:
-        return Files(root, None, tuple(findings))
-    try:
-        source = kind.interpreted(config, root, found)
-    except UserError as error:
-        findings.append(of_error("layout", error))
-        absent = replace(config, absent_masks=True)
+    for options in (config, replace(config, absent_masks=True)) if found else ():
         try:
-            source = kind.interpreted(absent, root, found)
-        except UserError:
-            source = None
-    return Files(root, source, tuple(findings))
+            source = kind.interpreted(options, root, found)
+            return Files(root, source, tuple(findings))
+        except UserError as error:
+            if options is config and str(error) != str(refused):
+                findings.append(of_error("layout", error))
+    return Files(root, None, tuple(findings))
 
 
 def match_folders(config: DataConfig, images: Path, masks: Path) -> Files:
@@ -124,6 +172,11 @@ def match_folders(config: DataConfig, images: Path, masks: Path) -> Files:
         raise UserError(
             "masks of a file a class and data.roi are found by patterns: pass --root"
             " FOLDER --data.images PATTERN --data.masks PATTERN"
+        )
+    if config.annotations:
+        raise UserError(
+            f"data.annotations {config.annotations!r}, and --masks: masks are drawn or"
+            " read; for annotations pass --root FOLDER"
         )
     findings: list[Finding] = []
     tables = _table(images, findings), _table(masks, findings)
@@ -158,15 +211,6 @@ def _table(folder: Path, findings: list[Finding]) -> dict[str, Path]:
     return table
 
 
-def _folder_root(config: DataConfig) -> Path:
-    if not config.root:
-        raise UserError("nothing to look at: pass --root FOLDER or --data.root FOLDER")
-    root = user_path(config.root)
-    if not root.is_dir():
-        raise UserError(no_folder(root))
-    return root
-
-
 def _paired(candidate: Candidate, root: Path) -> Splits:
     """Return what pairs in each split, where other files do not."""
     whole = "" in candidate.tables
@@ -181,18 +225,18 @@ def _paired(candidate: Candidate, root: Path) -> Splits:
         return {"train": found[""]}
 
 
-def _orphans(candidate: Candidate, found: Layout | None) -> list[Finding]:
+def _orphans(candidate: Candidate, splits: Splits | None) -> list[Finding]:
     """List the files without a partner; where training does not refuse them, as notes.
 
     Args:
       candidate: the places.
-      found: what training takes; None if it refuses the folder.
+      splits: what training takes; None if it refuses the folder.
     """
     severity, unused = "error", ""
-    used: set[Path] = set()
-    if found:
+    used: set[MaskSource] = set()
+    if splits is not None:
         severity, unused = "note", ", and is not used"
-        for pairs in found.splits.values():
+        for pairs in splits.values():
             used.update(path for pair in pairs for path in (pair.image, *pair.masks))
     findings = []
     for split, matched in candidate.matches.items():

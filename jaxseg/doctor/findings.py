@@ -8,6 +8,8 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Literal, get_args
 
+from jaxseg.data.masks import MaskSource
+
 Severity = Literal["error", "warning", "note"]
 """An error would stop or spoil a training, a warning may, a note is good to know."""
 
@@ -23,7 +25,7 @@ class Finding:
       severity: how bad it is.
       text: what is wrong, a sentence without the file's name.
       remedy: what helps, or empty.
-      file: that it is about; None is the data set.
+      file: that it is about, or the mask that is drawn; None is the data set.
       other: a file that it is compared with.
       split: of the file, or empty.
       values: mask values, or codes of colours, that are at fault.
@@ -33,13 +35,19 @@ class Finding:
     severity: Severity
     text: str
     remedy: str = ""
-    file: Path | None = None
+    file: MaskSource | None = None
     other: Path | None = None
     split: str = ""
     values: tuple[int, ...] = ()
 
 
-def of_error(check: str, error: Exception, file: Path | None = None) -> Finding:
+def named_file(error: Exception) -> Path | None:
+    """Return the file that a message begins with, if it does."""
+    path = Path(str(error).partition(": ")[0])
+    return path if os.path.isfile(path) else None
+
+
+def of_error(check: str, error: Exception, file: MaskSource | None = None) -> Finding:
     """Return the error finding of a message of training, without the file's name.
 
     Args:
@@ -70,7 +78,9 @@ def ordered(findings: Sequence[Finding]) -> list[Finding]:
     return list(dict.fromkeys(sorted(findings, key=key)))
 
 
-def in_split(findings: Sequence[Finding], splits: dict[Path, str]) -> list[Finding]:
+def in_split(
+    findings: Sequence[Finding], splits: dict[MaskSource, str]
+) -> list[Finding]:
     """Return findings with the split of their file, where it is known."""
     return [
         replace(each, split=splits.get(each.file, each.split)) if each.file else each
@@ -86,10 +96,8 @@ def shown(finding: Finding, root: Path) -> tuple[str, str]:
     name, text = "", finding.text
     if finding.file:
         name = str(finding.file)
-        if finding.file.is_relative_to(root):
-            name = str(finding.file.relative_to(root))
     if root.name:
-        text = text.replace(f"{root}{os.sep}", "")
+        name, text = (each.replace(f"{root}{os.sep}", "") for each in (name, text))
     return _printable(name), _printable(text)
 
 

@@ -8,13 +8,13 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Callable, Collection, Sequence
-from pathlib import Path
 from typing import NamedTuple
 
 import numpy as np
 
 from jaxseg.data.causes import mostly_one_piece
 from jaxseg.data.coding import UnknownValues
+from jaxseg.data.masks import MaskSource
 from jaxseg.data.sources import AnyCoding, Source
 from jaxseg.data.survey import FileSurvey, Survey, Tally, colour_text
 from jaxseg.doctor.findings import Finding, of_error
@@ -96,8 +96,8 @@ def _without(splits: Splits, findings: Sequence[Finding]) -> Splits:
     }
 
 
-def _named(message: str, files: Sequence[FileSurvey]) -> Path | None:
-    """Return the file that a message begins with, if it does."""
+def _named(message: str, files: Sequence[FileSurvey]) -> MaskSource | None:
+    """Return the mask that a message begins with, if it does."""
     return next((f.path for f in files if message.startswith(f"{f.path}: ")), None)
 
 

@@ -16,7 +16,8 @@ import numpy as np
 from jaxseg.config import DataConfig
 from jaxseg.data.contents import Content, check_contents
 from jaxseg.data.labels import IGNORE
-from jaxseg.data.masks import read_mask
+from jaxseg.data.masks import MaskSource, read_mask
+from jaxseg.data.sources import Source
 from jaxseg.data.survey import FileSurvey, Survey
 from jaxseg.doctor import duplicates
 from jaxseg.doctor.facts import PairFacts
@@ -39,8 +40,8 @@ class SetFacts:
       meaning: what the masks mean.
       contents: of each split, if the meaning is known.
       of_files: of each mask that can be read, how much of each class it holds.
+      source: the files; None if nothing pairs.
       alone: whether there is one split only because the user named two folders.
-      whole_options: the options that split the only split there is, or empty.
     """
 
     config: DataConfig
@@ -48,9 +49,14 @@ class SetFacts:
     pairs: Sequence[PairFacts]
     meaning: Meaning
     contents: dict[str, Content]
-    of_files: dict[Path, Content]
+    of_files: dict[MaskSource, Content]
+    source: Source | None
     alone: bool = False
-    whole_options: str = ""
+
+    @property
+    def published(self) -> bool:
+        """Whether the files are a publisher's."""
+        return self.source is not None and self.source.published
 
 
 SetCheck = Callable[[SetFacts], Iterator[Finding]]
@@ -64,10 +70,11 @@ def meanings(facts: SetFacts) -> Iterator[Finding]:
 def black_and_white(facts: SetFacts) -> Iterator[Finding]:
     """Yield masks of 0 and 255 alone where 255 is ignored, if its areas are solid."""
     coding = facts.meaning.coding
-    if coding is None or coding.labels.task != "multiclass":
+    if coding is None or coding.labels.task != "multiclass" or facts.published:
         return
     for file in _files(facts):
-        if file.tally.values.tolist() != [0, 255] or file.kind == "colour":
+        drawn = not isinstance(file.path, Path)
+        if drawn or file.tally.values.tolist() != [0, 255] or file.kind == "colour":
             continue
         content = facts.of_files[file.path]
         pixels = read_mask(file.path, lossy=True).pixels
@@ -94,7 +101,7 @@ def empty_masks(facts: SetFacts) -> Iterator[Finding]:
         known = [facts.of_files[p] for p in pair.masks if p in facts.of_files]
         if not known or len(known) < len(pair.masks):
             continue
-        path = pair.pair.mask
+        path = pair.pair.drawn or pair.pair.mask
         pixels = np.sum([content.pixels for content in known], axis=0)
         there = [name for name, count in zip(names, pixels, strict=True) if count]
         if coding.labels.task == "multilabel":
@@ -115,7 +122,8 @@ def empty_masks(facts: SetFacts) -> Iterator[Finding]:
 
 def same_images(facts: SetFacts) -> Iterator[Finding]:
     """Yield images that occur twice, in a split or in two."""
-    yield from duplicates.duplicates(facts.pairs, facts.config.allow_leakage)
+    allowed = facts.config.allow_leakage or facts.published
+    yield from duplicates.duplicates(facts.pairs, allowed)
     yield from duplicates.near_duplicates(facts.pairs)
 
 
@@ -126,8 +134,8 @@ def split_names(facts: SetFacts) -> Iterator[Finding]:
     for split in dict.fromkeys((config.train_split, config.eval_split)):
         if split not in there and not facts.alone:
             remedy = "--data.train_split and --data.eval_split choose others"
-            if facts.whole_options:
-                remedy = f"to split the training images pass {facts.whole_options}"
+            if facts.source and (options := facts.source.whole_options):
+                remedy = f"to split the training images pass {options}"
             text = f"there is no split {split!r}, only {listed(list(there))}"
             yield Finding("splits", "error", text, remedy)
 
@@ -176,7 +184,9 @@ SET_CHECKS: tuple[SetCheck, ...] = (
 """All checks of a data set, in the order in which their findings are listed."""
 
 
-def counted(meaning: Meaning) -> tuple[dict[str, Content], dict[Path, Content]]:
+def counted(
+    meaning: Meaning,
+) -> tuple[dict[str, Content], dict[MaskSource, Content]]:
     """Count the classes of each split, and of each mask, by training's own counts."""
     if meaning.coding is None:
         return {}, {}

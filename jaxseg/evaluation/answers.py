@@ -1,4 +1,4 @@
-"""Images to what is made of their scores: masks, probabilities, or both of one pass."""
+"""From images to masks, probabilities, or both, computed in one pass of the network."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from jaxseg.evaluation.windows import WindowedScores
 from jaxseg.nn.lowering import compiling_for, devices_of
 
 Finish = Callable[[jax.Array], jax.Array]
-"""Makes masks or probabilities, `[B, H, W, ...]`, of scores."""
+"""Turns scores into masks or probabilities, `[B, H, W, ...]`."""
 
 Answer = Callable[
     [Any, np.ndarray, Callable[[int], None], Sequence[Finish]], list[np.ndarray]
@@ -28,9 +28,10 @@ def _unchanged(scores: jax.Array) -> jax.Array:
 
 
 def answering(scores: Scores | WindowedScores) -> Answer:
-    """Return what scores images and makes something of the scores, such as masks.
+    """Return a function that scores images and turns the scores into masks or others.
 
-    The scores are the same whether one thing is made of them, band by band, or several.
+    Scores are the same whether one result is computed from them, band by band, or
+    several are.
     """
     if isinstance(scores, WindowedScores):
         return _by_window(scores)

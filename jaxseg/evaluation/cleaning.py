@@ -1,7 +1,6 @@
-"""Masks without specks and holes: small components dropped, holes filled.
+"""Removes small components from predicted masks, and fills their holes.
 
-It changes masks that were predicted.  An evaluation never does so, since it measures
-the network.
+Evaluation does not clean masks, since it measures the network.
 """
 
 from __future__ import annotations
@@ -23,24 +22,24 @@ def clean_mask(
 
     A component is connected by the eight neighbours of a pixel.  Dropped pixels of a
     binary mask, and of a class that may overlap others, become 0.  In a multiclass mask
-    class 0 has components too, and a dropped one takes the class that most of the
-    pixels around it have, the lowest of equals; pixels of other small components do not
-    count until they have their new class.  If all components are small, the largest
+    class 0 has components too, and a dropped component takes the most frequent class of
+    the pixels around it, in a tie the lowest; pixels of other small components do not
+    count until they have their new class.  If all components are small, the largest one
     stays.
 
-    A hole is a part of the background, connected by four neighbours, that does not
-    touch the edge of the image (as `scipy.ndimage.binary_fill_holes`).
+    A hole is a connected part of the background (by four neighbours) that does not
+    touch the edge of the image, as in `scipy.ndimage.binary_fill_holes`.
 
     Args:
       mask: int `[H, W]`, or of a multilabel task uint8 `[H, W, classes]` of 0 and 1, as
         a `Predictor` returns it.
-      labels: the classes, of which the task counts.
-      components: those of fewer pixels are dropped; 0 drops none.
-      fill_holes: holes of at most so many pixels are filled; 0 fills none, `math.inf`
+      labels: the classes; only their task is used.
+      components: components of fewer pixels than this are dropped; 0 drops none.
+      fill_holes: holes of at most this many pixels are filled; 0 fills none, `math.inf`
         all.
 
     Returns:
-      A new mask of the same shape and type.
+      A new mask of the same shape and dtype.
 
     Raises:
       UserError: a number below 0, or holes in a multiclass mask.
@@ -63,10 +62,10 @@ def clean_mask(
 
 
 def check_cleaning(task: Task, components: int, fill_holes: float) -> None:
-    """Refuse what does not go with a task.
+    """Refuse a number below 0, and holes of a task that has none.
 
     Raises:
-      UserError: as `clean_mask`.
+      UserError: as for `clean_mask`.
     """
     for name, pixels in (("components", components), ("fill_holes", fill_holes)):
         if not pixels >= 0:
@@ -97,7 +96,7 @@ def _small(there: np.ndarray, least: int) -> np.ndarray:
 
 
 def _components(there: np.ndarray, connectivity: int) -> tuple[np.ndarray, np.ndarray]:
-    """Return int32 `[H, W]`, 0 or the number of a component, and their pixels."""
+    """Return int32 `[H, W]`, 0 or the number of a component, and each one's pixels."""
     _, ids, figures, _ = cv2.connectedComponentsWithStats(
         there.astype(np.uint8), connectivity=connectivity
     )
@@ -114,7 +113,7 @@ def _without_small(mask: np.ndarray, least: int) -> np.ndarray:
     small = sizes < least
     small[sizes.argmax()] = False
     cleaned, left = mask.copy(), small[ids]
-    while left.any():  # a round takes all small components that touch a settled pixel
+    while left.any():  # each round settles the small components beside settled pixels
         around = _classes_around(cleaned, left, ids, len(sizes))
         known = left & (around >= 0)[ids]
         cleaned[known] = around[ids[known]]
@@ -131,7 +130,7 @@ def _classes_around(
       mask: int `[H, W]`.
       left: bool `[H, W]`, the pixels that are not settled.
       ids: int32 `[H, W]`, the component of each pixel.
-      count: of components.
+      count: number of components.
 
     Returns:
       int64 `[count]`, -1 where a component touches no settled pixel.
@@ -145,7 +144,7 @@ def _classes_around(
         row, column = rows[settled], columns[settled]
         place = (row + down) * mask.shape[1] + column + right
         touching.append(ids[row, column].astype(np.int64) * mask.size + place)
-    # A pixel counts once for a component, however often they touch.
+    # A pixel counts once for a component, even if it touches it at several places.
     component, place = np.divmod(np.unique(np.concatenate(touching)), mask.size)
     classes = int(mask.max()) + 1
     votes = component * classes + mask.ravel()[place]

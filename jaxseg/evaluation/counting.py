@@ -1,4 +1,4 @@
-"""What a batch of scores is counted into: exact integers, task by task."""
+"""Counts the scores of a batch into exact integers, for each task."""
 
 from __future__ import annotations
 
@@ -17,11 +17,14 @@ from jaxseg.evaluation.metrics import confusion_matrix
 from jaxseg.evaluation.probabilities import Probabilities
 
 Counts = dict[str, Any]
-"""`histogram`, int `[planes, 2, BINS]`: pixels by label and probability, of each class
-that has a logit; of a multiclass task, by whether the prediction is right and by its
-probability.  Then also `confusion`, int `[classes, classes]`.  Of a batch also
-`overlaps`, int `[B, classes, 2]`: intersection and union of each class in each image,
-at the thresholds."""
+"""Arrays by name.
+
+- `histogram`, int `[planes, 2, BINS]`: pixels by label and probability, for each class
+  that has a logit.  For a multiclass task: pixels by whether the prediction is right,
+  and by its probability.
+- `confusion`, int `[classes, classes]`, for a multiclass task only.
+- `overlaps`, int `[B, classes, 2]`, for a batch only: intersection and union of each
+  class in each image, at the thresholds."""
 
 
 @dataclass(frozen=True)
@@ -29,8 +32,8 @@ class Counter:
     """Counts the pixels of batches.
 
     Attributes:
-      num_classes: number of classes; of a binary task 2.
-      probabilities: what the scores say, and of which task.
+      num_classes: number of classes; 2 for a binary task.
+      probabilities: turns scores into probabilities; it knows the task.
     """
 
     num_classes: int
@@ -38,16 +41,16 @@ class Counter:
 
     @property
     def task(self) -> Task:
-        """What is counted."""
+        """The task whose predictions are counted."""
         return self.probabilities.task
 
     @property
     def planes(self) -> tuple[int, ...]:
-        """What the shape of a label has behind `[B, H, W]`."""
+        """The axes of a label after `[B, H, W]`: none, or `(classes,)`."""
         return (self.num_classes,) if self.task == "multilabel" else ()
 
     def zero(self) -> Counts:
-        """Return the counts of no pixels, int64."""
+        """Return counts of zero, int64."""
         found = {"histogram": np.zeros((*(self.planes or (1,)), 2, BINS), np.int64)}
         if self.task == "multiclass":
             found["confusion"] = np.zeros((self.num_classes,) * 2, np.int64)
@@ -59,11 +62,11 @@ class Counter:
         """Count a batch on the device, int32.
 
         Args:
-          scores: `[B, H, W, classes]`, of a binary task `[B, H, W, 1]`.
-          label: int `[B, H, W]`, of a multilabel task `[B, H, W, classes]`; the class
-            or, of a plane, 0 or 1; `IGNORE` where nothing counts.
-          thresholds: float32 of each class that has a logit, for the overlaps; a
-            multiclass task has none.
+          scores: `[B, H, W, classes]`; for a binary task `[B, H, W, 1]`.
+          label: int `[B, H, W]`, the class; for a multilabel task `[B, H, W, classes]`
+            of 0 and 1.  Pixels of `IGNORE` are not counted.
+          thresholds: float32, one for each class that has a logit, for the overlaps; a
+            multiclass task does not use them.
         """
         if self.task == "multiclass":
             return self._count_classes(scores, label)
@@ -117,7 +120,7 @@ def overlaps_of_planes(label: jax.Array, prediction: jax.Array) -> jax.Array:
 
 
 def added(total: Counts, counts: Counts) -> Counts:
-    """Return int64 counts with those of a batch added, under the names of `total`."""
+    """Return `total`, int64, with the counts of a batch of the same names added."""
     return {
         name: total[name] + np.asarray(counts[name]).astype(np.int64) for name in total
     }

@@ -38,14 +38,14 @@ class Evaluation:
         classes may overlap.
       images: number of images.
       seconds: wall time, compilation included.
-      size_multiple: what image sides were padded to multiples of.
-      task: what was measured.
-      histogram: of the probabilities; of a multiclass task, of those of the classes
-        predicted.
-      thresholds: of each class that has a logit: it is predicted from there on; none in
-        a multiclass task.
-      per_image: the overlaps in each image, at the thresholds; None where these were
-        known only after the pass.
+      size_multiple: the sides of images were padded to multiples of this.
+      task: what is predicted of a pixel.
+      histogram: of the probabilities; for a multiclass task, of those of the predicted
+        classes.
+      thresholds: the probability from which on a class is predicted, for each class
+        that has a logit; empty for a multiclass task.
+      per_image: the overlaps in each image, at the thresholds; None if the thresholds
+        were known only after the pass.
       surfaces: the measures of boundaries; None if they were not asked for.
     """
 
@@ -63,7 +63,7 @@ class Evaluation:
     def score(self) -> float:
         """The metric by which the best checkpoint is chosen.
 
-        The mean IoU; of a binary task the IoU of the foreground.
+        It is the mean IoU; for a binary task, the IoU of the foreground.
         """
         if self.task == "binary":
             return float(self.confusion.iou[1])
@@ -71,18 +71,18 @@ class Evaluation:
 
     @property
     def score_name(self) -> str:
-        """What `score` is called."""
+        """The name under which `score` is shown."""
         return "foreground IoU" if self.task == "binary" else "mean IoU"
 
     @property
     def best_thresholds(self) -> tuple[float, ...]:
-        """The thresholds of the best IoU; none in a multiclass task."""
+        """The threshold of the best IoU of each class; empty for a multiclass task."""
         if self.task == "multiclass" or self.histogram is None:
             return ()
         return tuple(self.histogram.best_thresholds.tolist())
 
     def metrics(self) -> dict[str, float]:
-        """Return every metric by name, a user's own too; undefined ones are NaN.
+        """Return every metric by name, registered ones too; undefined ones are NaN.
 
         Raises:
           UserError: a user's metric fails.
@@ -101,9 +101,9 @@ class Evaluation:
         """Return all metrics as values for JSON; undefined ones are None.
 
         Args:
-          names: of the classes.
-          parts: of 0..1, for the calibration.
-          image_name: index -> name, asked of the worst images alone.
+          names: names of the classes.
+          parts: number of bins of 0..1, for the calibration.
+          image_name: index -> name; called for the worst images only.
         """
         confusion = self.confusion
         found: dict[str, Any] = {"task": self.task, **self.metrics()}
@@ -150,20 +150,22 @@ def evaluate(
       samples: the split.
       sizes: height and width of each sample.
       mesh: the devices.
-      batch_size: global; of a step that takes one each, the number of devices.
-      multiple: sides are padded to multiples of this by reflection; 1 pads none.
+      batch_size: images at a time over all devices; for a step whose devices take one
+        image each, the number of devices.
+      multiple: sides are padded to multiples of this by reflection; 1 does not pad.
       threads: number of reading threads; 0 is one per core, up to a limit.
-      thresholds: of each class that has a logit, in a binary or multilabel task; None
-        are those of the best IoU in this split, which are known only afterwards.
-      surfaces: measure boundaries too; the step returns masks, and thresholds are
-        given.
-      on_batch: called before each batch; what it raises ends the evaluation.
-      done: called with the number of images that are done, of all processes.
+      thresholds: one for each class that has a logit, in a binary or multilabel task;
+        None takes those of the best IoU in this split, which are known only afterwards.
+      surfaces: measure boundaries too; the step must return masks, and thresholds must
+        be given.
+      on_batch: called before each batch; an exception that it raises ends the
+        evaluation.
+      done: called with the number of images that all processes together have done.
     """
     start, pending, finished = time.perf_counter(), None, 0
     known = _known_bounds(step, thresholds)
     assert surfaces is None or (step.masks and known is not None)
-    guess = (0.5,) * (step.counter.planes or (1,))[0]  # of what nothing is kept
+    guess = (0.5,) * (step.counter.planes or (1,))[0]  # its overlaps are not kept
     bounds = np.array(guess if known is None else known, np.float32)
     tally = Tally(step.counter, len(sizes), surfaces, threads)
     for batch in _batches(step, samples, sizes, mesh, batch_size, multiple, threads):
@@ -211,9 +213,9 @@ def _batches(
 def _known_bounds(
     step: EvaluationStep, thresholds: Sequence[float] | None
 ) -> tuple[float, ...] | None:
-    """Return the thresholds as bounds of bins, none in a multiclass task.
+    """Return the thresholds as bounds of bins; empty for a multiclass task.
 
-    None are those that are known only after the pass.
+    None means that they are known only after the pass.
     """
     if step.counter.task == "multiclass":
         return ()
@@ -225,7 +227,7 @@ def _known_bounds(
 def _evaluation(
     tally: Tally, task: Task, known: tuple[float, ...] | None
 ) -> dict[str, Any]:
-    """Return what an `Evaluation` holds, but for how it was measured."""
+    """Return the attributes of an `Evaluation` that follow from the counts."""
     histogram = Histogram(tally.counts["histogram"])
     found: dict[str, Any] = {
         "task": task,

@@ -1,10 +1,10 @@
-"""Exact histograms of probabilities, and every measure that is read off them.
+"""Exact histograms of probabilities, and every measure that is computed from them.
 
-A probability falls into one of 2^16 bins of equal width; how many pixels of which label
-fall into each is counted as confusion matrices are: int32 for a batch on the device,
-int64 over a data set on the host.  ROC-AUC, average precision, the best threshold and
-the calibration error are those of probabilities rounded to these bins, whatever the
-batch, the padding and the number of devices.
+There are 2^16 bins of equal width.  The number of pixels of each label in each bin is
+counted as in confusion matrices: int32 for a batch on the device, int64 over a data set
+on the host.  ROC-AUC, average precision, the best threshold and the calibration error
+are those of probabilities rounded to these bins, so that they do not depend on batch
+size, padding or number of devices.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ from jaxseg.data.labels import IGNORE
 from jaxseg.evaluation.metrics import divide
 
 BINS = 2**16
-"""Bins of 0..1.  Their bounds are exact in float32."""
+"""Number of bins of 0..1.  Their bounds are exact in float32."""
 
 
 def count_probabilities(label: jax.Array, probability: jax.Array) -> jax.Array:
@@ -29,7 +29,7 @@ def count_probabilities(label: jax.Array, probability: jax.Array) -> jax.Array:
 
     Args:
       label: int `[..., planes]` of 0, 1 and `IGNORE`.
-      probability: float32 `[..., planes]`; what is no number counts as 0.
+      probability: float32 `[..., planes]`; NaN counts as 0.
 
     Returns:
       int32 `[planes, 2, BINS]`.  At most 2**31 - 1 pixels may be counted at a time.
@@ -45,18 +45,19 @@ def count_probabilities(label: jax.Array, probability: jax.Array) -> jax.Array:
 
 
 def rounded_threshold(threshold: float) -> float:
-    """Return the nearest bound of a bin within 0..1, itself above 0 and below 1."""
+    """Return the bound of a bin, above 0 and below 1, nearest to a threshold."""
     return float(np.clip(round(threshold * BINS), 1, BINS - 1)) / BINS
 
 
 @dataclass(frozen=True)
 class Reliability:
-    """How often what was given a probability is true, a part of 0..1 after another.
+    """How often predictions are true, by the probability that they were given.
 
     Attributes:
-      pixels: int64 `[parts]`, pixels whose probability lies in the part.
+      pixels: int64 `[parts]`, pixels whose probability lies in each part of 0..1.
       confidence: float64 `[parts]`, their mean probability; NaN where there are none.
-      frequency: float64 `[parts]`, the share of them that is true; likewise.
+      frequency: float64 `[parts]`, the share of them whose prediction is true; NaN
+        where there are none.
     """
 
     pixels: np.ndarray
@@ -65,7 +66,10 @@ class Reliability:
 
     @property
     def error(self) -> float:
-        """The expected calibration error: the mean distance of both, by pixels."""
+        """The expected calibration error: the mean over all pixels of the difference.
+
+        The difference is that of confidence and frequency in a pixel's part.
+        """
         distance = np.abs(self.confidence - self.frequency)
         return float(divide(np.nansum(distance * self.pixels), self.pixels.sum()))
 
@@ -75,7 +79,7 @@ class Histogram:
     """Pixels by class, label and probability.
 
     Attributes:
-      counts: int64 `[planes, 2, BINS]`; a plane is a class, label 0 or 1.
+      counts: int64 `[planes, 2, BINS]`: class, label 0 or 1, and probability.
     """
 
     counts: np.ndarray
@@ -120,8 +124,8 @@ class Histogram:
     def best_thresholds(self) -> np.ndarray:
         """float64 `[planes]`: the thresholds of the best IoU, in (0, 1).
 
-        Of equally good ones the nearest to one half; that itself where there is no
-        pixel of label 1.
+        Of equally good thresholds the nearest to 1/2 is taken, and 1/2 itself where
+        there is no pixel of label 1.
         """
         known = self._positive.any(axis=1, keepdims=True)
         iou = np.where(known, np.nan_to_num(self._iou[:, 1:]), 0.0)
@@ -133,7 +137,7 @@ class Histogram:
         """Return float64 `[planes]`, the IoU of label 1; NaN where there is no union.
 
         Args:
-          thresholds: of each plane, bounds of bins as `rounded_threshold` gives them.
+          thresholds: one for each plane, bounds of bins as `rounded_threshold` returns.
         """
         levels = np.rint(np.asarray(thresholds) * BINS).astype(int)
         return self._iou[np.arange(len(levels)), levels]
@@ -142,7 +146,8 @@ class Histogram:
         """Return int64 `[planes, 2, 2]`; row: label, column: prediction.
 
         Args:
-          thresholds: of each plane, bounds of bins; from there on the prediction is 1.
+          thresholds: one for each plane, bounds of bins; the prediction is 1 from this
+            probability on.
         """
         levels = np.rint(np.asarray(thresholds) * BINS).astype(int)
         found = [
@@ -155,7 +160,7 @@ class Histogram:
         """Return the calibration of each plane.
 
         Args:
-          parts: of 0..1, equally wide.
+          parts: number of parts of 0..1, of equal width.
         """
         centres = (np.arange(BINS) + 0.5) / BINS
         place = (centres * parts).astype(int)
@@ -175,5 +180,5 @@ class Histogram:
 
 
 def _from(counts: np.ndarray) -> np.ndarray:
-    """Return for each bin what lies in it and all above, `[planes, BINS]`."""
+    """Return for each bin the sum of its counts and all above, `[planes, BINS]`."""
     return np.cumsum(counts[:, ::-1], axis=1)[:, ::-1]

@@ -2,7 +2,7 @@
 
 A network of stride 32 takes images whose sides are multiples of 32.  Other images are
 padded at the bottom and right by reflection, and the scores of the padding are cut off.
-`windows.py` does the same by a sliding window.
+`windows.py` does the same with a sliding window.
 """
 
 from __future__ import annotations
@@ -28,19 +28,19 @@ from jaxseg.nn.upsampling import linear_weights, resize_bilinear
 from jaxseg.segmenter import SMALLEST
 
 Scores = Callable[[Any, jax.Array], jax.Array]
-"""`(variables, image uint8 [B, H, W, 3]) -> float32 [B, H, W, classes]`; of a binary
+"""`(variables, image uint8 [B, H, W, 3]) -> float32 [B, H, W, classes]`; for a binary
 task `[B, H, W, 1]`."""
 
 BAND = 2**25
-"""Bytes of the scores of a band of rows."""
+"""Largest size of the scores of a band of rows, bytes."""
 
 
 @dataclass(frozen=True)
 class View:
-    """A version of an image: at a scale, then mirrored, padded and turned.
+    """A version of an image: resized, then mirrored, padded and turned.
 
     Attributes:
-      scale: factor of its size.
+      scale: factor on the image's size.
       mirror: whether it is mirrored, left to right.
       turns: quarter turns, counter-clockwise, 0..3.
     """
@@ -56,7 +56,7 @@ class View:
 
 
 def views(scales: Sequence[float], flip: bool, turns: bool = False) -> tuple[View, ...]:
-    """Return the views whose scores are averaged: at most eight a scale."""
+    """Return the views whose scores are averaged: at most eight for each scale."""
     mirrors = (False, True) if flip else (False,)
     quarters = range(4) if turns else (0,)
     return tuple(View(*given) for given in itertools.product(scales, mirrors, quarters))
@@ -71,11 +71,11 @@ class WholeScores:
     """A pure function from images to class scores at the image's size.
 
     `mapped` and `summed` evaluate a function of the scores one band of rows after the
-    other, so that scores of all classes at the image's size never exist; what the
-    network answers, at its own stride, is all that is kept of each view.  They compute
-    all scores at once if these fit one band, if the network answers at the image's own
-    size, and for a CRF, which needs all of them.  Both ways are equal but for the
-    rounding of float32.
+    other, so that scores of all classes at the image's size never exist; only the
+    network's output of each view, at its own stride, is held.  They compute all scores
+    at once if these fit into one band, if the network's output has the image's size,
+    and for a CRF, which needs all of them.  The results of both ways differ only by
+    float32 rounding.
     """
 
     def __init__(
@@ -138,14 +138,14 @@ class WholeScores:
         label: jax.Array,
         count: Callable[[jax.Array, jax.Array], Any],
     ) -> Any:
-        """Return what `count` finds in the scores and labels, added up over the bands.
+        """Return the counts of scores and labels, added up over the bands.
 
         Args:
           variables: of the model.
           image: uint8 `[B, H, W, 3]`.
-          label: int `[B, H, W]`, or one axis more.
-          count: of scores `[B, rows, W, classes]` and their labels gives a tree of
-            integers; a label `IGNORE` adds nothing.
+          label: int `[B, H, W]` or `[B, H, W, classes]`.
+          count: maps scores `[B, rows, W, classes]` and their labels to a tree of
+            integer arrays; pixels of the label `IGNORE` must not be counted.
         """
         if self._crf is not None:
             return count(self(variables, image), label)
@@ -167,7 +167,7 @@ class WholeScores:
         return jax.lax.scan(add, start, given)[0]
 
     def _answers(self, variables: Any, image: jax.Array) -> list[_Answer]:
-        """Return what the network answers to each view, and how it is resized."""
+        """Return the network's output of each view, and how it is resized."""
         normalized = normalize_image(image, self._mean, self._std)
         size = (image.shape[1], image.shape[2])
         found = []
@@ -195,7 +195,10 @@ class WholeScores:
     def _in_bands(
         self, answers: Sequence[_Answer], shape: Sequence[int]
     ) -> list[jax.Array] | None:
-        """Return the rows' weights of each view in each band, or None for one band."""
+        """Return the matrices that resize the rows of each view for each band.
+
+        None means that one band holds the whole image.
+        """
         images, height, width, _ = shape
         row = 4 * images * width * answers[0].logits.shape[-1]
         count = -(-height // max(1, BAND // row))
@@ -207,7 +210,7 @@ class WholeScores:
     def _mean_of(
         self, answers: Sequence[_Answer], rows: Sequence[jax.Array | None]
     ) -> jax.Array:
-        """Return the scores of the rows that the weights of each view are of."""
+        """Return the scores of a band, given the matrix of its rows for each view."""
         found = [
             _product(answer.columns, _product(weights, answer.logits, 1), 2)
             for answer, weights in zip(answers, rows, strict=True)
@@ -216,12 +219,13 @@ class WholeScores:
 
 
 class _Answer(NamedTuple):
-    """What the network answers to a view: turned back, neither cut nor mirrored back.
+    """The network's output of a view: turned back, neither cut nor mirrored back yet.
 
     Attributes:
       logits: float32 `[B, h, w, classes]`.
-      rows: float32 `[H, h]`, what resizes and cuts the rows; None leaves them.
-      columns: float32 `[W, w]`, likewise and mirrors back.
+      rows: float32 `[H, h]`, the matrix that resizes and cuts the rows; None leaves
+        them as they are.
+      columns: float32 `[W, w]`, the same for the columns; it also mirrors them back.
     """
 
     logits: jax.Array
@@ -239,7 +243,7 @@ def _resizing(
       outer: size of the padded view.
       inner: size of the view.
       target: size of the image.
-      align_corners: of the first resizing.
+      align_corners: whether the first resizing aligns the corner pixels.
 
     Returns:
       float32 `[target, source]`; None if it would only cut.
@@ -273,8 +277,8 @@ def create_scores(
 ) -> WholeScores:
     """Return a pure function from images to class scores at the image's size.
 
-    One view gives logits; several views give the mean of their
-    probabilities (as DeepLab and mmsegmentation average).
+    One view gives logits; several views give the mean of their probabilities, as in
+    DeepLab and mmsegmentation.
 
     Args:
       model: with `low_resolution(image, train) -> logits, auxiliary logits`.
@@ -284,7 +288,8 @@ def create_scores(
       flip: add the mirrored image at each scale.
       turns: add each of them turned by 90, 180 and 270 degrees, after its padding.
       crf: a dense CRF over the scores, which then are its marginals (DeepLab v1, v2).
-      multiple: sides are padded to multiples of this; 0 is the model's, 1 is none.
+      multiple: sides are padded to multiples of this; 0 takes the model's, 1 does not
+        pad.
       task: whether probabilities are those of a softmax or of sigmoids.
     """
     return WholeScores(
@@ -308,8 +313,8 @@ def check_crf(task: Task, options: EvaluationConfig) -> None:
     """
     if options.crf and task == "multilabel":
         raise UserError(
-            f"evaluation.crf {options.crf}: a CRF gives each pixel one class, and those"
-            " of data.task 'multilabel' may overlap; give --evaluation.crf 0"
+            f"evaluation.crf {options.crf}: a CRF gives each pixel one class, but"
+            " classes of data.task 'multilabel' may overlap; give --evaluation.crf 0"
         )
 
 
@@ -328,8 +333,9 @@ def mean_of_views(
     Args:
       found: logits of each view, `[B, H, W, classes]`.
       task: whether the probabilities are those of a softmax or of sigmoids.
-      crf: return what a CRF begins with: logits, or the logarithm of the mean.  Of a
-        binary task they are those of two classes, background and foreground.
+      crf: return what a CRF starts from: logits, or the logarithm of the mean
+        probabilities.  For a binary task these have two classes, background and
+        foreground.
     """
     if crf and task == "binary":
         both = [jnp.concatenate([jnp.zeros_like(part), part], -1) for part in found]
@@ -345,7 +351,7 @@ def mean_of_views(
 def refined(
     logits: jax.Array, image: jax.Array, crf: DenseCRF, task: Task
 ) -> jax.Array:
-    """Return the marginals of a dense CRF, of a binary task those of the foreground.
+    """Return the marginals of a dense CRF; for a binary task, of the foreground only.
 
     Args:
       logits: from `mean_of_views`.

@@ -1,7 +1,6 @@
-"""The metrics in results that are not read off a confusion matrix.
+"""The metrics in results that are computed from the histogram of the probabilities.
 
-They are read off the histogram of the probabilities: ROC-AUC, average precision, the
-best threshold and the calibration.
+They are ROC-AUC, average precision, the best threshold and the calibration.
 """
 
 from __future__ import annotations
@@ -21,7 +20,7 @@ def scalars(
 ) -> dict[str, float]:
     """Return the metrics that are one number, by name; undefined ones are NaN.
 
-    Of a multilabel task they are means over the classes where they are defined.
+    For a multilabel task they are means over the classes for which they are defined.
     """
     if task == "multiclass":
         return {}
@@ -42,14 +41,14 @@ def details(
     thresholds: Sequence[float],
     parts: int,
 ) -> dict[str, Any]:
-    """Return what else of the probabilities goes into `results.json`.
+    """Return the metrics of the probabilities for `results.json` that are no numbers.
 
     Args:
       histogram: of the probabilities.
-      task: what was measured.
-      names: of the classes.
-      thresholds: that were used; of each class that has a logit.
-      parts: of 0..1, for the calibration.
+      task: what is predicted of a pixel.
+      names: names of the classes.
+      thresholds: those that were used, one for each class that has a logit.
+      parts: number of bins of 0..1, for the calibration.
     """
     curves = histogram.reliability(parts)
     error = {
@@ -90,7 +89,7 @@ def _curve(found: Reliability) -> dict[str, list[Any]]:
 
 
 def plain(value: Any) -> Any:
-    """Return a value for JSON; None in the place of a number that is not finite."""
+    """Return a value for JSON; numbers that are not finite become None."""
     if isinstance(value, str | list | Mapping):
         return value
     return float(value) if np.isfinite(value) else None

@@ -28,7 +28,7 @@ from jaxseg.registry import Decorator, Registry
 def confusion_matrix(
     label: jax.Array, prediction: jax.Array, num_classes: int
 ) -> jax.Array:
-    """Count pixels by (label, prediction), ignored ones left out.
+    """Count the pixels that are not ignored by label and prediction.
 
     Args:
       label: int `[...]`, classes or `IGNORE`.
@@ -56,12 +56,12 @@ class _Overlaps(ABC):
     @property
     @abstractmethod
     def union(self) -> np.ndarray:
-        """int64 `[classes]`: pixels that have it in label or prediction."""
+        """int64 `[classes]`: pixels that have the class in label or prediction."""
 
     @property
     @abstractmethod
     def labelled(self) -> np.ndarray:
-        """int64 `[classes]`: pixels that have it in the label."""
+        """int64 `[classes]`: pixels that have the class in the label."""
 
     @property
     def iou(self) -> np.ndarray:
@@ -85,12 +85,15 @@ class _Overlaps(ABC):
 
     @property
     def mean_accuracy(self) -> float:
-        """Mean over the classes in the label of the share predicted right."""
+        """Mean over the labelled classes of the share of pixels predicted right."""
         return mean_of_known(divide(self.intersection, self.labelled))
 
     @property
     def frequency_weighted_iou(self) -> float:
-        """IoU weighted by the share of the labels (Long et al. 2015, sec. 5)."""
+        """Mean IoU weighted by the classes' shares of the labels.
+
+        Long et al. 2015, sec. 5.
+        """
         weighted = np.nansum(self.labelled * self.iou)
         return float(divide(weighted, self.labelled.sum()))
 
@@ -111,7 +114,7 @@ class Confusion(_Overlaps):
         return cls(np.zeros((num_classes, num_classes), np.int64))
 
     def __add__(self, other: Confusion | np.ndarray) -> Confusion:
-        """Return the counts of both."""
+        """Return the sum of both."""
         counts = other.counts if isinstance(other, Confusion) else np.asarray(other)
         return Confusion(self.counts + counts.astype(np.int64))
 
@@ -140,8 +143,8 @@ class Confusion(_Overlaps):
 class MultilabelConfusion(_Overlaps):
     """The confusion matrices of classes that may overlap, over a data set.
 
-    It has what `Confusion` has, where a class counts with the pixels that have it: what
-    has none is no class of its own.
+    It has the metrics of `Confusion`.  Pixels without any class are not a class of
+    their own.
 
     Attributes:
       counts: int64 `[classes, 2, 2]`; row: whether the label has the class, column:
@@ -167,7 +170,7 @@ class MultilabelConfusion(_Overlaps):
 
     @property
     def pixel_accuracy(self) -> float:
-        """Share of all answers, one a pixel and class, that are right."""
+        """Share of right predictions, of which there is one per pixel and class."""
         right = self.counts[:, 0, 0].sum() + self.intersection.sum()
         return float(divide(right, self.counts.sum()))
 
@@ -189,8 +192,8 @@ def mean_of_known(values: ArrayLike) -> float:
 
 
 Metric = Callable[[Any], float]
-"""Of a `Confusion`, or of a `MultilabelConfusion`, which has the same attributes; NaN
-where it is not defined."""
+"""Maps a `Confusion`, or a `MultilabelConfusion`, which has the same attributes, to a
+number; NaN if the metric is not defined."""
 
 METRICS: Registry[Metric] = Registry(
     "metric",
@@ -215,21 +218,21 @@ RESERVED = frozenset(
     " per_class_hausdorff95 per_class_average_surface_distance"
     " trained_steps parameters parameters_sha256 device versions".split()
 )
-"""Names of what else is written beside the metrics."""
+"""Names of other values in results, which a metric may not have."""
 
 
 def register_metric(name: str) -> Decorator[Metric]:
     """Return a decorator that adds a metric, a function of a `Confusion`.
 
-    Of a multilabel run that is a `MultilabelConfusion`, whose `counts` are a matrix a
-    class.  It returns one number, NaN where it is not defined.  It is written to
-    `metrics.jsonl`, TensorBoard and `results.json` under its name.
+    For a multilabel run the function gets a `MultilabelConfusion`, whose `counts` have
+    a matrix for each class.  It returns one number, NaN if the metric is not defined,
+    which is written to `metrics.jsonl`, TensorBoard and `results.json`.
 
     Args:
-      name: of the metric.
+      name: the name under which the metric is written.
 
     Raises:
-      UserError: the name is taken, or it is no function.
+      UserError: the name is taken, or the metric is no function.
     """
     METRICS.require_name(name)
     if name in RESERVED:
@@ -276,10 +279,10 @@ def _own(name: str, metric: Metric, confusion: AnyConfusion) -> float:
 
 
 def check_metrics(num_classes: int, task: Task = "multiclass") -> None:
-    """Compute every metric once, so that a faulty one shows before a training.
+    """Compute every metric once, to find a faulty one before a training.
 
     Raises:
-      UserError: as `compute_metrics`.
+      UserError: as for `compute_metrics`.
     """
     if task == "multilabel":
         counts = np.ones((num_classes, 2, 2), np.int64)

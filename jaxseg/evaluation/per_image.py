@@ -1,4 +1,4 @@
-"""How well each image of a split is segmented, read off integer counts of its own."""
+"""Metrics of each image of a split, computed from integer counts of that image."""
 
 from __future__ import annotations
 
@@ -19,12 +19,12 @@ WORST = 10
 class PerImage:
     """The overlaps of label and prediction in each image.
 
-    A class that an image has in neither does not count in that image's means, and an
+    A class that occurs in neither does not count in the means of that image, and an
     image without any counted pixel has no means.
 
     Attributes:
       counts: int64 `[images, classes, 2]`, intersection and union in pixels.
-      task: what was measured; of a binary one the classes are two.
+      task: what is predicted of a pixel; a binary task has two classes.
     """
 
     counts: np.ndarray
@@ -44,16 +44,16 @@ class PerImage:
     def score(self) -> np.ndarray:
         """float64 `[images]`, by which images are ranked; NaN where undefined.
 
-        The mean IoU; of a binary task the IoU of the foreground, which an image that
-        has none in label and prediction lacks.
+        It is the mean IoU; for a binary task, the IoU of the foreground, which is
+        undefined if neither label nor prediction has any.
         """
         return self.iou[:, 1] if self.task == "binary" else mean_of_each(self.iou)
 
     def summary(self, image_name: Callable[[int], str] = str) -> dict[str, Any]:
         """Return values for JSON: `per_image` and `worst_images`.
 
-        The first are mean and median over the images, None where there are none, the
-        second name and score of the worst.
+        The first has the mean and median over the images, None if there are none; the
+        second has name and score of the worst images.
 
         Args:
           image_name: index -> name.
@@ -74,14 +74,15 @@ class PerImage:
     def worst(self, count: int = WORST) -> list[int]:
         """Return the indices of the images of the lowest scores, the lowest first.
 
-        Of equal ones the first comes first; images without a score are left out.
+        Of equal scores the first image comes first; images without a score are left
+        out.
         """
         order = np.argsort(self.score, kind="stable")[:count]  # NaN comes last
         return [int(index) for index in order if not np.isnan(self.score[index])]
 
 
 def mean_of_each(values: np.ndarray) -> np.ndarray:
-    """Return the mean of what is known in each row, float64; NaN where nothing is.
+    """Return the mean of the known values of each row, float64; NaN if none is known.
 
     Args:
       values: float64 `[rows, columns]`; unknown ones are NaN.

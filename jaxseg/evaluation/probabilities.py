@@ -1,4 +1,4 @@
-"""From a model's scores to probabilities and to what is predicted, task by task."""
+"""From a model's scores to probabilities and predictions, for each task."""
 
 from __future__ import annotations
 
@@ -15,11 +15,12 @@ from jaxseg.evaluation.inference import views
 
 @dataclass(frozen=True)
 class Probabilities:
-    """What scores say: they are logits, or probabilities already.
+    """Turns scores, which are logits or probabilities, into probabilities and classes.
 
     Attributes:
-      task: what they are scores of.
-      logits: whether they are logits; several views, and a CRF, give probabilities.
+      task: what is predicted of a pixel.
+      logits: whether the scores are logits; several views, and a CRF, give
+        probabilities.
     """
 
     task: Task = "multiclass"
@@ -27,7 +28,7 @@ class Probabilities:
 
     @classmethod
     def of(cls, task: Task, options: EvaluationConfig) -> Probabilities:
-        """Return what scores made by these options say."""
+        """Return the `Probabilities` of the scores that these options give."""
         one_view = len(views(options.scales, options.flip, options.turns)) == 1
         return cls(task, logits=one_view and not options.crf)
 
@@ -35,11 +36,11 @@ class Probabilities:
         """Return probabilities, float32.
 
         Args:
-          scores: `[..., classes]`; of a binary task `[..., 1]`.
+          scores: `[..., classes]`; for a binary task `[..., 1]`.
 
         Returns:
-          `[..., classes]`, which add up to 1 in a multiclass task; `[...]`, of the
-          foreground, in a binary one.
+          `[..., classes]`, which sum to 1 in a multiclass task; for a binary task
+          `[...]`, of the foreground.
         """
         if self.task == "multiclass":
             return jax.nn.softmax(scores) if self.logits else scores
@@ -47,9 +48,9 @@ class Probabilities:
         return found[..., 0] if self.task == "binary" else found
 
     def top(self, scores: jax.Array) -> jax.Array:
-        """Return the probability of the class predicted, `[...]`, of a multiclass task.
+        """Return the probability of the predicted class, `[...]`; multiclass only.
 
-        It equals the largest of `self(scores)`; no array of all of them is made.
+        It equals the maximum of `self(scores)`, without an array of all probabilities.
         """
         largest = scores.max(axis=-1)
         if not self.logits:
@@ -59,15 +60,15 @@ class Probabilities:
     def predict(
         self, scores: jax.Array, thresholds: Sequence[float] | jax.Array = ()
     ) -> jax.Array:
-        """Return what is predicted.
+        """Return the predicted classes.
 
         Args:
-          scores: as above.
-          thresholds: of a binary task one, of a multilabel one a class: a pixel has the
-            class from that probability on.
+          scores: `[..., classes]`; for a binary task `[..., 1]`.
+          thresholds: one for a binary task, one per class for a multilabel task: the
+            probability from which on a pixel has the class.
 
         Returns:
-          int32 `[...]`, the class (of a binary task 1 is the foreground); of a
+          int32 `[...]`, the class (1 is the foreground of a binary task); for a
           multilabel task uint8 `[..., classes]` of 0 and 1.
         """
         if self.task == "multiclass":

@@ -1,4 +1,4 @@
-"""What evaluates a batch of images: exact counts, and the masks if they are wanted."""
+"""Evaluates a batch of images: exact counts, and the masks if they are asked for."""
 
 from __future__ import annotations
 
@@ -29,18 +29,19 @@ from jaxseg.parallel.mesh import (
 )
 
 Masks = dict[int, np.ndarray]
-"""What is predicted, uint8 `[H, W]`, of a multilabel task `[H, W, classes]` of 0 and 1,
-of the images that this process holds, by their places in the batch."""
+"""Predicted masks of the images that this process holds, by their index in the batch:
+uint8 `[H, W]`, or for a multilabel task `[H, W, classes]` of 0 and 1."""
 
 
 @dataclass(frozen=True)
 class Counted:
-    """What was found in a batch of images.
+    """The result of a batch of images.
 
     Attributes:
       counts: over the batch of all processes.
-      index: int `[B]`, of each image in the split; -1 of what fills the batch.
-      masks: fetches the masks from the devices; none if they are not wanted.
+      index: int `[B]`, of each image in the split; -1 for images that only fill up the
+        batch.
+      masks: fetches the masks from the devices; empty if they were not asked for.
     """
 
     counts: Counts
@@ -54,10 +55,10 @@ class EvaluationStep:
 
     Attributes:
       count: `(variables, this process' part of a batch, thresholds) -> counted`; the
-        thresholds are float32, of each class that has a logit.
-      counter: that counts.
+        thresholds are float32, one for each class that has a logit.
+      counter: counts the scores.
       masks: whether the masks are returned too.
-      one_each: a device takes one image at a time.
+      one_each: whether a device takes one image at a time.
     """
 
     count: Callable[[Any, Mapping[str, np.ndarray], np.ndarray], Counted]
@@ -78,20 +79,20 @@ def create_evaluation_step(
     Images whose `valid` is False are not counted.
 
     Args:
-      scores: images -> class scores; by a sliding window a device has one image at a
-        time.
-      num_classes: number of classes; of a binary task 2.
+      scores: images -> class scores; with a sliding window a device takes one image at
+        a time.
+      num_classes: number of classes; 2 for a binary task.
       mesh: the devices.
-      probabilities: what the scores say, and of which task; None are the logits of a
-        multiclass task.
-      masks: whether the masks are wanted, on the host.
+      probabilities: turns scores into probabilities; None takes the scores as logits of
+        a multiclass task.
+      masks: whether to return the masks too, on the host.
     """
     counter = Counter(num_classes, probabilities or Probabilities())
     finish = functools.partial(_finish, counter, masks)
     if isinstance(scores, WindowedScores):
         return _windowed_step(scores, counter, mesh, finish, masks)
 
-    # Masks are of all scores; rows that lie on several devices are not cut into bands.
+    # No bands if masks are returned, or if the rows are divided among several devices.
     whole_rows = mesh.shape[ROW_AXIS] == 1 and not masks
     in_bands = scores if isinstance(scores, WholeScores) and whole_rows else None
 
@@ -158,7 +159,7 @@ def _finish(
     batch: Mapping[str, jax.Array],
     bounds: jax.Array,
 ) -> tuple[Counts, jax.Array | None]:
-    """Return the counts of scores, and the mask if it is wanted."""
+    """Return the counts of scores, and the masks if they are asked for."""
     counts = counter(scores, _valid_label(batch), bounds)
     if not masks:
         return counts, None

@@ -1,10 +1,10 @@
-"""How near predicted boundaries are to labelled ones, in each image of each class.
+"""How near predicted boundaries are to labelled ones, for each class in each image.
 
 A pixel of a region lies on its boundary if one of its four neighbours is outside of the
-region, or outside of the image, as in MONAI.  What is ignored makes no boundary: an
-ignored neighbour counts as if it belonged to the region, in label and prediction alike,
-and an ignored pixel belongs to none.  Where ignored pixels hide all of the label's
-boundary, nothing is known of it, and the image does not count.
+region, or outside of the image, as in MONAI.  Ignored pixels make no boundary: in label
+and prediction alike, an ignored neighbour counts as a part of the region, and an
+ignored pixel belongs to no region.  If ignored pixels hide all of the label's boundary
+in an image, that image does not count for the class.
 
 Boundary IoU: Cheng et al. 2021, arXiv:2103.16562, eq. 2.  Boundary F1: Csurka et al.
 2013, "What is a good evaluation measure for semantic segmentation?", sec. 3, where a
@@ -42,11 +42,11 @@ _CROSS = cv2.getStructuringElement(cv2.MORPH_CROSS, (3, 3))
 
 @dataclass(frozen=True)
 class SurfaceOptions:
-    """What the measures of boundaries depend on.
+    """The options of the measures of boundaries.
 
     Attributes:
-      ratio: width of the bands of the boundary IoU, of the image's diagonal.
-      tolerance: of the boundary F1, pixels.
+      ratio: width of the bands of the boundary IoU, as a share of the image's diagonal.
+      tolerance: distance within which boundaries agree in the boundary F1, pixels.
     """
 
     ratio: float = 0.02
@@ -54,11 +54,11 @@ class SurfaceOptions:
 
     @classmethod
     def of(cls, options: EvaluationConfig) -> SurfaceOptions:
-        """Return what a run's options say."""
+        """Return the options of boundaries in a run's options of evaluation."""
         return cls(options.boundary_ratio, options.boundary_tolerance)
 
     def width(self, shape: tuple[int, ...]) -> int:
-        """Return the width of the bands in an image of a size, at least one pixel."""
+        """Return the width of the bands for an image's shape, at least one pixel."""
         return max(1, round(self.ratio * math.hypot(*shape[:2])))
 
 
@@ -68,7 +68,8 @@ class Surfaces:
 
     Attributes:
       values: float64 `[images, planes, 6]`, as `measure_image` returns them.
-      task: what was measured; of a binary one the only plane is the foreground.
+      task: what is predicted of a pixel; for a binary task the only plane is the
+        foreground.
     """
 
     values: np.ndarray
@@ -81,19 +82,20 @@ class Surfaces:
 
     @property
     def images(self) -> np.ndarray:
-        """int64 `[planes, 3]`: images with a boundary in both, label, prediction alone.
+        """int64 `[planes, 3]`: number of images with a boundary, by where it is.
 
-        Where it is in one alone, boundary IoU and F1 are 0, and there is no distance.
+        The columns are: in label and prediction, in the label only, in the prediction
+        only.  If it is in one only, boundary IoU and F1 are 0, and distances undefined.
         """
         label, prediction = (self.values[..., i] > 0 for i in (4, 5))
         kinds = label & prediction, label & ~prediction, prediction & ~label
         return np.stack([kind.sum(0) for kind in kinds], axis=-1)
 
     def summary(self, names: Sequence[str]) -> dict[str, Any]:
-        """Return values for JSON: means over the classes, and of each class.
+        """Return values for JSON: means over the classes, and values of each class.
 
         Args:
-          names: of the classes; of a binary task of both.
+          names: names of the classes; for a binary task, of both.
         """
         names = names[1:] if self.task == "binary" else names
         found: dict[str, Any] = {}
@@ -118,16 +120,17 @@ def measure_image(
     """Measure the boundaries of each class in an image.
 
     Args:
-      label: uint8 `[H, W]`, the class or `IGNORE`; of a multilabel task
+      label: uint8 `[H, W]`, the class or `IGNORE`; for a multilabel task
         `[H, W, classes]` of 0, 1 and `IGNORE`.
-      prediction: uint8, likewise; what it says where the label is ignored is not read.
-      task: whether there are classes, a foreground, or planes.
-      num_classes: number of classes; of a binary task 2.
+      prediction: uint8 of the label's shape; it is not read where the label is ignored.
+      task: what is predicted of a pixel.
+      num_classes: number of classes; 2 for a binary task.
       options: of the measures.
 
     Returns:
-      float64 `[planes, 6]`, of a binary task of the foreground alone: the `MEASURES`,
-      NaN where undefined, and whether the label and the prediction have a boundary.
+      float64 `[planes, 6]`, a row for each class (for a binary task, the foreground
+      only): the `MEASURES`, NaN where undefined, and whether the label and the
+      prediction have a boundary, 0 or 1.
     """
     width = options.width(label.shape)
     ignored = label == IGNORE
@@ -166,7 +169,7 @@ def _measure(
     square = np.ones((2 * width + 1,) * 2, np.uint8)
     bands = [_rim(region, ignored, square) for region in (label, prediction)]
     edges = [_rim(region, ignored, _CROSS) for region in (label, prediction)]
-    # Ignored pixels may hide where the label ends: from its edge, or its band too.
+    # Ignored pixels may hide the label's boundary: from its edge, or from its band too.
     no_edge, no_band = (label.any() and not rim[0].any() for rim in (edges, bands))
     union = np.count_nonzero(bands[0] | bands[1])
     known = union and not no_band
@@ -185,11 +188,11 @@ def _measure(
 
 
 def _rim(region: np.ndarray, ignored: np.ndarray, reach: np.ndarray) -> np.ndarray:
-    """Return the pixels of a region within whose reach the region ends.
+    """Return the pixels of a region that have its end in their neighbourhood.
 
     Args:
       region: bool `[H, W]`, without ignored pixels.
-      ignored: bool `[H, W]`, which do not end it; the image's border does.
+      ignored: bool `[H, W]`; the region does not end there, but at the image's border.
       reach: the neighbourhood, uint8.
     """
     filled = (region | ignored).astype(np.uint8)
@@ -198,14 +201,14 @@ def _rim(region: np.ndarray, ignored: np.ndarray, reach: np.ndarray) -> np.ndarr
 
 
 def _distances(edge: np.ndarray, other: np.ndarray) -> np.ndarray:
-    """Return for each pixel of an edge the distance to the nearest of the other's.
+    """Return the distance from each pixel of an edge to the nearest of the other edge.
 
     Args:
       edge: bool `[H, W]`, not empty.
-      other: likewise.
+      other: bool `[H, W]`, not empty.
 
     Returns:
-      float64 `[pixels]`, in no order.
+      float64 `[pixels]`, in no particular order.
     """
     from scipy.spatial import KDTree  # it loads slowly, and few need it
 

@@ -1,4 +1,4 @@
-"""Adds up what the batches of a pass give: counts, and what is kept of each image."""
+"""Adds up the counts of the batches of a pass, and keeps the measures of each image."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from jaxseg.parallel.distributed import gather_rows
 
 
 class Tally:
-    """What was found in the batches so far.
+    """The counts and measures of the batches so far.
 
     Attributes:
       counts: over all pixels, int64.
@@ -33,10 +33,10 @@ class Tally:
         """Begin with nothing.
 
         Args:
-          counter: that counts.
+          counter: counts the scores.
           images: number of images of the split.
-          surfaces: measure boundaries by these options; None does not.
-          threads: that measure boundaries; 0 is one a core.
+          surfaces: options of the measures of boundaries; None does not measure them.
+          threads: number of threads that measure boundaries; 0 is one per core.
         """
         self.counts = counter.zero()
         self._task: Task = counter.task
@@ -48,7 +48,7 @@ class Tally:
         self._mine = np.zeros(images, bool)
 
     def add(self, batch: EvaluationBatch, counted: Counted) -> None:
-        """Add a batch, of whose images this process has its own part on the host."""
+        """Add a batch; this process has only its own part of the images on the host."""
         self.counts = added(self.counts, counted.counts)
         index = np.asarray(counted.index)
         there = index >= 0

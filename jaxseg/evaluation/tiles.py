@@ -1,4 +1,4 @@
-"""Overlap-tile inference: any image, tile by tile, in the memory of a batch of tiles.
+"""Overlap-tile inference: an image of any size in the memory of a batch of tiles.
 
 Ronneberger et al. 2015, arXiv:1505.04597, fig. 2.  A network without padding predicts
 the interior of its input; the margin around a tile is read from the image, and outside
@@ -53,7 +53,9 @@ def overlap_tile(
     """
     steps = [size // stride * stride for size in tile]
     if min(steps) < 1:
-        raise UserError(f"a tile of {min(tile)} pixels: its smallest side is {stride}")
+        raise UserError(
+            f"a tile side of {min(tile)}: give at least the network's stride, {stride}"
+        )
     compiled = jax.jit(network)
 
     def read(image: np.ndarray, position: Sequence[int]) -> np.ndarray:
@@ -99,18 +101,20 @@ def tiled_unet(
     """Return the overlap-tile form of an unpadded U-Net, for uint8 images.
 
     Args:
-      model: with the U-Net's own, unpadded backbone.
+      model: a U-Net with its own backbone, without padding.
       tile: pixels along each axis; rounded up to a size that the network can output.
       mean: normalisation, on the scale 0..1.
       std: normalisation, on the scale 0..1.
       batch_size: tiles at a time.
 
     Raises:
-      UserError: another model.
+      UserError: the model is another one.
     """
     encoder = model.backbone
     if not isinstance(encoder, UNetEncoder) or encoder.padding != "valid":
-        raise UserError("only a U-Net without padding is tiled: head 'unet_original'")
+        raise UserError(
+            "only a U-Net without padding is tiled: give head 'unet_original'"
+        )
     # The margin of a tile, mirror image included, is cut on the host.
     bare = model.clone(backbone=encoder.clone(mirror=False))
 

@@ -1,6 +1,6 @@
-"""Positions and weights of the windows of an image, and what rows a block needs.
+"""Positions and weights of the windows of an image, and which rows a block needs.
 
-Everything here is a function of sizes alone, so that all processes agree on it.
+Everything here depends on sizes only, so that all processes agree on it.
 """
 
 from __future__ import annotations
@@ -22,8 +22,9 @@ PIXELS_AT_ONCE = 512 * 512
 PIXELS_FINISHED = 2**21
 """Largest number of pixels whose scores are finished at a time, unless `ROWS` are more.
 
-The sums have as many rows more than a window, so this bounds their memory too; but the
-fewer rows are finished at a time, the more often the sums are moved.
+The sums have this many rows in addition to those of a window, so this bounds their
+memory too.  But the fewer rows are finished at a time, the more often the sums are
+moved.
 """
 
 ROWS = 64
@@ -39,7 +40,7 @@ class Grid:
 
     Attributes:
       window: side of a window, pixels.
-      overlap: share of it that the next window covers too.
+      overlap: share of a window's side that the next window covers too.
       weights: of the pixels of a window in the mean over the windows.
     """
 
@@ -49,7 +50,7 @@ class Grid:
 
     @property
     def stride(self) -> int:
-        """Pixels from a window to the next."""
+        """Distance from the start of a window to that of the next, pixels."""
         return max(1, int(self.window * (1 - self.overlap) + 1e-6))
 
 
@@ -134,19 +135,19 @@ def plan_view(
     """Return the positions of the windows of a view of an image.
 
     Args:
-      view: scale, mirrored or not, turned or not: the windows of a turned view are
-        those of the other, turned one by one.
+      view: scale, mirrored or not, turned or not; the windows of a turned view are
+        those of the unturned one, each turned by itself.
       size: height and width of the image.
       grid: how the windows lie; their side is a multiple of `multiple`.
       multiple: the view's sides are padded to multiples of it.
-      most: windows at a time on a device.
+      most: largest number of windows at a time on a device.
       parts: devices that share an image.
     """
     inner = view.size(size)
     outer = fitted(inner, multiple)
     shape = (min(outer[0], grid.window), min(outer[1], grid.window))
     tops, lefts = (starts(side, grid) for side in outer)
-    # Do not score more windows together than a row has; the rest would be wasted.
+    # Do not score more windows together than a row has; the others would be padding.
     together = min(most, PIXELS_AT_ONCE // math.prod(shape), -(-len(lefts) // parts))
     together = parts * max(1, together)
     few = max(ROWS, PIXELS_FINISHED // size[1])
@@ -156,7 +157,7 @@ def plan_view(
 
 
 def positions(index: Any, source: int, target: int) -> Any:
-    """Return where lines of an axis resized to `target` lie among the source's."""
+    """Return the positions in the source of lines of an axis resized to `target`."""
     return np.clip((index + 0.5) * (source / target) - 0.5, 0, source - 1)
 
 
@@ -171,8 +172,8 @@ def profile(window: int, begins: Sequence[int], weights: Weights) -> np.ndarray:
 
     Args:
       window: pixels.
-      begins: of the windows along the axis; those of a single one are all 1, since they
-        would cancel.
+      begins: first lines of the windows along the axis; the weights of a single window
+        are all 1, since they would cancel.
       weights: "uniform" or "gaussian".
     """
     if weights == "uniform" or len(begins) == 1:
@@ -184,7 +185,7 @@ def profile(window: int, begins: Sequence[int], weights: Weights) -> np.ndarray:
 def weight_sums(
     index: np.ndarray, begins: Sequence[int], weights: np.ndarray
 ) -> np.ndarray:
-    """Return the sum of the windows' weights in each line; 1 where no window is.
+    """Return the sum of the windows' weights in each line; 1 where there is no window.
 
     Args:
       index: int `[lines]`.

@@ -1,10 +1,10 @@
 """Class scores by a sliding window, in the memory of a few windows and a band of rows.
 
-The host cuts the windows and one compiled program scores a fixed number of them at a
+The host cuts the windows, and one compiled program scores a fixed number of them at a
 time, whatever the image's size.  Their weighted scores are summed in a band of rows on
-the device; rows that no later window touches leave it, so that the scores of a large
-image are never in memory all at once.  Several scales, the mirrored and the turned
-image go through the same rows side by side.
+the device; rows that no later window covers are finished and leave it, so that the
+scores of a large image are never in memory all at once.  The views at several scales,
+mirrored and turned, go through the rows of the image together.
 """
 
 from __future__ import annotations
@@ -77,13 +77,13 @@ Block = tuple[int, jax.Array]
 class WindowedScores:
     """Images to class scores by overlapping windows, whose scores are averaged.
 
-    The last window is flush with the image's end.  An image that one window holds is
+    The last window ends at the image's border.  An image that fits into one window is
     scored as a whole.  Each view's windows are averaged first, then the views.
 
-    A turned view is made of the same windows, each turned, scored and turned back.  The
-    windows of the turned image would start at another corner, so its last ones would
-    lie elsewhere; neither covers the image better, and of an image that one window
-    holds both are the same.
+    A turned view uses the same windows, each turned, scored and turned back.  Windows
+    of the turned image would start at another corner, so that the last ones would lie
+    elsewhere.  Neither covers the image better, and both are the same for an image that
+    fits into one window.
     """
 
     def __init__(
@@ -118,7 +118,7 @@ class WindowedScores:
           turns: add each of them turned by 90, 180 and 270 degrees.
           crf: a dense CRF over the scores, which then are its marginals; it needs the
             scores of the whole image in memory.
-          multiple: sides are padded to multiples of this; 0 is the model's.
+          multiple: sides are padded to multiples of this; 0 takes the model's.
           batch_size: largest number of windows at a time; fewer if they would have
             more pixels than `window_plan.PIXELS_AT_ONCE`.
           task: whether probabilities are those of a softmax or of sigmoids.
@@ -157,7 +157,7 @@ class WindowedScores:
 
         Args:
           size: height and width of the image.
-          classes: number of them that have a logit.
+          classes: number of classes that have a logit.
         """
         plans = self._plans(size, None)
         # Beside the sums there is each view's block, before and after it is resized.
@@ -180,9 +180,10 @@ class WindowedScores:
 
         Args:
           variables: of the model.
-          images: uint8 `[B, H, W, 3]` on the host; of several processes, this one's.
-            Without a CRF, their rows may be read when they are needed.
-          mesh: the devices, which divide the images; None are those of the variables.
+          images: uint8 `[B, H, W, 3]` on the host, those of this process.  Without a
+            CRF, they may be `Rows`, which are read when they are needed.
+          mesh: the devices, among which the images are divided; None takes those of the
+            variables.
           done: called after each group of windows with their number; all numbers add
             up to `count`.
         """

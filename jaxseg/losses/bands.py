@@ -20,8 +20,9 @@ from jaxseg.losses.base import spatial_size
 from jaxseg.nn.upsampling import linear_weights, resize_linear
 
 Function = Callable[[jax.Array, jax.Array, jax.Array], Any]
-"""Of a band: logits float32 `[B, rows, W, classes]`, label `[B, rows, W]` (or one axis
-more, see `Loss`), and how often each pixel counts, float32 `[B, rows, W]`."""
+"""A function of a band: of logits float32 `[B, rows, W, classes]`, a label `[B, rows,
+W]` (or one axis more, see `Loss`), and how often each pixel counts, float32 `[B, rows,
+W]`."""
 
 
 @dataclass(frozen=True)

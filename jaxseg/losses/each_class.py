@@ -19,10 +19,11 @@ from jaxseg.data.labels import IGNORE, Task
 from jaxseg.losses.bands import Bands, mapped
 
 OfClass = Callable[..., jax.Array]
-"""Of a class: `(score, there, other, factor, scale)` to what it adds to the loss, a
-float32 scalar.  The score is float32 `[B, H, W]`; where the label has the class and
-where it has not, bool `[B, H, W]` (both are False where it is ignored); the factor of
-each pixel, float32 `[B, H, W]`; and what was given of this class."""
+"""`(score, there, other, factor, scale)` of a class -> its part of the loss, a float32
+scalar.  The score is float32 `[B, H, W]`; `there` and `other` are bool `[B, H, W]`,
+where the label has the class and where it has not (both are False where it is ignored);
+the factor of each pixel is float32 `[B, H, W]`; and `scale` is what was given for this
+class."""
 
 
 @dataclass(frozen=True)

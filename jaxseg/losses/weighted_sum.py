@@ -15,7 +15,7 @@ from jaxseg.losses.base import Loss
 from jaxseg.registry import Named, parse
 
 LARGEST = 1e6
-"""Of the weights of a sum."""
+"""Largest weight in a sum."""
 
 
 @dataclass(frozen=True)

@@ -1,9 +1,10 @@
-"""The fully connected conditional random field that snaps a label map to edges.
+"""The fully connected conditional random field, which aligns labels with image edges.
 
 Kraehenbuehl and Koltun, "Efficient Inference in Fully Connected CRFs with Gaussian Edge
-Potentials" (arXiv:1210.5644), as DeepLab v1 and v2 put it after the network.  Two
-Gaussian kernels join each pixel to every other: appearance K1 (near and alike in
-colour) and smoothness K2 (near).  Mean field inference repeats, from softmax(logits),
+Potentials" (arXiv:1210.5644), which DeepLab v1 and v2 apply to the network's scores.
+Two Gaussian kernels join each pixel to every other: the appearance kernel K1, of the
+distance in position and colour, and the smoothness kernel K2, of the distance in
+position.  Mean field inference starts from Q = softmax(logits) and repeats
 
     Q <- softmax(logits - (w1 K1 Q + w2 K2 Q) compatibility^T).
 
@@ -12,10 +13,11 @@ Deviations from the paper:
 - No permutohedral lattice: the sums over pairs are matrix products over tiles of K1,
   which is never whole in memory.  Tiles of negligible pairs are left out (`cutoff`),
   and the pairs can be sampled (`stride`).
-- The kernels hold the pair of a pixel with itself and are normalised, to N^-1/2 K
-  N^-1/2 where N is the row sums of K, as in the authors' later code and pydensecrf.
-  Also here: "row", N^-1 K, as in their code of 2011 and DeepLab's layer in Caffe; and
-  "none", the paper's equations, plain sums over j != i.
+- The kernels include the pair of a pixel with itself and are normalised to N^-1/2 K
+  N^-1/2, where N is the diagonal matrix of the row sums of K, as in the authors' later
+  code and pydensecrf.  `normalization` offers two others: "row" is N^-1 K, as in their
+  code of 2011 and DeepLab's layer in Caffe; "none" is the paper's equations, sums over
+  j != i that are not normalised.
 """
 
 from __future__ import annotations
@@ -33,7 +35,7 @@ from jaxseg.errors import UserError
 NORMALIZATIONS = ("symmetric", "row", "none")
 
 Filter = Callable[[jax.Array], jax.Array]
-"""From values `[pixels, C]` to a kernel's sums of them, `[pixels, C]`."""
+"""Maps values `[pixels, C]` to the product of a kernel with them, `[pixels, C]`."""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -43,26 +45,27 @@ class DenseCRF:
     The defaults are DeepLab v2's for ResNet-101 on PASCAL VOC, as its reproduction
     kazuto1011/deeplab-pytorch has them (configs/voc12.yaml).  The paper
     (arXiv:1606.00915) takes ten iterations and searches w1 in 3..6, theta_alpha in
-    30..100 and theta_beta in 3..6.  DeepLab v1's script on VOC has
-    theta_alpha 49, theta_beta 5 and theta_gamma 3.
+    30..100 and theta_beta in 3..6.  DeepLab v1's script for VOC has theta_alpha 49,
+    theta_beta 5 and theta_gamma 3.
 
     Attributes:
-      appearance_weight: w1.
-      smoothness_weight: w2.
+      appearance_weight: w1, the weight of K1.
+      smoothness_weight: w2, the weight of K2.
       theta_alpha: standard deviation of K1 in space, pixels.
-      theta_beta: standard deviation of K1 in colour, of 0..255.
+      theta_beta: standard deviation of K1 in colour, on the scale 0..255.
       theta_gamma: standard deviation of K2, pixels.
       iterations: mean field updates.
       normalization: one of `NORMALIZATIONS`.
       cutoff: leave out tiles of K1 whose pairs are all further apart than this along
         the features' principal axis, in standard deviations; `math.inf` leaves out
-        none.  A pair left out is below exp(-cutoff^2 / 2); the mean change of the
-        marginals on 240x180 photographs is 1e-6 at 3, 4e-5 at 2 and 2e-4 at 1.
-      stride: join a pixel by K1 only to those at multiples of `stride` rows and
-        columns away, each in place of stride^2; the work falls by stride^2.  The mean
-        change of the marginals on 480x360 photographs is 0.0005 at 2, that of
-        pydensecrf's lattice, and 0.001 at 4.  On a CPU take 2 or 4.
-      tile: pixels in a side of a tile of K1; a matter of speed alone.
+        none.  A pair that is left out has a K1 below exp(-cutoff^2 / 2); the mean
+        change of the marginals on 240x180 photographs is 1e-6 at 3, 4e-5 at 2 and 2e-4
+        at 1.
+      stride: sum K1 only over pixels whose distance in rows and in columns is a
+        multiple of `stride`, each weighted by stride^2; the work falls by stride^2.
+        The mean change of the marginals on 480x360 photographs is 0.0005 at 2, which is
+        that of pydensecrf's lattice, and 0.001 at 4.  On a CPU take 2 or 4.
+      tile: pixels in a side of a tile of K1; it only changes the speed.
 
     Raises:
       UserError: a value is out of range.
@@ -108,23 +111,23 @@ def dense_crf(
     Differentiable (in reverse mode) in the logits, the weights and the compatibility;
     the image is a constant.
 
-    An iteration evaluates K1 at (H W)^2 pairs, at about 2 C + 10 operations and an
-    exponential each: 18 TFLOP in ten for 500x375 pixels and 21 classes.  The default
-    `cutoff` does 6% to 23% of it on photographs at the default thetas.  K2 is
-    separable, two small matrix products.  Memory: a few arrays of the logits' size.
+    An iteration evaluates K1 at (H W)^2 pairs, each in about 2 C + 10 operations and an
+    exponential; ten iterations take 18 TFLOP for 500x375 pixels and 21 classes.  The
+    default `cutoff` and thetas compute 6% to 23% of that on photographs.  K2 is two
+    small matrix products.  The memory is that of a few arrays of the logits' size.
 
     Args:
       logits: float `[H, W, C]` or `[B, H, W, C]`, the network's at the image's size, or
         any unary energies negated.
       image: `[H, W, 3]` or `[B, H, W, 3]`, 0..255, uint8 or float, not normalised.
       crf: the parameters.
-      appearance_weight: in place of `crf`'s, to learn it.
-      smoothness_weight: likewise.
-      compatibility: float `[C, C]`, what label l costs beside label l'; Potts, 0 on
-        the diagonal and 1 elsewhere, if None.
+      appearance_weight: replaces that of `crf`, to be learned.
+      smoothness_weight: replaces that of `crf`, to be learned.
+      compatibility: float `[C, C]`, the cost of label l near label l'; None is the
+        Potts model, 0 on the diagonal and 1 elsewhere.
 
     Returns:
-      float32 probabilities of logits' shape, that sum to one over the last axis.
+      float32 probabilities of the logits' shape, which sum to 1 over the last axis.
 
     Raises:
       UserError: the shapes do not agree.
@@ -151,7 +154,7 @@ def dense_crf(
     infer = functools.partial(
         _mean_field, crf=crf, weights=weights, compatibility=compatibility
     )
-    # One image after the other: each fills the machine, and each has its own tiles.
+    # One image after the other: one is enough work for a device, and has its own tiles.
     infer_all = infer if logits.ndim == 3 else functools.partial(jax.lax.map, infer)
     return infer_all((logits, image))
 
@@ -177,12 +180,12 @@ def _mean_field(
     return marginals.reshape(pair[0].shape)
 
 
-# float32 sums on every platform: a GPU's or TPU's default product is coarser.
+# Full float32 on every platform; the default precision of GPUs and TPUs is lower.
 _product = functools.partial(jnp.matmul, precision="highest")
 
 
 def _normalize(kernel: Filter, pixels: int, crf: DenseCRF) -> Filter:
-    """Return `kernel`, which includes a pixel's own value, normalised as `crf` says."""
+    """Return `kernel` normalised as `crf` says; it includes a pixel's own value."""
     if crf.normalization == "none":
         return lambda values: kernel(values) - values
     total = kernel(jnp.ones((pixels, 1)))
@@ -213,7 +216,7 @@ def _smoothness(image: jax.Array, crf: DenseCRF) -> Filter:
 def _appearance(image: jax.Array, crf: DenseCRF) -> Filter:
     """Return K1."""
     tiles = _tiles(image, crf)
-    share = crf.stride**2  # pixels that one sampled pixel stands for, but for itself
+    share = crf.stride**2  # the weight of each sampled pixel but the pixel itself
 
     def sums(values: jax.Array) -> jax.Array:
         return share * _tiled_sums(tiles, values) - (share - 1) * values
@@ -222,21 +225,21 @@ def _appearance(image: jax.Array, crf: DenseCRF) -> Filter:
 
 
 class _Tiles(NamedTuple):
-    """The pixels in groups of like features, and the groups that each is joined to."""
+    """Pixels in groups of similar features, and the groups that each is joined to."""
 
     features: Any  # [groups, tile, 5], in standard deviations
-    pixel: Any  # [groups * tile], its index in the image; the image's size for padding
-    place: Any  # [pixels], the inverse
-    first: Any  # [groups], of the range of groups that a group is joined to
-    last: Any  # [groups], exclusive
+    pixel: Any  # [groups * tile], index in the image; the number of pixels for padding
+    place: Any  # [pixels], where each pixel of the image is in `pixel`
+    first: Any  # [groups], the first of the groups that a group is joined to
+    last: Any  # [groups], the end of these groups, exclusive
 
 
 def _tiles(image: jax.Array, crf: DenseCRF) -> _Tiles:
     """Sort the pixels by the features' principal axis and cut them into groups.
 
-    Distances along one axis bound those in all five from below, so the groups within
-    reach of a group are a range.  With a stride each of the stride^2 interleaved
-    subsampled images is sorted and cut by itself.
+    A distance along one axis is a lower bound of the distance in all five, so the
+    groups that are near enough to a group are a range.  With a stride, each of the
+    stride^2 interleaved subsampled images is sorted and cut separately.
     """
     height, width, _ = image.shape
     stride, pixels = crf.stride, height * width
@@ -290,7 +293,7 @@ def _tiled_sums(tiles: _Tiles, values: jax.Array) -> jax.Array:
 
     def group(arguments: tuple[jax.Array, jax.Array, jax.Array]) -> jax.Array:
         here, first, last = arguments
-        centre = here.mean(0)  # |a|^2 + |b|^2 - 2 a b cancels less from nearby
+        centre = here.mean(0)  # |a|^2 + |b|^2 - 2 a b is more exact for small a and b
         here = here - centre
 
         def add(index: jax.Array, total: jax.Array) -> jax.Array:
@@ -305,7 +308,7 @@ def _tiled_sums(tiles: _Tiles, values: jax.Array) -> jax.Array:
     return sums.reshape(-1, shape[-1])[tiles.place]
 
 
-# The kernel is symmetric, so its transpose is itself; and no tile is kept for it.
+# The kernel is symmetric, so the gradient is the same product; no tile is stored.
 _tiled_sums.defvjp(
     lambda tiles, values: (_tiled_sums(tiles, values), tiles),
     lambda tiles, cotangent: (None, _tiled_sums(tiles, cotangent)),

@@ -1,1 +1,1 @@
-"""What a run shows to people: the terminal, the metric log, pictures and the page."""
+"""Everything that people see of a run: terminal, metric log, pictures and report."""

@@ -1,6 +1,6 @@
 """The table of the measures of boundaries, class by class.
 
-Read from `results.json`, whatever version or hand wrote it.
+It is made from `results.json`, which any version or a person may have written.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ COLUMNS = (
     ("Hausdorff 95 %, px", "hausdorff95", 1),
     ("Surface distance, px", "average_surface_distance", 1),
 )
-"""Title, name in `results.json`, and the factor to what is shown."""
+"""Title, name in `results.json`, and the factor by which the value is shown."""
 
 _KINDS = ("both", "label_only", "prediction_only")
 
@@ -33,7 +33,7 @@ def boundary_table(summary: Mapping[str, Any], labels: LabelSet) -> Markup:
       labels: gives the colour chips.
 
     Returns:
-      A `<table>` element; nothing where boundaries were not measured.
+      A `<table>` element, or nothing if boundaries were not measured.
     """
     names = summary.get(f"per_class_{COLUMNS[0][1]}")
     if not isinstance(names, Mapping):

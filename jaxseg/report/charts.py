@@ -17,8 +17,8 @@ _LEFT, _TOP, _PLOT_WIDTH, _PLOT_HEIGHT = 48, 8, 258, 156
 _RIM = 4
 _MOST_POINTS = 300
 _MOST_DOTS = 40
-_LEAST_SHARE = 0.05  # of an axis in per cent: less would make much of little
-_LEAST_RANGE = 1e-4  # of other axes, as a share of the largest value
+_LEAST_SHARE = 0.05  # least range of an axis in per cent, not to magnify noise
+_LEAST_RANGE = 1e-4  # least range of other axes, as a share of the largest value
 
 
 @dataclass(frozen=True)
@@ -28,7 +28,7 @@ class Line:
     Attributes:
       steps: rising step numbers.
       values: one per step; None leaves a gap.
-      style: CSS class: `line`, or `faint` for what lies behind it.
+      style: CSS class: `line`, or `faint` for a curve behind another.
       colour: CSS class `k0` to `k7`, or "" for the page's own colour.
     """
 
@@ -85,13 +85,12 @@ def line_chart(
 def reliability_chart(
     points: Sequence[tuple[float, float, float]], label: str
 ) -> Markup:
-    """Draw how often something is true against how probable it was said to be.
+    """Draw how often predictions are true against their probability.
 
-    The diagonal is what both would be if they agreed; bars show the shares of the
-    pixels.
+    The diagonal is perfect calibration; bars show the shares of the pixels.
 
     Args:
-      points: probability and share that is true, 0..1, and number of pixels.
+      points: mean probability, share of true predictions, 0..1, and number of pixels.
       label: what a screen reader says.
 
     Returns:
@@ -142,7 +141,7 @@ class _Axes:
 
 
 def _curve(line: Line, axes: _Axes, percent: bool) -> str:
-    """Draw a path that starts anew after a gap and, if they are few, its points."""
+    """Draw a path that is broken at gaps and, if they are few, its points."""
     steps, values = thinned(line.steps, line.values, _MOST_POINTS)
     points = list(zip(steps, values, strict=True))
     words, dots, pen = [], [], "M"
@@ -164,7 +163,7 @@ def _curve(line: Line, axes: _Axes, percent: bool) -> str:
 
 
 def _range(low: float, high: float) -> tuple[float, float]:
-    """Start at zero unless that would flatten the curve; never be empty."""
+    """Return the range of an axis; it starts at zero unless that flattens the curve."""
     size = max(abs(low), abs(high))
     if high - low <= _LEAST_RANGE * size:
         low, high = min(0.0, 2 * low), max(0.0, 2 * high)
@@ -174,7 +173,7 @@ def _range(low: float, high: float) -> tuple[float, float]:
 
 
 def _share_range(low: float, high: float) -> tuple[float, float]:
-    """Likewise for shares: some per cent wide, and within 0 and 1."""
+    """Return the range of an axis of shares: some per cent wide, and within 0..1."""
     low, high = (min(max(value, 0.0), 1.0) for value in (low, high))
     if low < 0.5 * high:
         low = 0.0
@@ -210,7 +209,7 @@ def _ticks(low: float, high: float) -> list[float]:
 def thinned(
     steps: Sequence[int], values: Sequence[float | None], most: int
 ) -> tuple[list[int], list[float | None]]:
-    """Return a curve's points; of more than `most`, means of neighbours."""
+    """Return a curve's points, or means of neighbours if there are more than `most`."""
     bundle = -(-len(steps) // most)
     if bundle <= 1:
         return list(steps), list(values)

@@ -16,7 +16,7 @@ import numpy as np
 from jaxseg.data.coding import Coding
 from jaxseg.data.images import load_image
 from jaxseg.data.labels import IGNORE, colour_codes, voc_palette
-from jaxseg.data.masks import Mask, read_mask
+from jaxseg.data.masks import Mask, MaskSource, read_mask
 from jaxseg.doctor.examination import Examination
 from jaxseg.doctor.facts import PairFacts
 from jaxseg.doctor.findings import SEVERITIES, Finding, shown
@@ -96,7 +96,7 @@ def _options(found: Examination) -> Sequence[str]:
 
 def _pictures(found: Examination) -> Iterator[Mapping[str, Any]]:
     """Yield pictures of the worst: errors first, a few of each kind."""
-    of_file = {
+    of_file: dict[MaskSource, PairFacts] = {
         path: pair for pair in found.pairs for path in (pair.pair.image, *pair.masks)
     }
     count: dict[str, int] = {}
@@ -126,14 +126,14 @@ def _sheet(
     finding: Finding, pair: PairFacts | None, found: Examination
 ) -> dict[str, np.ndarray]:
     """Return the pictures of a finding by title, as far as they can be read."""
-    assert finding.file
     path = pair.pair.image if pair else finding.file
     pictures = {}
     with contextlib.suppress(UserError):
-        pictures["Image" if pair else "File"] = load_image(path)
+        if isinstance(path, Path):
+            pictures["Image" if pair else "File"] = load_image(path)
     mask_path = finding.file if pair and finding.file in pair.masks else None
     if pair and mask_path is None and pair.masks:
-        mask_path = pair.pair.mask
+        mask_path = pair.pair.drawn or pair.pair.mask
     with contextlib.suppress(UserError):
         if mask_path:
             mask = read_mask(mask_path, lossy=True)

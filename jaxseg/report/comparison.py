@@ -25,10 +25,10 @@ from jaxseg.report.numbers import one_class_remark
 from jaxseg.report.titles import data_title, model_title
 
 COLOURS = 8
-"""Number of runs that can be told apart."""
+"""Largest number of runs on a page, whose colours can be told apart."""
 
 _Column = tuple[str, str, float, int]
-"""Title, name in `results.json`, factor to what is shown, and decimals of that."""
+"""Title, name in `results.json`, factor by which the value is shown, and decimals."""
 
 _SOME: tuple[_Column, ...] = (("Foreground IoU, %", "iou", 100, 2),)
 _ALL: tuple[_Column, ...] = (
@@ -48,24 +48,24 @@ def write_comparison(workdirs: Sequence[str | Path], path: str | Path) -> Path:
 
     Args:
       workdirs: run folders, at most 8; a run may still be under way.
-      path: of the page.
+      path: path of the page.
 
     Returns:
       The path.
 
     Raises:
-      UserError: no run, too many, a folder without metrics, metrics that cannot be
-        read, or a page that is a folder.
+      UserError: there is no run or too many, a folder has no metrics or unreadable
+        ones, or the page's path is a folder.
     """
     if Path(path).is_dir():
-        raise UserError(f"{path}: a folder; name the page, a file in it")
+        raise UserError(f"{path}: a folder; give the path of a file in it")
     folders = [Path(workdir) for workdir in workdirs]
     if not 1 <= len(folders) <= COLOURS:
         raise UserError(f"{len(folders)} runs: a page compares 1 to {COLOURS}")
     records = {}
     for name, folder in zip(_names(folders), folders, strict=True):
         if not (folder / "metrics.jsonl").is_file():
-            raise UserError(f"{folder}: not a run folder, metrics.jsonl is missing")
+            raise UserError(f"{folder}: not a run folder; metrics.jsonl is missing")
         records[name] = read_metrics(folder)
     results = [_results(folder) for folder in folders]
     columns = _columns(results)
@@ -108,7 +108,7 @@ def _results(folder: Path) -> Mapping[str, Any]:
 
 
 def _columns(results: Sequence[Mapping[str, Any]]) -> list[_Column]:
-    """Return the columns of the table; those of some tasks where a run has them."""
+    """Return the columns of the table; some are of tasks that a run may not have."""
 
     def held(columns: Sequence[_Column]) -> list[_Column]:
         return [each for each in columns if any(each[1] in found for found in results)]

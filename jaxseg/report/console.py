@@ -1,9 +1,8 @@
 """Everything that the program prints on a terminal.
 
 Results go to standard output, so that they can be piped; progress, remarks, warnings
-and errors go to standard error.  Colour and moving bars appear only where they are
-wanted: on a terminal (or in a notebook), and colour never with NO_COLOR set.  What the
-numbers mean is decided elsewhere.
+and errors go to standard error.  Colour and moving bars appear only on a terminal or in
+a notebook, and there is no colour if NO_COLOR is set.
 """
 
 from __future__ import annotations
@@ -27,10 +26,10 @@ PLAIN_INTERVAL = 15.0
 """Seconds between the lines of a `Progress` that is not on a terminal."""
 
 LONGEST = 2000
-"""Characters of a warning or an error; of a longer one the middle is left out."""
+"""Characters of a warning or an error; the middle of a longer one is left out."""
 
 UNWRAPPED = 1_000_000
-"""Columns of an output that is not a terminal, wider than any table."""
+"""Columns of an output that is no terminal, more than any table has."""
 
 _silent = False
 
@@ -39,7 +38,7 @@ _live: Console | None = None
 
 
 def silence() -> None:
-    """Print nothing from now on but warnings and errors: another process prints."""
+    """Print only warnings and errors from now on, since another process prints."""
     global _silent
     _silent = True
 
@@ -70,7 +69,7 @@ def table(rows: Sequence[Sequence[Any]], header: Sequence[str] = ()) -> None:
     """Print an aligned table to standard output.
 
     Columns of numbers are aligned right, others left; None is shown as `-`.  Cells are
-    wrapped on a terminal that is too narrow for them, and nowhere else.
+    wrapped only on a terminal that is too narrow for them.
 
     Args:
       rows: cells of each row: text, numbers or None. Rows may be of unequal length.
@@ -109,14 +108,14 @@ class Progress:
         name: str = "step",
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
-        """Begin.
+        """Begin at a step.
 
         Args:
           total: the step at which the work is done.
-          start: the step at which it begins (of a resumed run).
-          unit_images: images in one step, for the images/s.
-          name: what is counted.
-          clock: seconds that only rise.
+          start: the step at which it begins, which is not 0 for a resumed run.
+          unit_images: images in one step, for the images per second.
+          name: what is counted, such as "step".
+          clock: returns seconds, never fewer than before.
         """
         self._total, self._step, self._images, self._name = (
             total,
@@ -126,7 +125,7 @@ class Progress:
         )
         self._clock = clock
         self._printed_at, self._text = clock(), ""
-        # Recent (time, step); the rate over them forgives a slow stretch long ago.
+        # Recent (time, step): the speed is measured over these only.
         self._marks: deque[tuple[float, int]] = deque([(clock(), start)], maxlen=50)
         self._warm = False
         self._bar = _bar()
@@ -147,12 +146,12 @@ class Progress:
 
         Args:
           step: steps done in all, not since the last call.
-          values: the latest metrics; `loss` is shown if there.
+          values: the latest metrics; `loss` is shown if they have it.
         """
         self._step = step
         self._marks.append((self._clock(), step))
         if not self._warm and len(self._marks) == 3:
-            self._marks.popleft()  # the first step compiled: it says nothing of speed
+            self._marks.popleft()  # the first step compiles, so its time is no measure
             self._warm = True
         text = self._describe(values)
         if self._bar is not None:
@@ -200,7 +199,7 @@ class Progress:
 
 
 def _bar() -> progress.Progress | None:
-    """Return a live bar, or None where only lines can be shown."""
+    """Return a live bar, or None if only lines can be shown."""
     if _silent:
         return None
     console = _live or _console(sys.stderr)
@@ -221,12 +220,12 @@ def _bar() -> progress.Progress | None:
 
 
 def _show(bar: progress.Progress) -> Console | None:
-    """Start a bar; return the console of the bar that it lies within, if any."""
+    """Start a bar; return the console of the bar that is live already, if any."""
     global _live
     outer = _live
     bar.start()
     if bar.console.is_terminal:
-        bar.console.show_cursor(True)  # a process that is killed leaves it as it is
+        bar.console.show_cursor(True)  # a killed process would leave it hidden
         _live = bar.console
     return outer
 
@@ -240,17 +239,17 @@ def _hide(bar: progress.Progress, outer: Console | None) -> None:
 
 
 class _Console(Console):
-    """A console that leaves a closed pipe to the caller."""
+    """A console that lets the caller handle a closed pipe."""
 
     def on_broken_pipe(self) -> None:
-        """Raise the BrokenPipeError itself, where rich would end the process."""
+        """Raise the BrokenPipeError instead of ending the process, as rich does."""
         raise
 
 
 def _console(stream: Any) -> Console:
-    """Return what writes to a stream, by what the stream and the environment are now.
+    """Return a console for a stream, as the stream and the environment are now.
 
-    What is no terminal gets neither colour nor lines cut to a width.
+    A stream that is no terminal gets neither colour nor lines cut to a width.
     """
     terminal = _is_terminal(stream)
     return _Console(
@@ -265,9 +264,9 @@ def _console(stream: Any) -> Console:
 
 
 def _is_terminal(stream: Any) -> bool:
-    """Tell whether a stream is a terminal of some width, which can move its cursor.
+    """Tell whether a stream is a terminal that can move its cursor and has a width.
 
-    A width of 0 is common where a machine runs the program.
+    A width of 0 is common if another program runs this one.
     """
     if not stream.isatty() or os.environ.get("TERM") == "dumb":
         return False
@@ -278,7 +277,7 @@ def _is_terminal(stream: Any) -> bool:
 
 
 def _write(text: Text, stream: Any) -> None:
-    """Print a line without tearing a live bar, on either stream."""
+    """Print a line to a stream, above a live bar if there is one."""
     live = _live if _is_terminal(stream) else None
     (live or _console(stream)).print(text, soft_wrap=True)
 
@@ -287,7 +286,7 @@ def _labelled(label: str, text: str, colour: str) -> Text:
     text = " ".join(text.split())
     if len(text) > LONGEST:
         text = f"{text[: LONGEST // 2]} ... {text[5 - LONGEST // 2 :]}"
-    # What a file or a name holds must not move the cursor or break the encoding.
+    # Text from a file or a name must not move the cursor or break the encoding.
     return Text.assemble((label, colour), " ", "".join(map(_visible, text)))
 
 
@@ -313,7 +312,7 @@ def _cell(value: Any) -> str:
 
 
 def _is_numeric(cells: Sequence[Any]) -> bool:
-    """Tell whether a column holds numbers only, written ones (`72.1%`) included."""
+    """Tell whether a column holds only numbers, or texts such as `72.1%`."""
     if all(cell is None or cell == "" for cell in cells):
         return False
     return all(cell is None or _is_number(str(cell)) for cell in cells)

@@ -1,7 +1,7 @@
 """The learning curves of the report page, chosen from a run's metrics.
 
-Which metric becomes which figure, how it is smoothed and what is said beside it; the
-drawing itself is done by `charts.py`.
+This decides which metric becomes which figure, how it is smoothed and what is written
+beside it; `charts.py` draws.
 """
 
 from __future__ import annotations
@@ -18,14 +18,14 @@ from markupsafe import Markup
 from jaxseg.report import charts
 
 MOST_SMOOTHED = 3000
-"""Points of a curve that are smoothed; of more, means of neighbours are taken."""
+"""Most points of a curve that are smoothed; means of neighbours replace more."""
 
-_LARGEST = 1e30  # a larger value is of a run that diverged
+_LARGEST = 1e30  # a larger value comes from a run that diverged
 
 
 @dataclass(frozen=True)
 class Figure:
-    """A chart under its title, with a remark beside that."""
+    """A chart with its title, and a remark beside the title."""
 
     title: str
     remark: str
@@ -33,10 +33,10 @@ class Figure:
 
 
 def finite(value: Any) -> float | None:
-    """Return a number of a size that can be drawn, or None for all else."""
+    """Return a number that is small enough to be drawn, or None."""
     try:
         number = float(value) if isinstance(value, Real) else math.nan
-    except OverflowError:  # a whole number of more than 308 digits
+    except OverflowError:  # an integer of more than 308 digits
         number = math.nan
     return number if abs(number) < _LARGEST else None
 
@@ -44,14 +44,14 @@ def finite(value: Any) -> float | None:
 def learning_curves(records: Sequence[Mapping[str, Any]]) -> list[Figure]:
     """Draw training loss, mean IoU of each other split, and learning rate.
 
-    Of a binary run it is the foreground's IoU.
+    For a binary run the IoU is that of the foreground.
 
     Args:
-      records: what `events.read_metrics` returns: `step`, `split`, and `loss`,
-        `learning_rate` (of split `train`) or `miou`, perhaps `iou` (of the others).
+      records: from `events.read_metrics`, with `step` and `split`; with `loss` and
+        `learning_rate` for the split `train`, and `miou` and perhaps `iou` for others.
 
     Returns:
-      The figures, none where no metric was ever finite.
+      The figures; none if no metric was ever finite.
     """
     figures = []
     if loss := curve_of(records, "train", "loss"):
@@ -100,11 +100,11 @@ def _loss_figure(steps: Sequence[int], values: Sequence[float | None]) -> Figure
 
 
 def settled_top(values: Sequence[float | None]) -> float:
-    """Return how high the axis of a loss must reach, at least one value known.
+    """Return the upper end of the axis of a loss, of which one value is known.
 
-    The first steps of a fresh head can be so high that nothing else would be seen: of
-    50 and more values the highest are cut off, as far as the smoothed curve allows
-    where the first values have no part in it.
+    The loss of the first steps can be so high that nothing else would be seen.  With 50
+    values or more the axis therefore ends at their 98th percentile, or higher if the
+    smoothed curve is higher after its start.
     """
     known = [value for value in values if value is not None]
     window = len(values) // 25
@@ -116,7 +116,7 @@ def settled_top(values: Sequence[float | None]) -> float:
 
 
 def smoothed(values: Sequence[float | None], window: int) -> list[float | None]:
-    """Return the mean around each value, gaps not counted."""
+    """Return the mean of the known values around each value."""
     known = np.array([value is not None for value in values], np.float64)
     filled = np.array([value or 0.0 for value in values])
     kernel = np.ones(window)

@@ -1,8 +1,8 @@
 """The metrics of a run over its steps: `metrics.jsonl` and TensorBoard events.
 
-Written line by line while training, read back for the report.  A resumed run continues
-both as if it had never been interrupted.  What is measured, and when, is decided in
-`jaxseg.training`.
+They are written line by line while training, and read back for the report.  A resumed
+run continues both as if it had never been interrupted.  `jaxseg.trainer` decides what
+is measured, and when.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ from jaxseg.errors import UserError
 from jaxseg.paths import replace_text
 
 FILE_NAME = "metrics.jsonl"
-"""One JSON object a line: `step`, `split` and the values."""
+"""A file of one JSON object per line: `step`, `split` and the values."""
 
 EVENTS_FOLDER = "events"
 """TensorBoard's files: `tensorboard --logdir WORKDIR/events`."""
@@ -29,16 +29,16 @@ EVENTS_FOLDER = "events"
 class MetricLog:
     """Appends metrics to a run folder; a context manager.
 
-    One process of a run writes; the others must not open a log.
+    Only one process of a run may open a log.
     """
 
     def __init__(self, workdir: str | Path, start_step: int = 0) -> None:
-        """Open the log of a run, dropping what a resume is going to write again.
+        """Open the log of a run; remove the lines that a resume will write again.
 
         Args:
           workdir: the run folder; made if it is missing.
-          start_step: the step that the run continues from. Lines of later steps go, and
-            so does a line torn by a kill; 0 begins anew and drops every line.
+          start_step: the step that the run continues from. Lines of later steps are
+            removed, and so is an incomplete line of a killed process; 0 removes all.
 
         Raises:
           UserError: the folder cannot be made.
@@ -48,17 +48,17 @@ class MetricLog:
             workdir.mkdir(parents=True, exist_ok=True)
         except OSError as error:
             raise UserError(
-                f"{workdir}: not a usable folder: {error.strerror}"
+                f"{workdir}: cannot be used as a folder ({error.strerror})"
             ) from error
         path = workdir / FILE_NAME
         _rewind(path, start_step)
         self._file = path.open("a", encoding="utf-8")
         self._events = SummaryWriter(
             str(workdir / EVENTS_FOLDER),
-            # TensorBoard hides events at and after this step, those at start_step stay.
+            # TensorBoard hides events from this step on; those at start_step stay.
             purge_step=start_step + 1 if start_step else 0,
             flush_secs=20,
-            # The name otherwise ends in whole seconds: a quick resume would overwrite.
+            # The name would end in whole seconds, so a quick resume would overwrite it.
             filename_suffix=f".{time.time_ns()}",
         )
 
@@ -74,7 +74,8 @@ class MetricLog:
         Args:
           step: training steps done.
           split: what the values were measured on, such as `train` or `val`.
-          values: scalars; None and what is not finite become null, and no event.
+          values: scalars; None and values that are not finite are written as null, and
+            not as events.
         """
         finite: dict[str, float | None] = {}
         for name, value in values.items():
@@ -96,20 +97,20 @@ class MetricLog:
 def read_metrics(workdir: str | Path) -> list[dict[str, Any]]:
     """Return the records of a run in the order in which they were written.
 
-    A line that a running or killed process has not finished is left out; of two lines
-    for the same step and split, the second of which a resume measured again, the later
-    one counts.
+    An unfinished line of a running or killed process is left out.  If there are two
+    lines of the same step and split, since a resumed run measured again, the later one
+    counts.
 
     Returns:
-      One dict a line, `{"step": int, "split": str, name: float or None, ...}`; empty if
-      the run has no metrics yet.
+      A dict for each line, `{"step": int, "split": str, name: float or None, ...}`;
+      none if the run has no metrics yet.
     """
     records = [record for _, record in _lines(Path(workdir) / FILE_NAME)]
     return list({(each["step"], each["split"]): each for each in records}.values())
 
 
 def _lines(path: Path) -> list[tuple[str, dict[str, Any]]]:
-    """Return each whole line with what it says."""
+    """Return each complete line with its record."""
     if not path.is_file():
         return []
     lines = []
@@ -129,7 +130,7 @@ def _is_complete(record: dict[str, Any]) -> bool:
 
 
 def _rewind(path: Path, step: int) -> None:
-    """Keep the lines up to `step`; the file is replaced at once or not at all."""
+    """Keep the lines up to `step`; the file is replaced atomically."""
     if not path.is_file():
         return
     kept = [

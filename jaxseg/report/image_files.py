@@ -1,7 +1,7 @@
-"""Pictures, masks and probabilities, written to files.
+"""Writes pictures, masks and probabilities to files.
 
-A mask is written so that it can be read back exactly.  What is drawn into a picture is
-`pictures.py`'s business; reading is `jaxseg.data.images`'.
+A mask is written so that it can be read back exactly.  `pictures.py` draws, and
+`jaxseg.data.images` reads images.
 """
 
 from __future__ import annotations
@@ -19,9 +19,9 @@ from jaxseg.errors import UserError
 
 
 def file_names(names: Iterable[str]) -> list[str]:
-    """Turn names of samples into names of files: no folders, no controls, none twice.
+    """Turn names of samples into different names of files, without their endings.
 
-    They are to be used with an ending and are at most 200 bytes long.
+    They have no folders and no control characters, and are at most 200 bytes long.
     """
     found: dict[str, None] = {}
     for name in names:
@@ -41,7 +41,7 @@ def save_mask(path: str | Path, mask: np.ndarray, labels: LabelSet) -> None:
     Args:
       path: ends in `.png`; missing folders are made.
       mask: int `[H, W]`, the class or `IGNORE`.
-      labels: their colours become the palette.
+      labels: the classes, whose colours become the palette.
 
     Raises:
       UserError: another ending, values outside 0..255, or the file cannot be written.
@@ -53,7 +53,7 @@ def save_mask(path: str | Path, mask: np.ndarray, labels: LabelSet) -> None:
 
 
 def save_values(path: str | Path, mask: np.ndarray, values: Sequence[int]) -> None:
-    """Write a mask as a grey PNG in values of the user's own.
+    """Write a mask as a grey PNG with the user's own values.
 
     Args:
       path: ends in `.png`; missing folders are made.
@@ -68,7 +68,7 @@ def save_values(path: str | Path, mask: np.ndarray, values: Sequence[int]) -> No
 
 
 def value_table(values: Sequence[int]) -> np.ndarray:
-    """Return the grey value of each class, uint8 `[classes]`, beyond 255 uint16."""
+    """Return the grey values of the classes `[classes]`: uint8, or uint16 above 255."""
     return np.array(values, np.uint8 if max(values) < 256 else np.uint16)
 
 
@@ -79,9 +79,9 @@ def save_probabilities(
 
     Args:
       path: ends in `.npz`; missing folders are made.
-      probabilities: float32 `[H, W, classes]`, or `[H, W]` of the foreground; the array
-        `probabilities` of the file, exact.
-      names: of the classes, of a binary task of the foreground alone; its array
+      probabilities: float32 `[H, W, classes]`, or `[H, W]` of the foreground, stored
+        exactly as the array `probabilities`.
+      names: names of the classes, or of the foreground only, stored as the array
         `classes`.
 
     Raises:
@@ -89,7 +89,7 @@ def save_probabilities(
     """
     path = Path(path)
     if path.suffix.lower() != ".npz":
-        raise UserError(f"{path}: arrays are written as .npz")
+        raise UserError(f"{path}: arrays are written as .npz; choose that ending")
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
         np.savez(path, probabilities=probabilities, classes=np.array(names, np.str_))
@@ -114,7 +114,9 @@ def save_shares(path: str | Path, shares: np.ndarray) -> None:
     elif ending == ".tiff":
         pixels = np.ascontiguousarray(shares, np.float32)
     else:
-        raise UserError(f"{path}: probabilities are written as .png or .tiff")
+        raise UserError(
+            f"{path}: probabilities are written as .png or .tiff; choose such an ending"
+        )
     _save(Path(path), Image.fromarray(pixels))
 
 
@@ -136,11 +138,11 @@ def save_picture(path: str | Path, picture: np.ndarray) -> None:
 
 def _save(path: Path, image: Image.Image) -> None:
     told = PngInfo()
-    told.add_text("Software", WRITER)  # so that a result is not taken for an image
+    told.add_text("Software", WRITER)  # so that results are not predicted as images
     tags = {SOFTWARE: WRITER}
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
-        # The quality is of JPEG and WebP; each format passes over what is not its own.
+        # The quality is for JPEG and WebP; formats ignore options that are not theirs.
         image.save(path, quality=92, pnginfo=told, tiffinfo=tags)
     except (OSError, ValueError) as error:
         raise UserError(f"{path}: cannot be written: {error}") from error

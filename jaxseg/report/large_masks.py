@@ -1,6 +1,6 @@
-"""Masks of images that are too large for the memory, written row by row.
+"""Writes masks of images that are too large for the memory, row by row.
 
-They are tiled TIFFs, of which viewers and libraries read the parts that they need.
+They are tiled TIFFs, so that viewers and libraries can read the parts that they need.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ TILE = 512
 """Side of a tile, pixels."""
 
 PREVIEW = 2048
-"""Pixels of the longer side of a preview, at most."""
+"""Largest number of pixels of a preview's longer side."""
 
 
 def save_rows(
@@ -31,19 +31,19 @@ def save_rows(
     size: Size,
     palette: np.ndarray | None = None,
 ) -> None:
-    """Write a mask as a TIFF of compressed tiles, while its rows come.
+    """Write a mask as a TIFF of compressed tiles, while its rows are computed.
 
-    It has its name when it is complete.
+    The file gets its name when it is complete.
 
     Args:
       path: ends in `.tif`.
-      rows: the next rows from the top down, uint8 or uint16 `[n, W]`, or RGB uint8 `[n,
-        W, 3]`.
+      rows: the rows from the top down, uint8 or uint16 `[n, W]`, or RGB uint8 `[n, W,
+        3]`.
       size: height and width.
-      palette: uint8 `[256, 3]`, the colour of each value; None are grey or RGB values.
+      palette: uint8 `[256, 3]`, the colour of each value; None writes grey or RGB.
 
     Raises:
-      UserError: it cannot be written.
+      UserError: the file cannot be written.
     """
     strips = _strips(rows)
     first = next(strips)
@@ -55,7 +55,7 @@ def save_rows(
         colours = palette.T.astype(np.uint16) * 257
         options = {"photometric": "palette", "colormap": colours}
     unfinished = path.with_name(f".{path.name}.unfinished")
-    large = np.prod(shape) * kind.itemsize > 2**32 - 2**25  # beyond a plain TIFF
+    large = np.prod(shape) * kind.itemsize > 2**32 - 2**25  # too large for plain TIFF
     try:
         with tifffile.TiffWriter(unfinished, bigtiff=bool(large)) as file:
             file.write(
@@ -120,7 +120,7 @@ def reduced_image(
       factor: side of a square.
 
     Returns:
-      uint8 `[H // factor, W // factor, 3]`, at least a pixel a side.
+      uint8 `[H // factor, W // factor, 3]`, at least one pixel by one.
     """
     height, width = (max(1, side // factor) for side in size)
     found, step = np.empty((height, width, 3), np.uint8), max(1, TILE // factor)
@@ -135,16 +135,21 @@ def reduced_image(
 
 
 class ReducedMask:
-    """The classes in the middle of the squares of `reduced_image`, as rows pass by."""
+    """Collects the classes in the middle of the squares of `reduced_image`, by rows."""
 
     def __init__(self, size: Size, factor: int):
-        """Begin at the top of a mask of a size."""
+        """Begin at the top of a mask.
+
+        Args:
+          size: height and width of the mask.
+          factor: side of a square.
+        """
         height, width = (max(1, side // factor) for side in size)
         self.classes = np.zeros((height, width), np.int32)
         self._factor, self._next = factor, 0
 
     def passed(self, rows: Iterator[np.ndarray]) -> Iterator[np.ndarray]:
-        """Yield the rows of the mask, int `[n, W]`, as they come."""
+        """Yield the rows of the mask, int `[n, W]`, unchanged."""
         factor = self._factor
         for part in rows:
             inside = np.arange(self._next, self._next + len(part))

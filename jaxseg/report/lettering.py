@@ -4,7 +4,7 @@ Text of ASCII letters is drawn with Pillow's own font, so that it looks the same
 every machine.  Other text is drawn with the first font of the system that has all its
 letters, or else with `fonts/DejaVuSans.ttf`; a letter that DejaVu lacks, such as a
 Chinese one, becomes an empty box.
-`pictures.py` decides which classes are named and where the strip goes.
+`pictures.py` decides which classes are named and where the text goes.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ PAPER = ImageColor.getrgb(style.PAPER)
 
 _INK = ImageColor.getrgb(style.INK)
 _EDGE = (134, 141, 149)
-_LONGEST = 200  # letters of a name that are measured
+_LONGEST = 200  # most letters of a name that are measured
 
 # Fonts that systems may have, for letters beyond ASCII, which Pillow's own font lacks.
 _SYSTEM_FONTS = (
@@ -41,7 +41,7 @@ _SYSTEM_FONTS = (
 _LAST_FONT = Path(__file__).with_name("fonts") / "DejaVuSans.ttf"
 """Latin, Greek, Cyrillic, Arabic and more; its licence is `fonts/LICENSE_DEJAVU`."""
 
-_NO_LETTER = "\U0010ffff"  # no font has it, so it is drawn as a missing letter is
+_NO_LETTER = "\U0010ffff"  # no font has it, so it is drawn like a missing letter
 
 Font: TypeAlias = ImageFont.FreeTypeFont | ImageFont.ImageFont
 
@@ -51,7 +51,7 @@ def legend(entries: Sequence[tuple[str, Colour | None]], width: int) -> np.ndarr
 
     Args:
       entries: name and RGB colour; None draws a hollow chip (the class is not painted).
-      width: of the strip, pixels; a name that is wider is shortened.
+      width: width of the legend, pixels; a name that is wider is shortened.
 
     Returns:
       uint8 `[h, width, 3]`, `h` as many rows of text as needed; 0 without entries.
@@ -81,8 +81,8 @@ def titles(words: Sequence[str], width: int, gap: int) -> np.ndarray:
 
     Args:
       words: the titles.
-      width: of one picture, pixels.
-      gap: between two pictures, pixels.
+      width: width of one picture, pixels.
+      gap: distance between two pictures, pixels.
 
     Returns:
       uint8 `[h, len(words) * (width + gap) - gap, 3]`.
@@ -98,14 +98,14 @@ def titles(words: Sequence[str], width: int, gap: int) -> np.ndarray:
 
 
 def _text_size(width: int) -> int:
-    """Return a font size, pixels, that is legible when the strip fills a page."""
+    """Return a font size, pixels, that is legible in a picture as wide as a page."""
     return max(width // 75, 13)
 
 
 def _fitted(text: str, size: int, width: int) -> tuple[str, Font]:
-    """Return a name as one line of a width in pixels, and a font that has its letters.
+    """Return a name as one line of at most `width` pixels, and a font for it.
 
-    Controls become spaces; what is cut off ends in dots.
+    Control characters become spaces; dots stand for the end of a name that is cut off.
     """
     line = "".join(letter if letter.isprintable() else " " for letter in text)
     line = " ".join(line.split())

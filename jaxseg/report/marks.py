@@ -1,8 +1,7 @@
 """Colours of ignored pixels and errors, distinct from those of the classes.
 
-They are chosen for each palette, so that none is taken for a class, by people who see
-red and green alike either.  Which pixels are painted with them is `sheets.py`'s
-business.
+They are chosen for each palette so that none is taken for a class, even by people who
+cannot tell red from green.  `sheets.py` decides which pixels have them.
 """
 
 from __future__ import annotations
@@ -17,10 +16,10 @@ import numpy as np
 from jaxseg.data.labels import IGNORE, Colour, LabelSet
 
 DARKENED = 0.35
-"""Brightness of the grey image that errors are painted on, as a share of its own."""
+"""Brightness of the grey image under painted errors, as a share of the image's own."""
 
 CLEAR = 10.0
-"""Distance of two colours, CIE 1976 units, that are easily told apart."""
+"""Distance, in CIE 1976 units, from which on two colours are easily told apart."""
 
 # Machado, Oliveira & Fernandes 2009: linear RGB as seen with normal vision, without
 # the cones for red, and without those for green.
@@ -46,12 +45,14 @@ class Marks:
     """Colours beside those of the classes, all different.
 
     Attributes:
-      ignored: pixels that do not count; grey if the palette leaves one.
-      wrong: of more than two classes, pixels predicted wrong. Of two, with the second
-        as the positive one, false positives; a warm colour if the palette leaves one.
-      missed: of two classes, false negatives; a cool colour likewise.
-      both: where classes may overlap, pixels that are a false positive of one class and
-        a false negative of another.
+      ignored: ignored pixels; grey if no class has a similar colour.
+      wrong: pixels predicted wrong if there are more than two classes; false positives
+        if there are two, the second of which is the positive one. A warm colour if no
+        class has a similar one.
+      missed: false negatives if there are two classes; a cool colour if no class has a
+        similar one.
+      both: if classes may overlap, pixels that are a false positive of one class and a
+        false negative of another.
     """
 
     ignored: Colour
@@ -61,7 +62,7 @@ class Marks:
 
 
 def distances(first: np.ndarray, second: np.ndarray) -> np.ndarray:
-    """Return how different colours look, the least over normal and impaired vision.
+    """Return how different colours look to people of normal and impaired vision.
 
     Args:
       first: RGB 0..255 `[M, 3]`.
@@ -83,8 +84,8 @@ def marks_of(labels: LabelSet) -> Marks:
     grid = np.array(list(itertools.product(range(0, 256, 17), repeat=3)))
     red, green, blue = grid.T
     lightness = _lab(grid)[0, :, 0]
-    bright = lightness >= 50  # on what is darkened
-    middle = bright & (lightness <= 85)  # beside what is ignored, too
+    bright = lightness >= 50  # visible on a darkened image
+    middle = bright & (lightness <= 85)  # and beside ignored pixels
     warm = middle & (red >= 221) & (green <= red)
     cool = middle & (blue >= 221) & (red <= 170)
     usual = labels.colour_table()[[IGNORE]]
@@ -102,7 +103,7 @@ def marks_of(labels: LabelSet) -> Marks:
 
 
 def _farthest(taken: np.ndarray, *choices: np.ndarray) -> Colour:
-    """Return the colour farthest from those taken, of the first choice that is clear.
+    """Return the colour farthest from those taken, of the first list with a clear one.
 
     Args:
       taken: RGB `[M, 3]`.
@@ -116,7 +117,7 @@ def _farthest(taken: np.ndarray, *choices: np.ndarray) -> Colour:
 
 
 def _lab(colours: np.ndarray) -> np.ndarray:
-    """Turn RGB 0..255 `[N, 3]` into float32 CIE L*a*b* `[3, N, 3]`, by vision."""
+    """Turn RGB 0..255 `[N, 3]` into float32 CIE L*a*b* `[3, N, 3]`, for each vision."""
     shares = np.asarray(colours, np.float64) / 255
     linear = np.where(
         shares <= 0.04045, shares / 12.92, ((shares + 0.055) / 1.055) ** 2.4

@@ -1,7 +1,7 @@
 """Fills in the templates of pages, `templates/`.
 
-Every value is escaped, and none may be missing.
-A template decides which elements there are, its caller what they say.
+Every value is escaped, and none may be missing.  A template decides which elements a
+page has, and the caller gives their content.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ from markupsafe import Markup
 from jaxseg.report import style
 
 DASH = "\N{EN DASH}"
-"""Stands for a metric that is not known."""
+"""Shown in place of a metric that is not known."""
 
 
 def render(template: str, **values: Any) -> Markup:

@@ -1,4 +1,4 @@
-"""The headline metrics of a report, and warnings where they mislead."""
+"""The headline metrics of a report, with a warning if they mislead."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ _AREAS = (("ROC-AUC", "roc_auc"), ("Average precision", "average_precision"))
 
 @dataclass(frozen=True)
 class _Card:
-    """A metric under its name, with small remarks; one of kind `main` stands out."""
+    """A metric with its name and small remarks; one of the kind `main` stands out."""
 
     name: str
     value: str
@@ -38,10 +38,10 @@ class _Card:
 
 
 def numbers(summary: Mapping[str, Any]) -> Markup:
-    """Show the headline metrics of `results.json`, dashes where there are none.
+    """Show the headline metrics of `results.json`, with dashes for missing ones.
 
-    Mean IoU stands out, of a binary run the foreground's IoU, unless it is over one
-    class only; then that stands beside each share.
+    The mean IoU stands out, or for a binary run the IoU of the foreground.  If only one
+    class occurs, nothing stands out, and each metric says so.
 
     Returns:
       A `<dl>` element.
@@ -70,7 +70,7 @@ def numbers(summary: Mapping[str, Any]) -> Markup:
 
 
 def _of_probabilities(summary: Mapping[str, Any]) -> list[_Card]:
-    """Return what was measured of the probabilities of a sigmoid, and its threshold."""
+    """Return the metrics of the probabilities of a sigmoid, and its threshold."""
     if summary.get("task") not in ("binary", "multilabel"):
         return []
     cards = []
@@ -104,10 +104,10 @@ def _own(summary: Mapping[str, Any]) -> list[_Card]:
 
 
 def one_class_remark(summary: Mapping[str, Any]) -> str | None:
-    """Say that one class alone was measured, or return None.
+    """Return a remark if only one class was measured, otherwise None.
 
     Args:
-      summary: the content of `results.json`, which any hand may have written.
+      summary: the content of `results.json`, which a person may have written.
     """
     names = None if summary.get("task") == "multilabel" else _labelled(summary)
     if names is None or len(names) != 1:
@@ -119,9 +119,9 @@ def one_class_remark(summary: Mapping[str, Any]) -> str | None:
 
 
 def _labelled(summary: Mapping[str, Any]) -> list[str] | None:
-    """Return the classes that have labelled pixels, None if that is not known.
+    """Return the classes that have labelled pixels, or None if that is not known.
 
-    Without a confusion matrix they are the classes that have an IoU.
+    Without a confusion matrix these are the classes that have an IoU.
     """
     iou, confusion = summary.get("per_class_iou"), summary.get("confusion")
     if not isinstance(iou, Mapping):

@@ -1,8 +1,8 @@
 """The report of a run: one HTML file that a person opens, keeps or sends.
 
-`write_report` gathers what the run folder holds (metrics) and what evaluation found,
-and fills in `templates/report.html.j2`; curves are drawn by `curves.py`, metrics come
-from `numbers.py` and `tables.py`, samples from `samples.py`.
+`write_report` fills in `templates/report.html.j2` from the metrics in the run folder
+and the results of the evaluation.  `curves.py` draws curves, `numbers.py` and
+`tables.py` show metrics, and `samples.py` shows samples.
 """
 
 from __future__ import annotations
@@ -34,7 +34,7 @@ _FURTHER = {
     "Average precision": "per_class_average_precision",
     "Threshold": "threshold",
 }
-"""Further columns of a multilabel run's classes, and where they are."""
+"""Title -> name in the results, of further columns of a multilabel run's classes."""
 
 _MOST_CONFUSED = 40  # classes; a larger matrix cannot be read
 
@@ -47,7 +47,7 @@ def write_report(
     samples: Mapping[str, Sheet] | None = None,
     worst: Mapping[str, Sheet] | None = None,
 ) -> Path:
-    """Write `report.html` into a run folder, replacing an older one at once.
+    """Write `report.html` into a run folder; an older one is replaced atomically.
 
     Args:
       workdir: the run folder; its `metrics.jsonl` gives the curves.
@@ -61,8 +61,8 @@ def write_report(
       config_text: the run's configuration as text.
       labels: names and colours of the classes.
       samples: sheets to show, by the sample's name.
-      worst: sheets of the worst images, the worst first; their scores are those of
-        `worst_images` in the summary.
+      worst: sheets of the worst images, the worst first; `worst_images` in the summary
+        has their scores.
 
     Returns:
       The path of the page.
@@ -93,7 +93,7 @@ def write_report(
 
 
 def _measured(summary: Mapping[str, Any]) -> str:
-    """Say which run it was, where the heading does not, and on what it was measured."""
+    """Return a line: the run, unless the heading names it, and what was measured on."""
     title, name = run_title(summary), str(summary.get("name") or "")
     images, seconds = (finite(summary.get(key)) for key in ("images", "seconds"))
     line = f"Run: {name}. " if name and name != title else ""

@@ -1,6 +1,6 @@
-"""What a report says of single images: how they spread, and which are worst.
+"""The report's text on single images: their mean and median, and the worst ones.
 
-Read from `results.json`, whatever version or hand wrote it.
+It is made from `results.json`, which any version or a person may have written.
 """
 
 from __future__ import annotations
@@ -20,12 +20,12 @@ _NAMES = {
 
 
 def score_name(summary: Mapping[str, Any]) -> str:
-    """Return what the worst images are worst in."""
+    """Return the name of the score by which images are ranked."""
     return _NAMES["iou" if summary.get("task") == "binary" else "mean_iou"]
 
 
 def per_image_line(summary: Mapping[str, Any]) -> str:
-    """Say mean and median over the images; "" where they are not known.
+    """Return a line with mean and median over the images; "" if they are not known.
 
     Args:
       summary: the content of `results.json`.
@@ -45,7 +45,7 @@ def per_image_line(summary: Mapping[str, Any]) -> str:
 def with_scores(
     summary: Mapping[str, Any], sheets: Mapping[str, Sheet]
 ) -> dict[str, Sheet]:
-    """Return sheets of the worst images under names that say their scores.
+    """Return sheets of the worst images under names that include their scores.
 
     Args:
       summary: the content of `results.json`.

@@ -1,7 +1,7 @@
 """Images with masks painted over them.
 
-Arrays in and out, RGB uint8 `[H, W, 3]`.  Colours and names come from the `LabelSet`.
-`image_files.py` writes the files; pictures beside each other are `sheets.py`'s.
+Images and pictures are arrays, RGB uint8 `[H, W, 3]`.  Colours and names come from the
+`LabelSet`.  `image_files.py` writes files, and `sheets.py` puts pictures side by side.
 """
 
 from __future__ import annotations
@@ -37,9 +37,10 @@ def overlay(
       mask: int `[H, W]`, the class or `IGNORE`; of a multilabel set `[H, W, classes]`
         of 0, 1 and `IGNORE`.
       labels: names and colours of the classes.
-      alpha: how much of the colour there is, 0..1.
-      legend: whether to add the names of the classes present below, with a hollow chip
-        for what is not painted. A picture smaller than 256 pixels is enlarged first.
+      alpha: opacity of the colours, 0..1.
+      legend: whether to add the names of the classes that occur below the picture, with
+        a hollow chip for one that is not painted. A picture smaller than 256 pixels is
+        enlarged first.
 
     Returns:
       uint8 `[H, W, 3]`; with a legend, larger.
@@ -74,7 +75,7 @@ def checked(image: np.ndarray, mask: np.ndarray, labels: LabelSet) -> np.ndarray
       labels: the classes.
 
     Raises:
-      UserError: it does not.
+      UserError: the mask does not fit.
     """
     if image.dtype != np.uint8 or image.ndim != 3 or image.shape[2] != 3:
         raise UserError(
@@ -129,7 +130,7 @@ def _blended(
 
 
 def _border(mask: np.ndarray) -> np.ndarray:
-    """Return where the neighbourhood holds two values; wider on large pictures."""
+    """Return where a neighbourhood holds two values; it is wider on large pictures."""
     reach = 2 * max(round(min(mask.shape) / 600), 1) + 1
     kernel = cv2.getStructuringElement(cv2.MORPH_CROSS, (reach, reach))
     return cv2.morphologyEx(mask, cv2.MORPH_GRADIENT, kernel) != 0
@@ -144,7 +145,7 @@ def _outline(labels: LabelSet) -> np.ndarray:
 
 
 def present(labels: LabelSet, *masks: np.ndarray) -> list[tuple[str, Colour]]:
-    """Return name and colour of the classes that occur in masks, in order."""
+    """Return name and colour of the classes that occur in masks, in class order."""
     if labels.planes:
         has = np.any([(mask == 1).any(axis=(0, 1)) for mask in masks], axis=0)
         pairs = zip(labels.names, labels.palette, has, strict=True)
@@ -174,7 +175,7 @@ def resize(
 
 
 def stack(parts: list[np.ndarray]) -> np.ndarray:
-    """Put pictures below each other, narrower ones filled up with paper."""
+    """Put pictures below each other; narrower ones are padded in the page's colour."""
     width = max(part.shape[1] for part in parts)
     whole = np.full(
         (sum(len(part) for part in parts), width, 3), lettering.PAPER, np.uint8

@@ -1,4 +1,4 @@
-"""The reliability diagrams of the report page: how often what is likely is true."""
+"""The reliability diagrams of the report page, which show the calibration."""
 
 from __future__ import annotations
 
@@ -8,18 +8,18 @@ from typing import Any
 from jaxseg.report import charts
 from jaxseg.report.curves import Figure, finite
 
-_MOST = 12  # diagrams; a page of more is not read
+_MOST = 12  # diagrams on a page; nobody reads more
 
 
 def reliability_figures(summary: Mapping[str, Any]) -> list[Figure]:
-    """Draw the calibration of a run, of a multilabel one that of its first classes.
+    """Draw the calibration of a run, for a multilabel run that of its first classes.
 
     Args:
       summary: the content of `results.json`: `task` and `reliability`, and the errors
         that are written beside the diagrams.
 
     Returns:
-      The figures, none where nothing is known.
+      The figures; none if the calibration is not known.
     """
     found, task = summary.get("reliability"), summary.get("task")
     if not isinstance(found, Mapping):

@@ -1,7 +1,7 @@
-"""Sample sheets as markup of the report page, pictures inlined.
+"""Sample sheets as markup of the report page, with inlined pictures.
 
-Titles and legends are the page's text, so that they are read on any screen, light or
-dark; the pictures have no background of their own.
+Titles and legends are text of the page, so that they can be read on any screen, light
+or dark; the pictures have no background of their own.
 """
 
 from __future__ import annotations
@@ -19,14 +19,14 @@ from jaxseg.report.markup import render
 from jaxseg.report.sheets import Sheet
 
 _LARGEST_PNG = 100_000  # bytes; a larger picture is inlined as JPEG
-_WIDE = 1.9  # width over height from which fewer pictures stand in a row
+_WIDE = 1.9  # width over height from which on a row has fewer pictures
 
 
 def sample_figures(sheets: Mapping[str, Sheet]) -> Markup:
-    """Show sheets under their names.
+    """Show sheets with their names.
 
     Args:
-      sheets: by the sample's name.
+      sheets: sheets by the sample's name.
 
     Returns:
       A `<div>`, or nothing without sheets.

@@ -1,7 +1,7 @@
 """A sample on one sheet: image, ground truth, prediction and errors, with a legend.
 
-A `Sheet` is pictures and what their colours mean; the report page shows it as it likes,
-and `flat` makes one picture of it for a file.
+A `Sheet` holds pictures and the meaning of their colours.  The report page lays it out,
+and `flat` turns it into one picture for a file.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ from jaxseg.report.pictures import SMALLEST, checked, present, resize, stack
 
 _LARGEST = 512  # longer side of a picture, pixels
 _GAP = 8  # pixels between two pictures of a flat sheet
-_NARROWEST = 112  # pixels that a title needs
+_NARROWEST = 112  # least width of a picture, pixels, which a title needs
 
 
 @dataclass(frozen=True)
@@ -52,13 +52,13 @@ class Sheet:
 def comparison(
     image: np.ndarray, label: np.ndarray, prediction: np.ndarray, labels: LabelSet
 ) -> Sheet:
-    """Compare a prediction with the truth.
+    """Compare a prediction with the ground truth.
 
-    The errors lie on the image, which is darkened and without colours. With two classes
-    the second counts as the positive one, and false positives differ from false
-    negatives; with more, all that is wrong has one colour. Where classes may overlap,
-    false positives of any class differ from false negatives of any. The colours are
-    those of `marks_of(labels)`.
+    Errors are painted on the image, which is darkened and grey. With two classes the
+    second is the positive one, and false positives and false negatives have different
+    colours; with more, all errors have one colour. If classes may overlap, false
+    positives of any class and false negatives of any class have different colours. The
+    colours are those of `marks_of(labels)`.
 
     Args:
       image: RGB uint8 `[H, W, 3]`.

@@ -1,10 +1,10 @@
-"""The colours of all that people see: pages, pictures, figures.
+"""The colours of pages, pictures and figures.
 
-How a page uses them is said by its style sheet, `templates/style.css.j2`.
+The style sheet of pages, `templates/style.css.j2`, says where they are used.
 """
 
 PAPER, INK, SOFT, RULE, ACCENT = "#ffffff", "#22252a", "#656b73", "#e5e2dc", "#2a6f97"
-"""The background of pages, pictures and figures; text, remarks, lines, and data."""
+"""Colours of pages, pictures and figures: background, text, remarks, lines and data."""
 
 LIGHT = {
     "paper": PAPER,
@@ -17,8 +17,8 @@ LIGHT = {
     "error": "#b3261e",
     "warning": "#8a5a00",
 }
-"""A page by day; `heat` is a cell's full colour, on which the ink can be read, `error`
-and `warning` are those of the words that say so."""
+"""A light page; `heat` is the full colour of a cell, on which `ink` is legible, and
+`error` and `warning` are the colours of these words."""
 
 DARK = {
     "paper": "#15171a",
@@ -31,7 +31,7 @@ DARK = {
     "error": "#f28b82",
     "warning": "#e3b04b",
 }
-"""A page by night."""
+"""A dark page."""
 
 CURVES = ("#0072b2", "#d55e00", "#00946a", "#be69a0")
-"""Curves that are compared; four more have the same colours and are dashed."""
+"""Colours of compared curves; four more curves have the same colours, dashed."""

@@ -22,14 +22,15 @@ def class_table(
 
     Args:
       iou: by class name, 0..1; None where the class does not occur.
-      dice: likewise; a class that it lacks has a dash.
+      dice: by class name, 0..1; a class that it lacks has a dash.
       labels: gives the colour chips.
-      shares: of the labelled pixels, 0..1, by class name; None leaves the column out.
-      further: other metrics by class name, under the titles of their columns.
+      shares: share of the labelled pixels, 0..1, by class name; None leaves the column
+        out.
+      further: title of a column -> metric by class name.
 
     Returns:
-      A `<table>` element. Of a bar, the full part is the IoU, with the pale part it is
-      the Dice.
+      A `<table>` element. The full part of a bar is the IoU; full and pale part
+      together are the Dice.
     """
     order = sorted(
         iou.items(), key=lambda item: -1 if item[1] is None else item[1], reverse=True

@@ -1,6 +1,6 @@
 """The title of a run: its model and its data, as publications write them.
 
-Read from `results.json`, whatever version or hand wrote it.
+It is made from `results.json`, which any version or a person may have written.
 """
 
 from __future__ import annotations
@@ -48,11 +48,21 @@ _BACKBONES = {
     "mit_b": "MiT-B",
 }
 _PREFIXES = ("tf_", "smp_", "timm_")
-"""Prefixes of backbones with an unusual arithmetic in older results."""
+"""Prefixes that older results give to backbones with an unusual arithmetic."""
 
 _DATA = {
     "digit_scenes": "digit scenes",
     "camvid": "CamVid",
+    "voc2012": "PASCAL VOC 2012",
+    "voc2012_aug": "PASCAL VOC 2012 augmented",
+    "ade20k": "ADE20K",
+    "coco_stuff": "COCO-Stuff",
+    "pascal_context_59": "PASCAL Context-59",
+    "pascal_context_60": "PASCAL Context-60",
+    "mapillary_vistas": "Mapillary Vistas 1.2",
+    "mapillary_vistas_2": "Mapillary Vistas 2.0",
+    "loveda": "LoveDA",
+    "potsdam": "ISPRS Potsdam",
     "oxford_iiit_pet": "Oxford-IIIT Pet",
     "cityscapes": "Cityscapes",
 }
@@ -63,7 +73,7 @@ def run_title(results: Mapping[str, Any]) -> str:
 
     Args:
       results: the content of `results.json`; without `model` and `data`, which older
-        ones lack, the run's `name` is taken.
+        files lack, the run's `name` is taken.
 
     Returns:
       Text, "Run" if nothing is known.
@@ -101,7 +111,7 @@ def backbone_title(name: str, arithmetic: str = "") -> str:
 
 
 def data_title(results: Mapping[str, Any]) -> str:
-    """Return the data set's name, of a folder the folder's; "" if it is not known."""
+    """Return the name of the data set or of its folder; "" if it is not known."""
     data = results.get("data")
     name = _text(data, "name")
     if name == "folder":

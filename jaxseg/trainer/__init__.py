@@ -1,1 +1,1 @@
-"""The training loop, and what it is made of: data, evaluation, callbacks, stopping."""
+"""The training loop and its parts: data, evaluation, callbacks, stopping."""

@@ -1,6 +1,7 @@
-"""Callbacks: what watches a training, and may stop it.
+"""Callbacks, which watch a training and may stop it.
 
-Those of every run are here too: the log of its metrics, and its progress on a terminal.
+The callbacks of every run are here too: the log of its metrics, and its progress on a
+terminal.
 """
 
 from __future__ import annotations
@@ -14,7 +15,7 @@ from jaxseg.parallel.distributed import is_primary
 from jaxseg.report.console import Progress
 from jaxseg.report.events import MetricLog
 
-if TYPE_CHECKING:  # it calls the callbacks
+if TYPE_CHECKING:  # the trainer imports this module
     from jaxseg.trainer.trainer import Trainer
 
 
@@ -56,7 +57,7 @@ class Callback:
         """
 
     def on_end(self, trainer: Trainer) -> None:
-        """Called after the training, also if it ended by an error."""
+        """Called after the training, even if it ended with an error."""
 
 
 class MetricWriter(Callback):

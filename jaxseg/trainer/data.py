@@ -1,4 +1,4 @@
-"""The data of a training: its data set, opened, and the two splits that it reads."""
+"""The data of a training: its opened data set, and the two splits that it reads."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ class TrainingData:
     """The data of a training.
 
     Attributes:
-      dataset: opened, and prepared if it was not.
+      dataset: the data set, opened, and prepared if it was not.
       training: samples of the training split.
       evaluation: samples of the evaluation split.
       evaluation_sizes: height and width of each image of the evaluation split.
@@ -43,12 +43,12 @@ def open_training_data(config: DataConfig, count: bool = False) -> TrainingData:
     """Open the data of a training; the primary process prepares it if it must.
 
     Args:
-      config: names the data.
-      count: whether the frequencies of the classes are wanted.
+      config: the options of the data.
+      count: whether to count how often each class occurs.
 
     Raises:
-      UserError: the data is missing, wrong or unreadable; nothing was written but
-        prepared data.
+      UserError: the data is missing, wrong or unreadable; nothing but prepared data was
+        written.
     """
     log(f"data set {config.name}: preparing or opening")
     dataset = _open(config)
@@ -76,7 +76,7 @@ def _open(config: DataConfig) -> Dataset:
 
 
 def _frequencies(dataset: Dataset, split: str) -> ClassFrequencies:
-    """Count the classes in the primary process, for all of them."""
+    """Count the classes in the primary process, for all processes."""
     log(f"counting the pixels of each class in split {split!r}")
     found = broadcast_from_primary(lambda: asdict(dataset.frequencies(split)))
     return ClassFrequencies.of_values(found)

@@ -45,9 +45,9 @@ class Evaluator:
         """Keep the arguments; a program is compiled by the first call that needs it.
 
         Args:
-          config: of the training.
-          model: of the config.
-          data: of the config.
+          config: the options of the training.
+          model: the model that the config describes.
+          data: the data that the config names.
           mesh: the devices.
         """
         self._config, self._model, self._data = config, model, data
@@ -66,13 +66,15 @@ class Evaluator:
 
         Args:
           variables: of the model, on the mesh.
-          on_batch: called before each batch; what it raises ends the evaluation.
-          images: how many to evaluate, at equal distances in the split; None are all.
-          thresholds: of each class that has a logit; None are those of the config.
-          surfaces: measure boundaries too, at thresholds that are known.
+          on_batch: called before each batch; an exception that it raises ends the
+            evaluation.
+          images: number of images to evaluate, at equal distances in the split; None
+            evaluates all.
+          thresholds: one for each class that has a logit; None takes the config's.
+          surfaces: measure boundaries too; the thresholds must be known.
 
         Raises:
-          UserError: memory is short; the message says what takes less.
+          UserError: memory is short; the message names options that take less.
         """
         options, data = self._config.evaluation, self._data
         samples, sizes = data.evaluation, data.evaluation_sizes
@@ -101,16 +103,17 @@ class Evaluator:
             )
 
     def complete(self, variables: Any, evaluation: Evaluation | None) -> Evaluation:
-        """Evaluate what the config asks for of a finished run, unless that is known.
+        """Evaluate a finished run with all measures that the config asks for.
 
-        A second pass is taken where the best thresholds are known only after the first.
+        A second pass follows if the best thresholds are known only after the first.
 
         Args:
           variables: of the model, on the mesh.
-          evaluation: of these variables, as far as they were evaluated.
+          evaluation: an evaluation of these variables, which is returned if it has all
+            measures; None if there is none.
 
         Raises:
-          UserError: memory is short; the message says what takes less.
+          UserError: memory is short; the message names options that take less.
         """
         surfaces = self._config.evaluation.surfaces
         if evaluation is None:
@@ -122,7 +125,7 @@ class Evaluator:
         return self(variables, thresholds=thresholds, surfaces=surfaces)
 
     def _compiled(self, masks: bool) -> EvaluationStep:
-        """Return the evaluation step, which is created by the first call."""
+        """Return the evaluation step; the first call creates it."""
         if masks not in self._steps:
             self._steps[masks] = build_evaluation_step(
                 self._config,
@@ -134,7 +137,7 @@ class Evaluator:
         return self._steps[masks]
 
     def _thresholds(self) -> tuple[float, ...] | None:
-        """Return the thresholds that the config gives; None are the best."""
+        """Return the thresholds that the config gives; None means the best ones."""
         threshold = self._config.evaluation.threshold
         if threshold == "best":
             return None

@@ -1,8 +1,8 @@
-"""How many steps fit into a budget of wall time: measured once, before a training.
+"""Measures, before a training, how many steps fit into a budget of wall time.
 
 Steps, a part of an evaluation and a checkpoint are timed on a state that is thrown
-away.  What follows is then a training of so many steps like any other: its schedule,
-its results and its resume do not depend on any clock.
+away.  The training that follows has a fixed number of steps, so that its schedule, its
+results and a resume do not depend on any clock.
 """
 
 from __future__ import annotations
@@ -28,13 +28,13 @@ from jaxseg.training.checkpoint import Checkpoints
 Clock = Callable[[], float]
 
 SHARE = 0.02
-"""Share of the budget in which steps are timed, if `TIMED` steps take less."""
+"""Share of the budget that is spent on timing steps, if `TIMED` steps take less."""
 
 FIRST, TIMED = 2, 5
-"""Steps that are not timed, and the fewest that are."""
+"""Number of first steps that are not timed, and the least number that are timed."""
 
 LONGEST = 10**9
-"""Most steps of a training."""
+"""Largest number of steps of a training."""
 
 
 @dataclass(frozen=True)
@@ -42,9 +42,9 @@ class Pace:
     """The wall time that a training takes, seconds.
 
     Attributes:
-      step: of a step.
-      evaluation: of an evaluation.
-      checkpoint: of a checkpoint, until it is on disk.
+      step: time of a step.
+      evaluation: time of an evaluation.
+      checkpoint: time of a checkpoint, until it is on disk.
     """
 
     step: float
@@ -65,7 +65,7 @@ class Pace:
     def steps_within(
         self, seconds: float, eval_every: int, checkpoint_every: int
     ) -> int:
-        """Return the most steps that take at most so many seconds; 0 if none do."""
+        """Return the largest number of steps that take at most `seconds`, or 0."""
         return bisect_right(
             range(1, LONGEST + 1),
             seconds,
@@ -74,16 +74,16 @@ class Pace:
 
 
 def plan(trainer: Trainer, workdir: Path, clock: Clock = time.monotonic) -> int:
-    """Measure the pace of a training; return the steps that `train.minutes` give it.
+    """Measure the pace of a training; return how many steps `train.minutes` allows.
 
-    Compiling and measuring are part of the time, and compiling a second time, for the
-    steps that are returned, is taken to last as long as the first time.  All processes
-    call this, and the first one decides.  The state of the trainer is of no use then:
-    `Trainer.set_steps` follows.
+    Compiling and measuring count as part of the time.  The step is compiled again for
+    the number of steps that is returned, which is assumed to take as long as the first
+    time.  All processes call this, and the first one decides.  Call
+    `Trainer.set_steps` afterwards, since the state of the trainer cannot be used.
 
     Args:
       trainer: not initialised yet.
-      workdir: the run folder; a checkpoint is tried beside it, and removed.
+      workdir: the run folder; a trial checkpoint is written beside it, and removed.
       clock: returns seconds.
 
     Raises:
@@ -124,7 +124,7 @@ def plan(trainer: Trainer, workdir: Path, clock: Clock = time.monotonic) -> int:
 
 
 def _time_step(trainer: Trainer, seconds: float, clock: Clock) -> float:
-    """Take steps as a training does, for about so many seconds; return one's time."""
+    """Take steps as a training does for about `seconds`; return the time of one."""
     train_step, stream = trainer.compile(), trainer.create_stream()
 
     def take(count: int) -> float:
@@ -149,7 +149,7 @@ def _time_step(trainer: Trainer, seconds: float, clock: Clock) -> float:
 
 
 def _time_evaluation(trainer: Trainer, clock: Clock) -> float:
-    """Evaluate some images twice, since the first time compiles; return all's time."""
+    """Evaluate some images twice, the first time to compile; return the time of all."""
     total = len(trainer.data.evaluation)
     count = min(total, 2 * trainer.config.evaluation.batch_size)
     trainer.evaluate(images=count)
@@ -159,7 +159,7 @@ def _time_evaluation(trainer: Trainer, clock: Clock) -> float:
 
 
 def _time_checkpoint(trainer: Trainer, workdir: Path, clock: Clock) -> float:
-    """Save the state on the disk of the run folder, and remove it again."""
+    """Save the state on the disk of the run folder, remove it, and return the time."""
     state = trainer.state
     assert state is not None
     near = next(path for path in workdir.absolute().parents if path.is_dir())

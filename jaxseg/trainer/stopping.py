@@ -1,7 +1,7 @@
-"""Asking a training to stop: by Ctrl-C, SIGTERM or a callback, in any of its processes.
+"""Requests to stop a training: by Ctrl-C, SIGTERM or a callback, in any process.
 
-One process alone knows of a request at once.  Several processes must stop at the same
-step, so they exchange what each was asked in a small collective operation of its own.
+Several processes must stop at the same step, so they exchange their requests in a small
+collective operation.  A single process needs no exchange.
 """
 
 from __future__ import annotations
@@ -36,7 +36,7 @@ class StopRequest:
     """The request to stop that all processes of a training have agreed on."""
 
     def __init__(self, mesh: Mesh):
-        """Begin without a request.
+        """Start without a request.
 
         Args:
           mesh: the devices of all processes.
@@ -50,10 +50,10 @@ class StopRequest:
         self._asked = max(self._asked, stop)
 
     def poll(self) -> Stop:
-        """Return the request; with several processes, as it was at the last call.
+        """Return the request; with several processes, as it was at the previous call.
 
         All processes must call this equally often, and get the same result.  It does
-        not wait for the device: the exchange that the last call started is complete.
+        not wait for the device, since the exchange of the previous call is complete.
         """
         if not is_distributed():
             return self._asked
@@ -71,7 +71,7 @@ class StopRequest:
         return Stop(int(self._exchanged))
 
     def _exchange(self) -> jax.Array:
-        """Start to compute the greatest request of all processes."""
+        """Start computing the greatest request of all processes."""
         flat = NamedSharding(self._mesh, PartitionSpec(self._mesh.axis_names))
         mine = np.full(self._mesh.local_mesh.size, self._asked, np.int32)
         return self._largest(jax.make_array_from_process_local_data(flat, mine))
@@ -79,7 +79,7 @@ class StopRequest:
 
 @contextmanager
 def interrupted_by_signals(request: StopRequest) -> Iterator[None]:
-    """Turn the first Ctrl-C or SIGTERM into a request; a second one acts at once.
+    """Turn the first Ctrl-C or SIGTERM into a request; a second has its usual effect.
 
     Python allows this in the main thread only; elsewhere nothing is changed.
     """

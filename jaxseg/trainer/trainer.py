@@ -16,6 +16,7 @@ import jax
 from jax.sharding import Mesh
 
 from jaxseg.build import Parts, build
+from jaxseg.build_augmentation import needs_frequencies
 from jaxseg.config import Config
 from jaxseg.data.pipeline import CachedSamples, TrainingStream
 from jaxseg.evaluation.evaluate import Evaluation
@@ -53,13 +54,13 @@ class Trainer:
     """Trains the model of a Config, once.
 
     Attributes:
-      config: what the training is.
+      config: the options of the training.
       mesh: the devices.
       data: the data set and its two splits.
       parts: model, loss, optimizer, ...
-      state: parameters and the rest of what training changes, on the devices; None
+      state: parameters and everything else that training changes, on the devices; None
         before `initialize`.
-      step: number of the steps that `state` has taken.
+      step: number of steps taken to reach `state`.
       evaluation: the last evaluation and its step, or None.
     """
 
@@ -73,13 +74,13 @@ class Trainer:
         """Open the data and build the model.
 
         Args:
-          config: what the training is.
+          config: the options of the training.
           callbacks: called in this order.
           mesh: the devices; None is all devices.
 
         Raises:
-          UserError: something that the user can fix; nothing was written but
-            prepared data.
+          UserError: something that the user can fix; nothing but prepared data was
+            written.
         """
         self.config, self.callbacks = config, tuple(callbacks)
         self.mesh = create_mesh(spatial=config.mesh.spatial) if mesh is None else mesh
@@ -87,7 +88,7 @@ class Trainer:
         shape = config.train.batch_size, config.augment.crop, weighted
         _check_batch(config, self.mesh)
         require_batch(batch_leaves(*shape))
-        count = bool(config.train.class_balance or config.data.balance)
+        count = needs_frequencies(config)
         self.data: TrainingData = open_training_data(config.data, count)
         self._leaves = batch_leaves(*shape, self.data.dataset.labels.planes)
         require_batch(self._leaves)
@@ -108,18 +109,18 @@ class Trainer:
         return self.parts.model
 
     def stop(self) -> None:
-        """Ask to stop, for a callback: all processes save, evaluate and report.
+        """Ask all processes to save, evaluate and report; for use in a callback.
 
-        With one process the training stops after the step that is being taken; with
-        several after a step more, which is the same in all of them.
+        One process stops after the current step.  Several processes stop after the next
+        step, which is the same in all of them.
         """
         self._request.ask(Stop.FINISH)
 
     def set_steps(self, steps: int) -> None:
-        """Take another number of steps than `config.train.steps`, from step 0.
+        """Replace `config.train.steps`, before the first step.
 
         Raises:
-          UserError: the warm-up is not shorter.
+          UserError: the warm-up is not shorter than this.
         """
         options = replace(self.config.train, steps=steps)
         self.config = replace(self.config, train=options)
@@ -155,26 +156,26 @@ class Trainer:
         """Continue from a checkpoint, after `initialize`.
 
         Raises:
-          UserError: the checkpoint has other parameters; the first is named.
+          UserError: the checkpoint has other parameters; the first of them is named.
         """
         self.state, self._position = checkpoints.restore(self._initialized(), step)
         self.step = step
         self._without_gain = checkpoints.without_gain(step)
 
     def end(self) -> str:
-        """Say why no further step is to be taken; empty if there is one to take."""
+        """Return why no further step will be taken, or "" if there is one."""
         options = self.config.train
         if self.step >= options.steps:
             return f"all of its {options.steps} steps are taken"
         if 0 < options.patience <= self._without_gain:
             return (
-                f"{self._without_gain} evaluations in a row were no gain, and"
+                f"{self._without_gain} evaluations in a row gained nothing, and"
                 f" train.patience is {options.patience}"
             )
         return ""
 
     def is_finished(self, checkpoints: Checkpoints) -> bool:
-        """Whether nothing is left to do: no step, and no evaluation of the last."""
+        """Whether no step is left to take, and the last one has been evaluated."""
         return bool(self.end()) and not self._misses_evaluation(checkpoints)
 
     def compile(self) -> TrainStep:
@@ -211,14 +212,15 @@ class Trainer:
         )
 
     def create_stream(self) -> TrainingStream:
-        """Return the batches of this process, from the step of `state` on."""
-        config = self.config
+        """Return the batches of this process, starting at the step of `state`."""
+        config, repeats = self.config, self.parts.repeats
+        samples = CachedSamples(self.data.training, config.data.memory)
         stream = TrainingStream(
-            CachedSamples(self.data.training, config.data.memory),
-            self.parts.transform,
+            samples,
+            self.parts.augmentation.of(samples, repeats),
             batch_size=config.train.batch_size,
             seed=config.seed,
-            repeats=self.parts.repeats,
+            repeats=repeats,
             threads=config.data.threads,
             process_index=jax.process_index(),
             process_count=jax.process_count(),
@@ -231,10 +233,10 @@ class Trainer:
         """Take the remaining steps, saving and evaluating as configured.
 
         Args:
-          checkpoints: where states are saved; holds that of `restore`.
+          checkpoints: where states are saved; the same as for `restore`.
 
         Raises:
-          UserError: the loss is no number, the disk is full, memory is short, ...
+          UserError: the loss is not finite, the disk is full, memory is short, ...
           Interrupted: on Ctrl-C or SIGTERM, after saving.
         """
         if self.is_finished(checkpoints):
@@ -268,12 +270,14 @@ class Trainer:
         """Measure the evaluation split.
 
         Args:
-          variables: of the model; None are those of `state`.
-          on_batch: called before each batch; what it raises ends the evaluation.
-          images: how many to measure, at equal distances in the split; None are all.
+          variables: of the model; None takes those of `state`.
+          on_batch: called before each batch; an exception that it raises ends the
+            evaluation.
+          images: number of images to measure, at equal distances in the split; None
+            measures all.
 
         Raises:
-          UserError: memory is short; the message says what takes less.
+          UserError: memory is short; the message names options that take less.
         """
         if variables is None:
             variables = self._initialized().variables
@@ -291,7 +295,7 @@ class Trainer:
             known = self.evaluation[1]
         evaluation = self._evaluator.complete(variables, known)
         if known is None and step is not None and evaluation.best_thresholds:
-            self._record(checkpoints, step, evaluation)  # of other options, perhaps
+            self._record(checkpoints, step, evaluation)  # the options may have changed
         return step, variables, evaluation
 
     def _take_step(
@@ -311,7 +315,7 @@ class Trainer:
         return request
 
     def _read_metrics(self) -> None:
-        """Fetch the metrics that are not read yet, and show them to the callbacks."""
+        """Fetch the metrics that are not read yet, and pass them to the callbacks."""
         if self._unread is None:
             return
         (step, metrics), self._unread = self._unread, None
@@ -326,12 +330,12 @@ class Trainer:
         return step == options.steps or step % options.eval_every == 0
 
     def _misses_evaluation(self, checkpoints: Checkpoints) -> bool:
-        """Whether the restored state was saved and then not evaluated."""
+        """Whether the restored state was saved but not evaluated."""
         started = self.step > 0 and self._evaluates(self.step)
         return started and checkpoints.miou(self.step) is None
 
     def _evaluate_and_record(self, checkpoints: Checkpoints) -> None:
-        """Evaluate the state, which is saved, and record the score of its step."""
+        """Evaluate the saved state, and record the score of its step."""
         evaluation = self.evaluate(
             on_batch=lambda: self._leave_if_interrupted(
                 self._request.poll(), checkpoints
@@ -346,11 +350,11 @@ class Trainer:
     def _record(
         self, checkpoints: Checkpoints, step: int, evaluation: Evaluation
     ) -> None:
-        """Record what the best checkpoint is chosen and used by."""
+        """Record the score, by which the best checkpoint is chosen, and thresholds."""
         checkpoints.record_score(step, evaluation.score, evaluation.best_thresholds)
 
     def _leave_if_interrupted(self, request: Stop, checkpoints: Checkpoints) -> None:
-        """Raise `Interrupted`, once the state is on disk, if that was requested."""
+        """Raise `Interrupted` if that was requested, once the state is on disk."""
         if request is Stop.INTERRUPT:
             checkpoints.wait()
             raise Interrupted(
@@ -363,7 +367,7 @@ class Trainer:
 
 
 def _check_batch(config: Config, mesh: Mesh) -> None:
-    """Refuse a batch that the mesh cannot split; log a larger size of equal cost.
+    """Refuse a batch that the mesh cannot divide; log a larger size of equal cost.
 
     Raises:
       UserError: the message names the nearest batch sizes that fit.

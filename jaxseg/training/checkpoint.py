@@ -258,7 +258,7 @@ class Checkpoints:
         if not intact and any(self._manifest(step).exists() for step in damaged):
             raise UserError(
                 f"{self.directory}: every checkpoint is damaged; restore the folder"
-                " from a copy, or delete the run folder to begin anew"
+                " from a copy, or delete the run folder to start again"
             )
         self._damaged = list(damaged)
         return intact

@@ -169,7 +169,7 @@ convolution, our dense layer. `dense`: the reverse. `column`: `[C, 1, 1]`, ours 
 
 @dataclass(frozen=True)
 class Foreign:
-    """Where a leaf of ours lies elsewhere.
+    """The place of one of our leaves in another library.
 
     Attributes:
       name: full name of the tensor.
@@ -181,7 +181,7 @@ class Foreign:
 
 
 def foreign(path: Path, table: Table) -> Foreign | None:
-    """Return what a leaf is called elsewhere, or None if no rule speaks of it.
+    """Return the foreign name of a leaf, or None if no rule names it.
 
     Args:
       path: of the leaf, collection first: `("params", "backbone", ..., "kernel")`.
@@ -257,7 +257,7 @@ def write_by_table(
       table: the rules.
 
     Returns:
-      The tensors, and the paths of ours that no rule speaks of.
+      The tensors, and our paths that no rule names.
     """
     tensors: dict[str, np.ndarray] = {}
     unnamed = []

@@ -120,7 +120,7 @@ def _written(path: _Path) -> str:
 
 
 def is_average(path: str) -> bool:
-    """Whether a name speaks of a moving average of weights."""
+    """Whether a name is that of a moving average of weights."""
     return re.search(r"(?<![a-z])ema(?![a-z])", path.lower()) is not None
 
 

@@ -1,4 +1,4 @@
-"""Extents against the Jacobian: what really is read, for each element of the output."""
+"""Extents compared with the Jacobian, which shows what each output element reads."""
 
 import flax.linen as nn
 import jax

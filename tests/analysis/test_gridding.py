@@ -23,18 +23,18 @@ from jaxseg.nn.convolution import Conv
         ((1, 2, 9), (21 / 25) ** 2),
     ],
 )
-def test_coverage_by_hand(rates, share):
+def test_coverage_is_that_counted_by_hand(rates, share):
     assert coverage(rates) == pytest.approx(share)
 
 
-def test_paths_by_hand():
+def test_paths_are_those_counted_by_hand():
     line = np.array([1, 0, 2, 0, 1])  # rates 1 and 1 of kernel 2 would be 1 2 1
     np.testing.assert_array_equal(paths((2, 2), 2), np.outer(line, line))
     assert paths((1, 2, 5), 3).sum() == 3**6
 
 
 @pytest.mark.parametrize("rates", [(2, 2), (1, 2)])
-def test_the_gradient_touches_the_pixels_that_paths_lead_to(rates):
+def test_the_gradient_reaches_the_pixels_that_paths_lead_to(rates):
     class Stack(nn.Module):
         @nn.compact
         def __call__(self, x):

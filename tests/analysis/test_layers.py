@@ -45,7 +45,7 @@ def test_auxiliary_heads_are_listed_and_counted(backbone):
     assert {"backbone", "head"} <= {row.path for row in rows}
 
 
-def test_a_table_says_what_goes_in_and_comes_out():
+def test_a_table_has_the_input_and_output_of_each_layer():
     rows = {
         row.path: row for row in layer_table(create_classifier("resnet18"), (97, 64))
     }
@@ -95,7 +95,7 @@ def test_each_kind_of_kernel_is_counted():
     assert rows[-1].outputs == ((1, 64, 32, 3),)
 
 
-def test_a_method_and_an_image_of_one_channel():
+def test_a_method_and_an_image_of_one_channel_are_listed():
     class Twice(nn.Module):
         def setup(self):
             self.dense = nn.Dense(2)

@@ -79,7 +79,7 @@ def test_a_stack_of_convolutions_has_the_closed_form(layers, plain):
     assert field.offset == 0
 
 
-def test_compiled_kernels_are_not_in_the_way():
+def test_compiled_kernels_do_not_change_the_field():
     with compiling_for(jax.devices()[:1]):
         field = theoretical(Stack([(3, 1, 1), (5, 2, 1)]), (64, 64))
     assert (field.size, field.approximated) == (7, ())
@@ -88,7 +88,7 @@ def test_compiled_kernels_are_not_in_the_way():
 @settings(max_examples=10, deadline=None)
 @given(layers=LAYERS)
 def test_gradients_reach_exactly_the_theoretical_field(layers):
-    # The rows suffice for the centre to see no border; the one column keeps it cheap.
+    # The rows suffice for the centre not to reach the border; one column is fast.
     module, key = Stack(layers, plain=True), jax.random.key(0)
     field = theoretical(module, (384, 1))
     image = jax.ShapeDtypeStruct((1, 384, 1, 3), jnp.float32)
@@ -115,7 +115,7 @@ def test_a_backbone_has_its_known_field(backbone, size, offset):
 
 
 @pytest.mark.parametrize(("output", "size", "stride"), [(0, 7, 2), (1, 43, 4)])
-def test_any_feature_can_be_looked_at(output, size, stride):
+def test_any_feature_can_be_chosen(output, size, stride):
     field = theoretical(create_backbone("resnet18"), output=output)
     assert (field.size, field.stride) == (size, stride)
 
@@ -130,7 +130,7 @@ def test_dilation_keeps_the_field_of_the_strided_backbone():
     assert [field.stride for field in fields] == [32, 16, 8]
 
 
-def test_rows_and_columns_are_looked_at_separately():
+def test_rows_and_columns_are_analysed_separately():
     class Long(nn.Module):
         @nn.compact
         def __call__(self, x):
@@ -227,7 +227,7 @@ def test_given_images_replace_the_noise():
     np.testing.assert_allclose(seen.influence, expected)
 
 
-def test_sizes_of_a_given_influence():
+def test_the_size_of_a_field_depends_on_the_share_of_influence():
     influence = np.zeros((9, 11))
     influence[4, 5] = 90
     influence[3:6, 4:7] += 0.5

@@ -1,4 +1,4 @@
-"""The rules cover every model: a new operation without one shows here."""
+"""The rules cover every model; a new operation without a rule fails here."""
 
 import pytest
 

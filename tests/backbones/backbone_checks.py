@@ -1,4 +1,4 @@
-"""What the tests of several backbones ask in the same way."""
+"""Checks that the tests of several backbones share."""
 
 import jax
 import jax.numpy as jnp
@@ -30,7 +30,7 @@ def variables_of(module):
 
 
 def assert_dilation_changes_no_value(build, variables, image):
-    """At output stride 8 every so many values are those of output stride 32."""
+    """Features at output stride 8 contain those of output stride 32, at its places."""
 
     def features(stride):
         return jax.jit(build(output_stride=stride).apply)(variables, image)
@@ -75,7 +75,7 @@ def assert_a_classifier_trains(model, variables, image):
 
 
 def assert_the_classifier_slides(build):
-    """With a window it gives at each place what it gives for that cut-out alone."""
+    """A sliding classifier gives at each position its logits for that crop."""
     features = [jax.random.normal(jax.random.key(0), (1, 3, 4, 8))]
     classifier = build(num_classes=5)
     variables = jax.jit(classifier.init)(jax.random.key(1), features)

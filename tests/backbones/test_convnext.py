@@ -96,7 +96,7 @@ def test_the_classifier_normalises_what_it_pooled():
     assert_close(logits[:, 0, 0], expected, epsilons=8)
 
 
-def test_a_slid_classifier_gives_a_prediction_a_place():
+def test_a_sliding_classifier_gives_a_prediction_for_each_position():
     features = [jax.random.normal(jax.random.key(0), (1, 5, 6, 8))]
     variables = NormalizedClassifier(5).init(jax.random.key(1), features)
     slid = NormalizedClassifier(5, window=(2, 2), rate=2).apply(variables, features)

@@ -72,7 +72,7 @@ def test_taps_are_the_modules_4a_and_4d():
     assert features == jax.eval_shape(module.apply, variables, image)
 
 
-def test_auxiliary_classifiers_answer_in_float32():
+def test_auxiliary_classifiers_return_float32():
     taps = tuple(jnp.ones((2, 5, 3, channels), jnp.bfloat16) for channels in (8, 16))
     module = GoogLeNetAuxiliary(7, dtype=jnp.bfloat16)
     logits, _ = jax.eval_shape(module.init_with_output, jax.random.key(0), taps)
@@ -81,7 +81,7 @@ def test_auxiliary_classifiers_answer_in_float32():
 
 
 @pytest.mark.slow
-def test_the_auxiliary_losses_train_what_lies_before_them_at_batch_1():
+def test_the_auxiliary_losses_train_the_layers_before_them_at_batch_1():
     model = Classifier(
         GoogLeNet(**NARROW), ENTRY.classifier(num_classes=3), GoogLeNetAuxiliary(3)
     )
@@ -111,7 +111,7 @@ def test_the_auxiliary_losses_train_what_lies_before_them_at_batch_1():
     assert not reached("inception4e")
 
 
-def test_auxiliary_classifiers_are_silent_in_inference():
+def test_auxiliary_classifiers_return_nothing_in_inference():
     model = Classifier(
         GoogLeNet(**NARROW), ENTRY.classifier(num_classes=3), GoogLeNetAuxiliary(3)
     )

@@ -76,7 +76,7 @@ def test_dilated_features_contain_the_strided_ones(variables, output_stride):
 
 
 @pytest.mark.parametrize(("step", "same"), [(2, True), (1, False)])
-def test_keys_come_from_each_step_th_token(step, same):
+def test_keys_come_from_every_nth_token(step, same):
     x = jax.random.normal(jax.random.key(2), (1, 4, 4, 16))
     module = Attention(8, step=step)
     params = module.init(jax.random.key(3), x)
@@ -85,7 +85,7 @@ def test_keys_come_from_each_step_th_token(step, same):
     assert bool(jnp.allclose(changed[0, 0, 0], y[0, 0, 0], atol=1e-6)) == same
 
 
-def test_with_uniform_dilation_all_tokens_answer(variables):
+def test_with_uniform_dilation_keys_come_from_all_tokens(variables):
     """Keys of stage 4 at output stride 16: its 4 x 6 tokens, or 2 x 3 of them."""
     image = jax.random.normal(jax.random.key(1), (1, 64, 96, 3))
 
@@ -105,7 +105,7 @@ def test_with_uniform_dilation_all_tokens_answer(variables):
     assert (tokens(False), tokens(True)) == ((2, 3), (4, 6))
 
 
-def test_attention_by_hand():
+def test_attention_is_that_computed_by_hand():
     """One head, one channel, reduction off: softmax of products weighs the values."""
     x = jnp.asarray([0.0, 1.0])[None, :, None, None]
     one = {"kernel": jnp.ones((1, 1)), "bias": jnp.zeros(1)}
@@ -119,7 +119,7 @@ def test_attention_by_hand():
     np.testing.assert_allclose(y[0, :, 0, 0], [1.5, 3 * e / (1 + e)], rtol=1e-6)
 
 
-def test_sequence_reduction_leaves_out_what_fills_no_window():
+def test_sequence_reduction_leaves_out_incomplete_windows():
     module = Attention(1, reduction=4)
     x = jax.random.normal(jax.random.key(0), (1, 9, 7, 8))
     variables = module.init(jax.random.key(1), x)
@@ -135,7 +135,7 @@ def test_any_width_has_heads_that_divide_its_channels(width):
     abstract_variables(module)
 
 
-def test_the_probability_of_dropping_grows_from_0_to_the_whole():
+def test_the_probability_of_dropping_grows_from_0_to_the_given_one():
     rates = []
 
     def note(function, args, kwargs, context):

@@ -1,4 +1,4 @@
-"""Bad words of the command line, and bad places to read from or write to."""
+"""Bad arguments of the command line, and bad paths to read from or write to."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ def words(*command: str, said: str, name: str = "") -> Case:
 
 
 def options(*given: str, said: str) -> list[Case]:
-    """Options that neither `predict` nor `evaluate` takes."""
+    """Bad options of both `predict` and `evaluate`."""
     short = " ".join(given)
     return [
         Case(
@@ -121,7 +121,7 @@ def _masks_by_hand(place: Place) -> list[str]:
 
 
 def _escaping_name(place: Place) -> list[str]:
-    """A run called so that its folder would lie elsewhere."""
+    """A run whose name would put its folder elsewhere."""
     return ["--config", place.experiment(), "--name", "../elsewhere"]
 
 
@@ -206,7 +206,7 @@ ARGUMENTS = [
     Case(
         "predict over a mask by hand",
         _masks_by_hand,
-        "results/masks/image.png: exists, and was not written by predict; choose",
+        "results/masks/image.png: exists and was not written by predict; choose",
     ),
     Case("predict --out whose masks are a file", _masks_are_a_file, "results/masks"),
     words("evaluate", "--run", "RUN", "--out", "/", said="/: cannot write"),
@@ -222,7 +222,7 @@ ARGUMENTS = [
     words("compare", "EXPERIMENT", "--out", "out/x", said="sound.py: not a run folder"),
     words("compare", "RUN", "RUN", "--out", "out/x", said="the same run twice"),
     words("compare", *["RUN"] * 9, "--out", "out/x", said="9 runs: .* 1 to 8"),
-    words("compare", "RUN", "--out", "/", said="/: a folder; name the page"),
+    words("compare", "RUN", "--out", "/", said="/: a folder; give the path of"),
     words("inspect", said="--config"),
     words("inspect", "--config", "gone.py", said="gone.py: no such experiment file"),
     inspect("--size", "64", said="--size takes 2 positive numbers"),

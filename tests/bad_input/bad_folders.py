@@ -284,7 +284,7 @@ FOLDERS = [
     folder(
         "an image in two splits",
         _copy("train/images/0.png", "val/images/0.png"),
-        "an image lies in two splits.*train/images/0.png = val/images/0.png;"
+        "an image is in two splits.*train/images/0.png = val/images/0.png;"
         " .*--data.allow_leakage True",
     ),
     folder(
@@ -293,7 +293,7 @@ FOLDERS = [
             shutil.rmtree(root / "val"),
             shutil.copytree(root / "train", root / "val"),
         ),
-        "8 images lie in two splits, .* and 5 more",
+        "8 images are in two splits, .* and 5 more",
     ),
     folder(
         "two folders of masks",
@@ -337,7 +337,7 @@ FOLDERS = [
         "no wildcard", "train/images/0.png", "train/masks/0.png", "too few images"
     ),
     patterns("a NUL", "\0*", "*/masks/*", "no other image file below"),
-    patterns("a range backwards", "[z-a]/*", "*/masks/*", "no pattern of file names"),
+    patterns("a range backwards", "[z-a]/*", "*/masks/*", "not a pattern of names"),
     patterns("a long one", "?*" * 40 + "x", "*/masks/*", "no other image file below"),
     folder(
         "a table of classes that is none",

@@ -152,18 +152,18 @@ SIXTEEN = pixels()[..., 0].astype(np.uint16) * 257
 DEEP = "images are read at 8 bits: convert all of them to 8 bits"
 
 REFUSED = {
-    "16 bits": ("png", encoded_array("PNG", SIXTEEN), f"16 bits a channel; {DEEP}"),
+    "16 bits": ("png", encoded_array("PNG", SIXTEEN), f"16 bits per channel; {DEEP}"),
     "16 bits in colour": ("png", png(header(56, 48, 16), data(), END), "16 bits"),
     "32 bits": ("tif", encoded_array("TIFF", SIXTEEN.astype(np.int32)), DEEP),
     "fractions": (
         "tif",
         encoded_array("TIFF", np.zeros(SIZE, np.float32)),
-        "floating-point numbers of 32 bits a channel",
+        "floating-point numbers of 32 bits per channel",
     ),
     "colours of fractions": (
         "tif",
         tiff_of(56, 48, tag258=32, tag277=3, tag262=2, tag339=3),
-        "floating-point numbers of 32 bits a channel",
+        "floating-point numbers of 32 bits per channel",
     ),
     "four bands": ("tif", encoded("TIFF", "RGBA"), "4 bands, one marked as transp"),
     "seven bands": ("tif", tiff_of(56, 48, tag277=7, tag262=2), "7 bands; channels"),
@@ -178,7 +178,7 @@ REFUSED = {
     "an unknown compression": (
         "tif",
         tiff_of(56, 48, tag277=3, tag262=2, tag259=34887),
-        "a TIFF of a compression or of colours that are not known",
+        "a TIFF of unknown compression or colours",
     ),
 }
 

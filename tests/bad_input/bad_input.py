@@ -1,6 +1,6 @@
-"""A bad input: what is laid out, the command line, and what must be said of it.
+"""A bad input: its files, its command line, and the message that must refuse it.
 
-The cases are in the `bad_*.py` files beside this one, a file a kind; all of them go
+The cases are in the `bad_*.py` files beside this one, one for each kind; all of them go
 through `jaxseg.cli.main` in `test_bad_input.py`.
 """
 

@@ -33,7 +33,7 @@ def to_evaluate(name: str, spoil: Spoil, said: str) -> Case:
 
 
 def to_resume(name: str, spoil: Spoil, said: str) -> Case:
-    """A run to go on with."""
+    """A run to resume."""
 
     def make(place: Place) -> list[str]:
         spoil(place.run())
@@ -149,7 +149,7 @@ CHECKPOINT = "checkpoints/1"
 
 
 def _files(name: str, said: str) -> Iterator[tuple[str, Spoil, str]]:
-    """Ways in which a JSON file of a run may be no such file."""
+    """Ways in which a JSON file of a run may be wrong."""
     yield f"{name} empty", _write(name, ""), said
     yield f"{name} cut", _cut(name), said
     yield f"{name} of bytes", _write(name, BYTES), said

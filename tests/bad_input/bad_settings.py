@@ -1,4 +1,4 @@
-"""Bad values of settings: in a `config.json`, and behind the name of an override."""
+"""Bad values of settings, in a `config.json` or on the command line."""
 
 from __future__ import annotations
 
@@ -74,6 +74,7 @@ STRINGS = (
     "model.freeze",
     "model.upsampling",
     "model.dtype",
+    "augment.preset",
     "optimizer.name",
     "optimizer.schedule",
     "train.loss",
@@ -103,6 +104,7 @@ FLOATS = (
     "augment.flip",
     "augment.rotation",
     "augment.elastic",
+    "augment.strength",
     "model.width",
     "model.dropout",
     "optimizer.learning_rate",
@@ -195,7 +197,7 @@ VALUES = [
     value("train.steps", -1, "train.steps -1"),
     value("data.root", None),
     value("augment.photometric", 1),
-    value("augment.flip", None),
+    value("augment.crop", None),
     value("augment.flip", True),
     value("augment.flip", float("nan")),
     value("augment.crop", [64]),
@@ -323,7 +325,7 @@ OVERRIDES = [
     override("--augment.crop", "16", "64"),
     override("--augment.crop", "1000000", "1000000"),
     override("--augment.scale", "0", "0"),
-    override("--augment.scale", "2", "1", said="the smaller factor is first"),
+    override("--augment.scale", "2", "1", said="give the smaller factor first"),
     override("--augment.scale", "-1", "1"),
     override("--augment.scale", "nan", "nan"),
     override("--augment.scale", "1", "inf"),
@@ -336,6 +338,19 @@ OVERRIDES = [
     override("--augment.max_class_share", "0"),
     override("--augment.max_class_share", "nan"),
     override("--augment.photometric", "perhaps"),
+    override("--augment.transforms", "gauss_blur", said="Did you mean 'gaussian_blur'"),
+    override("--augment.transforms", "gamma(gamma=(2, 1))", said="must come first"),
+    override("--augment.mix", "mixup", said="unknown augment.mix 'mixup'"),
+    override("--augment.mix", "cutmix(probability=2)", said="probability of augment"),
+    override(
+        "--augment.mix",
+        "copy_paste(threshold=0.000001)",
+        said="no class is so rare, the rarest has 0.3",
+    ),
+    override("--augment.mix", "copy_paste(classes=(9,))", said="has class 9, of 3"),
+    override("--augment.preset", "weak", said="'light', 'medium' or 'strong'"),
+    override("--augment.preset", "light", "--augment.strength", "3", said="strength 3"),
+    override("--augment.strength", "0.5", said="is that of a preset, and none is na"),
     override("--model.head", "unett", said="'unet'"),
     override("--model.head", "unet3d", "--model.backbone", "None", said="volumes"),
     override("--model.backbone", "resnett18", said="'resnet18'"),

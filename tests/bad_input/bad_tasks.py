@@ -1,4 +1,4 @@
-"""Bad tasks: masks and options that are of another one."""
+"""Bad tasks: masks and options that are for another task."""
 
 from __future__ import annotations
 
@@ -65,11 +65,11 @@ TASKS = [
     masks("three values of a binary task", "mask value 2 .*0:0 1-65535:1", *BINARY),
     masks(
         "three names of a binary task",
-        "data.class_names says 3 classes",
+        "data.class_names gives 3 classes",
         *BINARY,
         *("--data.class_names", "a", "b", "c"),
     ),
-    masks("masks of no class", "10 masks do not say of which class", *MULTILABEL),
+    masks("masks of no class", "10 masks have no class in their path", *MULTILABEL),
     masks(
         "a missing file of a class",
         "1 of 20 mask files are missing: road of 3.png; .*--data.absent_masks True",
@@ -91,13 +91,13 @@ TASKS = [
     ),
     masks(
         "bits of more classes than are named",
-        "there are 2 to 16",
+        "2 to 16 are possible",
         *MULTILABEL,
         *("--data.mask_bits", "True", "--data.num_classes", "1"),
     ),
     masks(
         "bits without the task",
-        "give --data.task multilabel with it",
+        "give --data.task multilabel as well",
         *("--data.mask_bits", "True"),
     ),
     masks(

@@ -10,6 +10,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from bad_annotations import ANNOTATIONS
 from bad_arguments import ARGUMENTS
 from bad_experiments import EXPERIMENTS
 from bad_folders import FOLDERS
@@ -37,6 +38,7 @@ KINDS = {
     "weights": WEIGHTS,
     "argument": ARGUMENTS,
     "task": TASKS,
+    "annotation": ANNOTATIONS,
 }
 CASES = [
     pytest.param(case, id=f"{kind}: {case.name}")
@@ -54,7 +56,7 @@ LINE = 2100  # characters of an error line
 
 
 class Hang(BaseException):
-    """A case went on for too long."""
+    """A case took too long."""
 
 
 @pytest.fixture(scope="session")

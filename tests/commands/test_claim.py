@@ -1,4 +1,4 @@
-"""A run goes on with its own settings and data; a refused start changes nothing."""
+"""A run is resumed only with its settings and data; a refusal changes nothing."""
 
 import dataclasses
 import json
@@ -37,7 +37,7 @@ def kept(tmp_path_factory):
 
 @pytest.fixture
 def run(short, kept, tmp_path):
-    """A copy of a finished run, with what a kill may have left behind."""
+    """A copy of a finished run, with files that a kill may leave."""
     if not (kept / "results.json").exists():
         train(short, kept)
     copy = tmp_path / "run"
@@ -105,7 +105,7 @@ def damage_checkpoints(run, data):
 
 
 def lose_checkpoints(run, data):
-    """As if killed before the first was complete."""
+    """Leave the run as if it was killed before its first checkpoint was complete."""
     shutil.rmtree(run / "checkpoints")
     (run / "checkpoints" / "1.orbax-checkpoint-tmp").mkdir(parents=True)
 
@@ -118,7 +118,7 @@ def hold(run, data):
 
 
 def other_width(run, data):
-    """A run of a wider net, of whose config nobody knows."""
+    """A run of a wider network, without its config."""
     path = run / "config.json"
     content = json.loads(path.read_text())
     content["model"]["width"] = 0.25
@@ -156,7 +156,7 @@ REFUSED = {
     "no such data": (
         lambda run, data: shutil.rmtree(data),
         {},
-        "data: no such folder; --data.root says where the data lies",
+        "data: no such folder; give the folder by --data.root",
     ),
     "other settings": (
         NOTHING,
@@ -215,7 +215,7 @@ def test_a_refused_start_changes_no_byte_of_the_folder(short, run, data, kind):
 def test_weights_that_are_gone_are_missed_before_anything_is_written(
     short, run, tmp_path
 ):
-    """Of a run that was killed before its first checkpoint."""
+    """The run was killed before its first checkpoint."""
     weights = shutil.copytree(run, tmp_path / "weights")
     config = replaced(short, "model", weights=str(weights))
     train(config, tmp_path / "second")
@@ -255,7 +255,7 @@ def test_a_run_that_does_not_say_its_data_goes_on_and_says_it(short, run, capsys
     noted = (run / "data.json").read_text()
     (run / "data.json").unlink()
     train(short, run)
-    assert "does not say which data it was begun with" in capsys.readouterr().err
+    assert "does not record which data it was begun with" in capsys.readouterr().err
     assert (run / "data.json").read_text() == noted
 
 
@@ -299,7 +299,7 @@ def test_an_evaluation_on_other_data_says_so_and_leaves_the_run_alone(
     assert "other data" not in capsys.readouterr().err
     change_mask(data, "val", "2")
     evaluate_run(run, root=str(data))
-    said = f"of other data than those of {run}: val has 5 images: 1 changed (2)"
+    said = f"measured on other data than {run}'s: val has 5 images: 1 changed (2)"
     assert said in capsys.readouterr().err
     evaluate_run(run, root=str(data), split="train")
     assert "other data" not in capsys.readouterr().err

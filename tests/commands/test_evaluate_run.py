@@ -37,7 +37,7 @@ def test_masks_that_lack_a_class_are_scored_with_the_classes_of_the_run(run, dat
     assert counted[:2].sum(1).all() and not counted[2].any()
 
 
-def test_masks_of_one_class_more_are_refused(run, data):
+def test_masks_with_a_further_class_are_refused(run, data):
     path = data / "val" / "masks" / "0.png"
     mask = np.asarray(Image.open(path)).copy()
     mask[:9] = 3
@@ -75,11 +75,11 @@ def test_images_that_lie_in_two_splits_are_noted(run, data, capsys):
     for kind in ("images", "masks"):
         shutil.copy(data / "train" / kind / "0.png", data / "val" / kind / "0.png")
     assert evaluate_run(run, root=str(data))["images"] == 5
-    assert "an image lies in two splits" in capsys.readouterr().err
+    assert "an image is in two splits" in capsys.readouterr().err
 
 
 @pytest.mark.slow
-def test_a_run_goes_on_where_the_number_of_classes_is_given_now(
+def test_a_run_resumes_if_the_number_of_classes_is_given_now(
     run, tiny_config, with_train
 ):
     longer = with_train(tiny_config, steps=4, eval_every=2, checkpoint_every=2)

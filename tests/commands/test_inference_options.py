@@ -1,4 +1,4 @@
-"""Options of inference: given ones in place of the run's; what takes less memory."""
+"""Options of inference: given ones replace the run's; options that take less memory."""
 
 import pytest
 
@@ -7,7 +7,7 @@ from jaxseg.config import Config, EvaluationConfig
 from jaxseg.errors import UserError
 
 
-def test_what_is_given_takes_the_place_of_the_runs():
+def test_given_options_replace_those_of_the_run():
     config = Config(evaluation=EvaluationConfig(window=64, crf=3))
     found = changed_options(config, {"window": None, "crf": 0, "scales": [0.5]})
     assert found == EvaluationConfig(window=64, crf=0, scales=(0.5,))
@@ -36,8 +36,8 @@ def test_options_of_boundaries_have_ranges(given):
 @pytest.mark.parametrize(
     "given", [{"overlap": 0.5}, {"window_weights": "gaussian"}, {"overlap": 0.0}]
 )
-def test_how_windows_overlap_is_refused_where_there_are_none(given):
-    with pytest.raises(UserError, match="no windows; give --window 512 with it"):
+def test_options_of_windows_are_refused_without_a_window(given):
+    with pytest.raises(UserError, match="no windows; give --window 512 as well"):
         changed_options(Config(), given)
     assert changed_options(Config(), {"window": 64, **given}).window == 64
 

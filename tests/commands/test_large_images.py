@@ -129,7 +129,7 @@ def test_a_preview_holds_the_mean_of_squares_and_the_class_in_their_middle(tmp_p
     "options, remedy",
     [({}, "give --window 512"), ({"window": 64, "crf": 2}, "give --crf 0")],
 )
-def test_what_needs_the_whole_image_is_refused(tmp_path, options, remedy):
+def test_a_large_image_that_needs_other_options_is_refused(tmp_path, options, remedy):
     with pytest.raises(UserError, match=f"image.tif: too large.*{remedy}"):
         opened(tmp_path, options)
 
@@ -141,11 +141,11 @@ def test_what_takes_all_pixels_at_once_is_refused(tmp_path):
 
 def test_classes_that_may_overlap_are_refused(tmp_path):
     run = Run(tmp_path, Config(), dataclasses.replace(LABELS, task="multilabel"))
-    with pytest.raises(UserError, match="may overlap.*cut it into tiles"):
+    with pytest.raises(UserError, match="multilabel run.*cut it into tiles"):
         opened(tmp_path, {"window": 64}, run)
 
 
-def test_other_images_are_left_to_the_usual_way(tmp_path, monkeypatch):
+def test_other_images_are_not_read_by_rows(tmp_path, monkeypatch):
     monkeypatch.setattr(tiff_rows, "LARGEST", 10**6)
     assert opened(tmp_path, {}) == {}
 

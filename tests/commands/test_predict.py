@@ -1,4 +1,4 @@
-"""Files segmented by `predict`: which are taken, what is fed, and what is written."""
+"""Files segmented by `predict`: which are taken, how they are read, what is written."""
 
 from __future__ import annotations
 
@@ -52,7 +52,7 @@ def written(folder: Path) -> list[str]:
     return sorted(path.name for path in (folder / "masks").iterdir())
 
 
-def test_every_kind_of_image_is_fed_as_it_is_read_elsewhere(trained, tmp_path):
+def test_every_kind_of_image_is_read_as_elsewhere(trained, tmp_path):
     run = trained()
     readable = {
         f"{index}.{ending}": (content, expected)
@@ -73,7 +73,7 @@ def test_every_kind_of_image_is_fed_as_it_is_read_elsewhere(trained, tmp_path):
         np.testing.assert_array_equal(overlay, painted)
 
 
-def test_hidden_files_and_its_own_results_are_left_out_and_said(
+def test_hidden_files_and_results_are_left_out_and_reported(
     trained, photographs, capsys
 ):
     run = trained()
@@ -104,7 +104,7 @@ def test_masks_that_no_prediction_wrote_are_not_replaced(trained, photographs, c
     before = drawn.read_bytes()
     images = [photographs / f"{index}.png" for index in range(3)]
     assert predict(run, *images, "--out", photographs) == 2
-    assert f"{drawn}: exists, and was not written by" in capsys.readouterr().err
+    assert f"{drawn}: exists and was not written by" in capsys.readouterr().err
     assert drawn.read_bytes() == before
     assert not (photographs / "overlays").exists()
     assert predict(run, *images, "--out", photographs / "other") == 0
@@ -166,7 +166,7 @@ def test_colours_of_the_users_own_masks_are_written(
 
 
 @pytest.mark.slow
-def test_the_first_value_of_a_class_of_several_stands_for_it(
+def test_masks_have_the_first_of_several_values_of_a_class(
     trained, photographs, other_values, tmp_path
 ):
     root = other_values(np.array((9, 5, 255), np.uint8))
@@ -187,7 +187,7 @@ def test_values_that_a_table_beside_the_masks_gives_are_written(
 
 
 @pytest.mark.slow
-def test_an_older_run_tells_the_values_by_its_options(
+def test_an_older_run_takes_the_values_from_its_options(
     trained, photographs, other_values, tmp_path
 ):
     values = (0, 128, 255)
@@ -278,5 +278,5 @@ def test_probabilities_that_no_prediction_wrote_are_not_replaced(
     images = [photographs / f"{index}.png" for index in range(3)]
     words = ("--out", photographs, "--probabilities", "npz")
     assert predict(run, *images, *words) == 2
-    assert f"{other}: exists, and was not written by" in capsys.readouterr().err
+    assert f"{other}: exists and was not written by" in capsys.readouterr().err
     assert not (photographs / "masks").exists()

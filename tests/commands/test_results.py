@@ -1,4 +1,4 @@
-"""What results say of a run's model and data."""
+"""The model and data of a run in its results."""
 
 from dataclasses import replace
 
@@ -17,7 +17,7 @@ from jaxseg.config import Config, DataConfig, ModelConfig
         (ModelConfig(head="unet_original"), None),  # it has its own
     ],
 )
-def test_the_backbone_that_is_taken_is_named(model, backbone):
+def test_the_used_backbone_is_named(model, backbone):
     described = describe_run(Config(name="run", model=model))
     assert described["name"] == "run"
     assert described["model"]["head"] == model.head
@@ -49,7 +49,7 @@ def test_an_arithmetic_that_is_not_the_usual_one_is_named(backbone, arithmetic, 
         ("/", None),
     ],
 )
-def test_of_a_root_the_folder_is_named(root, name, tmp_path, monkeypatch):
+def test_a_root_is_named_by_its_folder(root, name, tmp_path, monkeypatch):
     (tmp_path / "here").mkdir()
     monkeypatch.chdir(tmp_path / "here")
     config = replace(Config(), data=DataConfig(name="folder", root=root))

@@ -139,7 +139,7 @@ def test_one_device_trains_as_eight_do(trained):
     assert alone["roc_auc"] == pytest.approx(results_of(folder)["roc_auc"], abs=0.01)
 
 
-def test_the_best_thresholds_lie_with_the_best_checkpoint(trained):
+def test_the_best_thresholds_are_stored_with_the_best_checkpoint(trained):
     task, folder = trained
     threshold = results_of(folder)["threshold"]
     kept = [threshold] if task == "binary" else list(threshold.values())
@@ -147,7 +147,7 @@ def test_the_best_thresholds_lie_with_the_best_checkpoint(trained):
     assert list(Predictor.from_run(folder / "run").thresholds) == kept
 
 
-def test_evaluating_again_gives_the_same_figures(trained):
+def test_evaluating_again_gives_the_same_metrics(trained):
     _, folder = trained
     out = folder / "again.json"
     options = ["--run", str(folder / "run"), "--out", str(out)]
@@ -157,7 +157,7 @@ def test_evaluating_again_gives_the_same_figures(trained):
         assert again[name] == results[name]
 
 
-def test_a_given_threshold_takes_the_place_of_the_best(trained):
+def test_a_given_threshold_replaces_the_best(trained):
     task, folder = trained
     out = folder / "half.json"
     options = ["--run", str(folder / "run"), "--out", str(out), "--threshold", "0.5"]
@@ -240,7 +240,7 @@ def test_masks_of_bits_are_written_as_bits(trained):
 
 
 @pytest.mark.slow
-def test_a_finished_run_goes_on_to_more_steps(trained):
+def test_a_finished_run_continues_to_more_steps(trained):
     _, folder = trained
     before = results_of(folder)
     assert cli.main(command(folder, "--train.steps", "3")) == 0
@@ -262,7 +262,7 @@ def test_another_threshold_is_measured_and_kept_without_more_steps(trained):
     assert Predictor.from_run(folder / "run").thresholds != bounds
 
 
-def test_a_run_of_another_task_is_not_gone_on_with(trained, capsys):
+def test_a_run_of_another_task_is_not_resumed(trained, capsys):
     task, folder = trained
     before = (folder / "run" / "config.json").read_bytes()
     words = ("--data.task", "multiclass", "--data.mask_values", "0", "255")
@@ -310,7 +310,7 @@ def test_boundaries_are_measured_if_asked_for(trained, window, capsys):
     assert "Hausdorff 95 %, px" in capsys.readouterr().out
 
 
-def test_a_training_measures_boundaries_once_in_the_end(trained):
+def test_a_training_measures_boundaries_once_at_its_end(trained):
     _, folder = trained
     steps = str(results_of(folder)["trained_steps"])
     words = ("--train.steps", steps, "--evaluation.surfaces", "True")

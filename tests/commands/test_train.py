@@ -33,7 +33,7 @@ from jaxseg.weights.load import save_weights
 class Signal(Callback):
     """Sends this process a signal as soon as the metrics of a step are read.
 
-    The next step is being taken then, or the evaluation of this step comes next.
+    At this time the next step is being taken, or the evaluation of this step is next.
     """
 
     def __init__(self, step, number):
@@ -52,7 +52,7 @@ class Refuse(Callback):
 
 
 class Record(Callback):
-    """Notes all calls, with what `value` returns at that time."""
+    """Records all calls, with the result of `value` at that time."""
 
     def __init__(self, value=lambda: None):
         self.calls, self.metrics, self.value = [], [], value
@@ -92,7 +92,7 @@ def test_a_run_folder_holds_what_it_should(run):
     assert len(list((run / "samples").glob("*.png"))) == 5
 
 
-def test_results_hold_figures_and_what_they_depend_on(run):
+def test_results_hold_metrics_and_what_they_depend_on(run):
     results = json.loads((run / "results.json").read_text())
     assert 0 <= results["miou"] <= 1
     assert list(results["per_class_iou"]) == ["class 0", "class 1", "class 2"]
@@ -103,7 +103,7 @@ def test_results_hold_figures_and_what_they_depend_on(run):
     assert len(results["parameters_sha256"]) == 64
 
 
-def test_results_and_report_say_model_and_data(run, shapes_folder):
+def test_results_and_report_name_model_and_data(run, shapes_folder):
     results = json.loads((run / "results.json").read_text())
     assert results["name"] == "tiny"
     assert results["model"]["head"] == "fcn8s"
@@ -141,7 +141,7 @@ def test_a_callback_sees_begin_every_step_every_evaluation_and_end_in_order(
     assert record.metrics == logged
 
 
-def test_a_callback_is_told_the_end_after_an_error_too(tiny_config, tmp_path):
+def test_a_callback_sees_the_end_even_after_an_error(tiny_config, tmp_path):
     class Fails(Callback):
         def on_step(self, trainer, step, metrics):
             raise RuntimeError("broken callback")
@@ -204,7 +204,7 @@ def confusion_of(score):
 def test_a_run_without_gains_ends_there_interrupted_or_not_and_goes_on_with_patience(
     tiny_config, with_train, one_device, tmp_path, monkeypatch, capsys, at
 ):
-    """Scores of step 2 on are no gain: two in a row are known at step 4."""
+    """From step 2 on no score is better, so two in a row are known at step 4."""
     scores = [0.0, 0.4, 0.6, 0.6, 0.5, 0.5, 0.5]
     evaluations = [confusion_of(score) for score in scores]
     monkeypatch.setattr(
@@ -221,7 +221,7 @@ def test_a_run_without_gains_ends_there_interrupted_or_not_and_goes_on_with_pati
     assert "the training ends at step 4: 2 evaluations in a row" in said(capsys)
     run(config, callbacks=[Refuse()])
     assert "finished at step 4, 2 evaluations in a row" in (line := said(capsys))
-    assert "a larger --train.patience goes on" in line
+    assert "to continue, give a larger --train.patience" in line
     run(with_train(config, patience=3), callbacks=[record := Record()])
     assert record.calls[0][:2] == ("begin", 4) and record.calls[-1][:2] == ("end", 5)
 
@@ -283,17 +283,19 @@ def test_a_batch_that_the_devices_do_not_divide_trains(tiny_config, tmp_path, ca
 
 
 @pytest.mark.slow
-def test_a_cpu_without_kernels_is_told(
+def test_a_cpu_without_kernels_is_reported(
     tiny_config, with_train, tmp_path, capsys, monkeypatch
 ):
     monkeypatch.setattr(library, "_load", lambda: "no compiler")
     mesh = create_mesh(jax.devices()[:1])
     train(with_train(tiny_config, steps=1), tmp_path / "run", mesh=mesh)
-    assert "half as fast as could be: no compiler" in "".join(capsys.readouterr())
+    assert "as fast as compiled kernels: no compiler" in "".join(capsys.readouterr())
 
 
 @pytest.mark.parametrize("at", [3, *slow(6)])
-def test_an_interrupted_evaluation_is_made_up_for(run, tiny_config, tmp_path, at):
+def test_an_interrupted_evaluation_is_repeated_on_resume(
+    run, tiny_config, tmp_path, at
+):
     """Ctrl-C in the evaluation of step 3 or 6: it ends at once, and is done again."""
     record, interrupt = Record(), Signal(at, signal.SIGINT)
     with pytest.raises(Interrupted, match=f"stopped at step {at}"):
@@ -308,7 +310,7 @@ def test_an_interrupted_evaluation_is_made_up_for(run, tiny_config, tmp_path, at
 
 
 @pytest.mark.slow
-def test_a_run_goes_on_when_more_steps_are_asked_for(tiny_config, with_train, tmp_path):
+def test_a_run_continues_if_more_steps_are_asked_for(tiny_config, with_train, tmp_path):
     short = with_train(tiny_config, steps=2, eval_every=2)
     train(short, tmp_path / "run")
     longer = train(with_train(short, steps=4), tmp_path / "run").results
@@ -333,7 +335,7 @@ def test_a_run_by_minutes_is_that_of_the_steps_it_takes_and_is_measured_once(
     assert [path.name for path in tmp_path.iterdir()] == ["timed"]
     monkeypatch.setattr("jaxseg.commands.train.plan", None)
     run(config, tmp_path / "timed", callbacks=[Refuse()])
-    assert "all of its 3 steps are taken; a larger --train.steps goes" in said(capsys)
+    assert "taken; to continue, give a larger --train.steps" in said(capsys)
     whole = run(with_train(tiny_config, steps=3), tmp_path / "steps").results
     assert timed["trained_steps"] == 3
     for name in ("parameters_sha256", "step", "miou", "confusion"):
@@ -356,7 +358,7 @@ def test_a_balanced_run_keeps_the_classes_of_its_images_and_its_balance(
         train(balanced("classes(crops=0.2)"), tmp_path, mesh=one_device)
 
 
-def test_two_trainers_in_one_folder_are_one_too_many(tiny_config, tmp_path):
+def test_a_second_trainer_in_one_folder_is_refused(tiny_config, tmp_path):
     other = dataclasses.replace(tiny_config, name="other")
     dataset = open_dataset(other.data)
     run = Run(tmp_path, other, dataset.labels)
@@ -401,7 +403,7 @@ def test_another_experiment_in_the_folder_is_refused_and_nothing_changes(
     assert {path: path.stat().st_mtime_ns for path in run.rglob("*")} == before
 
 
-def test_a_loss_that_is_no_number_stops_and_keeps_the_last_checkpoint(
+def test_a_loss_that_is_not_finite_stops_and_keeps_the_last_checkpoint(
     tiny_config, tmp_path
 ):
     class Poison(Callback):
@@ -440,7 +442,7 @@ def test_a_loss_that_is_no_number_stops_and_keeps_the_last_checkpoint(
         ("augment", {"crop": (16, 64)}, "augment.crop"),
     ],
 )
-def test_what_makes_no_sense_is_refused_before_anything_is_written(
+def test_wrong_options_are_refused_before_anything_is_written(
     tiny_config, tmp_path, section, values, words
 ):
     changed = dataclasses.replace(getattr(tiny_config, section), **values)
@@ -495,7 +497,7 @@ def test_a_run_starts_from_another_run(run, tiny_config, with_train, tmp_path, c
     )
     train(config, tmp_path / "next")
     said = "".join(capsys.readouterr())
-    assert "tensors taken" in said and "drawn anew" not in said
+    assert "tensors taken" in said and "initialised" not in said
     # FCN-16s is FCN-8s less one score: the rest came from the other run.
 
 
@@ -523,7 +525,7 @@ def test_a_classifier_becomes_a_segmenter(tiny_config, with_train, tmp_path, cap
     config = with_train(with_model(tiny_config, weights=weights), steps=1)
     train(config, tmp_path / "segmenter")
     said = "".join(capsys.readouterr())
-    assert "4 drawn anew: params/head/score16" in said
+    assert "4 initialised: params/head/score16" in said
 
 
 @pytest.mark.slow

@@ -91,6 +91,6 @@ def test_options_are_given_in_brackets_and_empty_text_is_no_balance():
         ("classes(beta=2)", "has no option beta; it has crops, threshold"),
     ],
 )
-def test_anything_else_is_refused(text, said):
+def test_other_text_is_refused(text, said):
     with pytest.raises(UserError, match=said):
         parse_sampling(text)

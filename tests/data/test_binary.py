@@ -98,7 +98,7 @@ def test_other_values_are_refused_with_a_remedy_that_works(
 @pytest.mark.parametrize("words", ["--data.num_classes 3", "--data.class_names a b c"])
 def test_more_than_two_classes_are_not_binary(masks, words):
     said = masks(mask(0, 1)).refused(f"{BINARY} {words}")
-    assert "says 3 classes" in said and "--data.task multiclass" in said
+    assert "gives 3 classes" in said and "--data.task multiclass" in said
 
 
 @pytest.mark.parametrize(

@@ -5,7 +5,7 @@ import pytest
 from PIL import Image
 
 from jaxseg.config import DataConfig
-from jaxseg.data.builders import camvid
+from jaxseg.data import camvid_files
 from jaxseg.data.catalog import open_dataset
 from jaxseg.data.labels import IGNORE
 from jaxseg.errors import UserError
@@ -46,7 +46,7 @@ def test_void_is_ignored_and_the_classes_keep_their_order(config):
     np.testing.assert_array_equal(label, np.where(MASK == 11, IGNORE, MASK))
     assert dataset.labels.names[0] == "Sky" and dataset.labels.names[10] == "Bicyclist"
     assert dataset.labels.num_classes == 11
-    assert dataset.labels.palette == camvid.LABELS.palette
+    assert dataset.labels.palette == camvid_files.LABELS.palette
 
 
 def test_a_list_of_paths_elsewhere_chooses_by_base_name(config, tmp_path):

@@ -8,8 +8,10 @@ import numpy as np
 import pytest
 
 from jaxseg.config import DataConfig
-from jaxseg.data.builders import camvid, digit_scenes
+from jaxseg.data import camvid_files
+from jaxseg.data.builders import digit_scenes
 from jaxseg.data.catalog import DATASETS, open_dataset
+from jaxseg.data.published import PUBLISHED
 from jaxseg.data.tfds_datasets import TFDS_DATASETS
 from jaxseg.errors import UserError
 
@@ -20,6 +22,7 @@ def test_the_catalog_lists_every_data_set():
         "digits",
         "folder",
         "camvid",
+        *PUBLISHED,
         "oxford_iiit_pet",
         "cityscapes",
     ]
@@ -33,9 +36,10 @@ def test_every_description_is_one_line(name):
 
 def test_the_number_of_classes_is_that_of_the_labels():
     labels = {"digit_scenes": digit_scenes.LABELS, "digits": digit_scenes.LABELS}
-    labels["camvid"] = camvid.LABELS
+    labels["camvid"] = camvid_files.LABELS
     labels |= {name: entry.labels for name, entry in TFDS_DATASETS.items()}
-    known = {name: each.num_classes for name, each in labels.items()}
+    published = {name: entry.num_classes for name, entry in PUBLISHED.items()}
+    known = published | {name: each.num_classes for name, each in labels.items()}
     assert known | {"folder": None} == {
         name: entry.num_classes for name, entry in DATASETS.items()
     }

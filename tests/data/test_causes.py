@@ -1,4 +1,4 @@
-"""Values that look unlike classes, and that what is said of them helps."""
+"""Values that do not look like classes, and remedies that work."""
 
 from __future__ import annotations
 
@@ -95,7 +95,7 @@ def test_more_than_254_objects_are_recognised_too(masks):
     assert "look like numbers of objects" in masks(*drawn).refused()
 
 
-def test_many_classes_all_the_same_are_taken_if_asked_for(masks):
+def test_many_classes_are_taken_if_their_number_is_given(masks):
     found = masks(*(objects(seed) for seed in range(6)))
     number = found.refused().rpartition("pass ")[2]
     assert found.coding(number).labels.num_classes == int(number.split()[1])

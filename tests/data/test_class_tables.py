@@ -70,7 +70,7 @@ def test_an_option_for_the_classes_comes_before_a_table(tmp_path, config):
     assert dataset.labels.names == ("x", "y", "z") and not dataset.notes
 
 
-def test_a_changed_table_is_prepared_anew(tmp_path, config):
+def test_data_is_prepared_again_after_a_change_of_the_table(tmp_path, config):
     write(tmp_path / "raw", LABEL)
     (tmp_path / "raw/_classes.csv").write_text(CSV)
     open_dataset(config)
@@ -95,9 +95,7 @@ def test_a_changed_table_is_prepared_anew(tmp_path, config):
         ("val/_classes.csv", "v,n\n0,x\n1,y\n", "val/_classes.csv: other classes than"),
     ],
 )
-def test_a_table_that_cannot_be_meant_is_refused(
-    tmp_path, config, name, content, message
-):
+def test_a_wrong_table_is_refused(tmp_path, config, name, content, message):
     write(tmp_path / "raw", LABEL)
     if "/" in name:
         (tmp_path / "raw/train/_classes.csv").write_text(CSV)

@@ -1,4 +1,4 @@
-"""Which classes masks have, and that what a refusal names works when it is done."""
+"""The classes of masks, and that the remedies of refusals work."""
 
 from __future__ import annotations
 
@@ -195,7 +195,7 @@ def test_a_colour_that_is_not_rgb_of_8_bits_is_refused(masks, colour):
         find_classes(config, survey)
 
 
-def test_values_of_no_class_are_all_said_with_the_place_of_the_first(masks):
+def test_values_of_no_class_are_listed_with_the_position_of_the_first(masks):
     second = LABEL.copy()
     second[1, 2:] = 9, 7
     found = masks(LABEL, second, second)
@@ -218,7 +218,7 @@ def test_values_that_a_map_does_not_name_can_be_ignored(masks):
     )
 
 
-def test_colours_of_no_class_are_all_said_with_the_place_of_the_first(masks):
+def test_colours_of_no_class_are_listed_with_the_position_of_the_first(masks):
     mask = COLOURS[LABEL]
     mask[1, 3] = 9, 9, 9
     found = masks(COLOURS[LABEL], mask)
@@ -230,7 +230,7 @@ def test_colours_of_no_class_are_all_said_with_the_place_of_the_first(masks):
     np.testing.assert_array_equal(label, LABEL)
 
 
-def test_colours_from_jpeg_are_recognised_and_can_be_told_by_the_nearest(masks):
+def test_colours_from_jpeg_are_recognised_and_can_take_the_nearest_class(masks):
     label = np.kron(LABEL, np.ones((16, 16), np.uint8))
     found = masks(jpeg(COLOURS[label], 90))
     palette = f"--data.palette {BLACK_RED_GREEN}"

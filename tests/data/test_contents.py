@@ -26,7 +26,7 @@ def test_a_class_that_the_training_split_lacks_is_a_warning():
     assert "at: split 'train' has no pixel of class road" in said and "0 (40 %)" in said
 
 
-def test_a_class_that_the_evaluation_split_lacks_is_no_matter():
+def test_a_class_that_the_evaluation_split_lacks_gives_no_warning():
     assert check(val=Content((5, 0, 7), 0, "")) == []
 
 

@@ -1,4 +1,4 @@
-"""Fingerprints go by pixels and names, not by how and where they are stored."""
+"""Fingerprints depend on pixels and names, not on how and where they are stored."""
 
 import resource
 

@@ -96,7 +96,7 @@ def test_names_and_palette_are_known_when_it_is_opened_again(config):
 
 
 @pytest.mark.parametrize("content", ["", "[]", "null", "[" * 100_000])
-def test_a_damaged_list_of_what_was_prepared_is_written_anew(config, content):
+def test_a_damaged_list_of_prepared_records_is_written_again(config, content):
     directory = opened(config).directory
     known = directory.parents[1] / "signatures.json"
     sound = known.read_text()
@@ -215,7 +215,7 @@ def test_classes_of_a_split_to_train_on_are_two_or_it_is_refused(root, config):
         dataset.check_classes(dataclasses.replace(config, train_split="val"))
 
 
-def test_what_is_ignored_is_trained_on_when_its_value_is_named(root, config):
+def test_ignored_values_become_classes_when_they_are_named(root, config):
     for name in "ab":
         add(root, "train", name, np.array([[0, 255], [255, 0]], np.uint8))
     dataset = opened(config, num_classes=3)
@@ -292,7 +292,7 @@ def test_a_moved_folder_is_not_prepared_again(root, config, monkeypatch, tmp_pat
     assert second.directory == first.directory
 
 
-def test_a_changed_file_is_prepared_anew(root, config):
+def test_a_changed_file_is_prepared_again(root, config):
     first = opened(config)
     add(root, "train", "a", image=picture(9))
     second = opened(config)
@@ -307,7 +307,7 @@ def test_an_added_image_is_found(root, config):
     assert opened(config).splits == {"train": 3, "val": 1}
 
 
-def test_other_label_options_are_prepared_anew(config):
+def test_data_is_prepared_again_for_other_label_options(config):
     first = opened(config)
     second = opened(config, class_names=("x", "y", "z"))
     assert second.directory != first.directory
@@ -318,7 +318,7 @@ def test_deleted_records_are_made_again(config):
     assert len(opened(config).samples("val")) == 1
 
 
-def test_records_of_an_older_version_are_prepared_anew(config):
+def test_records_of_an_older_version_are_prepared_again(config):
     first = Path(opened(config).directory)
     first.rename(first.with_name("1.0.0"))
     assert Path(opened(config).directory) == first and first.is_dir()
@@ -394,7 +394,7 @@ def test_two_processes_may_prepare_at_once(shapes_folder, tmp_path):
     assert not list(tmp_path.rglob("*incomplete*"))
 
 
-def test_what_a_killed_preparation_left_goes(shapes_folder, tmp_path):
+def test_the_remains_of_a_killed_preparation_are_removed(shapes_folder, tmp_path):
     config = DataConfig(name="folder", root=str(shapes_folder), cache=str(tmp_path))
     place = Path(open_dataset(config).directory)
     left = place.with_name("incomplete.ABCDEF_1.0.0")
@@ -441,10 +441,10 @@ def test_train_alone_is_refused_with_options_that_split_it(root, config):
     assert dataset.splits["train"] + dataset.splits["val"] == 22
 
 
-def test_training_says_what_was_chosen(root, config, capfd):
+def test_training_reports_the_choices_that_were_made(root, config, capfd):
     (root / "val").rename(root / "test")
     shutil.rmtree(root / "test" / "masks")
     with pytest.raises(UserError, match="unknown split"):
         train(Config(data=config))
-    said = "split 'test' has images and no masks; it is left out"
+    said = "split 'test' has images but no masks; it is left out"
     assert said in capfd.readouterr().err.splitlines()

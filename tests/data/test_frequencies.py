@@ -57,7 +57,7 @@ def test_few_pixels_weigh_in_inverse_proportion_whatever_their_number():
     assert found == pytest.approx((1.5, 0.5, 0), rel=1e-6)
 
 
-def test_what_was_written_is_read(tmp_path):
+def test_written_frequencies_are_read_back(tmp_path):
     path = tmp_path / "counts.json"
     counted = ClassFrequencies((2**40, 0), (2**41, 0), ((0,), ()))
     path.write_text(counted.write())
@@ -79,10 +79,10 @@ def test_what_was_written_is_read(tmp_path):
         "[" * 100_000,
     ],
 )
-def test_anything_else_is_refused(tmp_path, text):
+def test_other_files_are_refused(tmp_path, text):
     path = tmp_path / "counts.json"
     path.write_text(text)
-    with pytest.raises(UserError, match=r"counts\.json: no class frequencies"):
+    with pytest.raises(UserError, match=r"counts\.json: not class frequencies"):
         ClassFrequencies.read(path)
 
 
@@ -107,7 +107,7 @@ def test_they_are_counted_once_and_kept_with_the_records(
     [
         (ClassFrequencies((1, 2, 3), (6, 6, 6)), None),
         (ClassFrequencies((1, 4, 1), (6, 6, 6)), "4 pixels of class 'b', not 2"),
-        (ClassFrequencies((1, 2, 3), (6, 6, 5)), "its classes lie in other images"),
+        (ClassFrequencies((1, 2, 3), (6, 6, 5)), "its classes are in other images"),
     ],
 )
 def test_a_difference_is_named(now, said):
@@ -120,6 +120,6 @@ def test_images_with_other_classes_are_a_difference_if_they_were_counted():
         ClassFrequencies((1, 1), (2, 2), images)
         for images in (((0,), (1,)), ((1,), (0,)))
     )
-    assert counted.difference(now, LABELS.names) == "its classes lie in other images"
+    assert counted.difference(now, LABELS.names) == "its classes are in other images"
     earlier = ClassFrequencies((1, 1), (2, 2))
     assert earlier.difference(now, LABELS.names) is None

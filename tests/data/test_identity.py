@@ -1,4 +1,4 @@
-"""What tells one data set from another, and how the difference is said."""
+"""Data sets are distinguished by their content, and differences are described."""
 
 import json
 import os
@@ -82,7 +82,7 @@ def test_a_mask_alone_may_have_changed(root, opened, before):
     assert before.difference(opened(root), BOTH) == "val has 2 images: 1 changed (y)"
 
 
-def test_three_of_many_are_named_and_the_counts_are_said(root, opened, before):
+def test_three_of_many_are_named_with_their_number(root, opened, before):
     for name in "fghi":
         write(root, "train", name, seed=9)
     assert before.difference(opened(root), BOTH) == (
@@ -133,7 +133,9 @@ def test_another_file_is_refused(tmp_path, content):
         Identity.read(tmp_path / "data.json")
 
 
-def test_records_without_a_stored_fingerprint_are_told_apart_too(root, opened, before):
+def test_records_without_a_stored_fingerprint_are_distinguished_too(
+    root, opened, before
+):
     dataset = opened(root)
     path = dataset.directory / "metadata.json"
     content = json.loads(path.read_text())

@@ -64,7 +64,7 @@ def test_a_hidden_file_that_is_named_is_taken(tmp_path):
     assert names(find_images([tmp_path / ".a.png"]), tmp_path) == [".a.png"]
 
 
-def test_what_lies_in_the_folder_of_the_results_is_left_out(folder):
+def test_files_in_the_folder_of_the_results_are_left_out(folder):
     touch(folder, "out/masks/a.png", "out/overlays/a.png", "out/old.jpg")
     found = find_images([folder], folder / "out")
     assert names(found, folder) == ["a.png", "b.JPG", "deep/er/c.webp"]
@@ -79,7 +79,7 @@ def test_results_may_go_where_the_images_are(folder, searched):
     assert not any("masks" in name or "overlays" in name for name in names(found, "/"))
 
 
-def test_results_in_another_folder_are_known_by_their_writer(folder):
+def test_results_in_another_folder_are_recognised_by_their_metadata(folder):
     from PIL.PngImagePlugin import PngInfo
 
     told = PngInfo()
@@ -102,7 +102,7 @@ def test_files_of_unknown_kinds_are_counted_by_their_ending(folder):
     )
 
 
-def test_linked_folders_are_not_followed_and_said(folder, tmp_path_factory):
+def test_linked_folders_are_not_followed_but_reported(folder, tmp_path_factory):
     other = tmp_path_factory.mktemp("other")
     touch(other, "z.png")
     (folder / "link").symlink_to(other)

@@ -88,7 +88,7 @@ def test_a_truncated_image_is_refused(tmp_path, name, keep):
         images.read_image(path)
 
 
-def test_a_file_that_is_gone_is_an_error_of_one_line(tmp_path):
+def test_a_missing_file_is_an_error_of_one_line(tmp_path):
     with pytest.raises(UserError, match=r"^.*gone: cannot be read \(No such file.*$"):
         images.read_bytes(tmp_path / "gone")
 
@@ -101,7 +101,7 @@ def stored(tmp_path, image: Image.Image, name="a.png", **options) -> np.ndarray:
     return images.load_image(tmp_path / name)
 
 
-def test_transparent_pixels_lie_on_white(tmp_path):
+def test_transparent_pixels_are_blended_with_white(tmp_path):
     rgba = np.zeros((1, 3, 4), np.uint8)
     rgba[0, :, 3] = 0, 255, 51
     loaded = stored(tmp_path, Image.fromarray(rgba))

@@ -380,7 +380,7 @@ def test_two_folders_that_may_hold_the_masks_are_refused_with_options(tmp_path, 
     chosen = layout.find(tmp_path, "{split}/images/*", "{split}/1st_manual/*")
     assert {pair.mask.parent.name for pair in chosen.splits["train"]} == {"1st_manual"}
     assert list(chosen.splits) == ["train"]
-    assert any("'test' has images and no masks" in note for note in chosen.notes)
+    assert any("'test' has images but no masks" in note for note in chosen.notes)
 
 
 def test_each_option_that_decides_between_folders_works(tmp_path):
@@ -408,7 +408,7 @@ def test_folders_of_other_names_that_hold_the_same_names_are_noted(tmp_path, oth
     )
 
 
-def test_what_all_files_share_is_no_part_of_the_name_and_is_said(tmp_path):
+def test_words_that_all_files_share_are_no_part_of_the_name(tmp_path):
     for number in range(21, 25):
         touch(tmp_path, f"training/images/{number}_training.tif")
         touch(tmp_path, f"training/1st_manual/{number}_manual1.gif")
@@ -498,14 +498,14 @@ def test_folders_of_unknown_names_are_read_by_the_patterns_named(tmp_path, image
     assert sum(map(len, found.splits.values())) == 10
 
 
-def test_what_lies_in_a_folder_that_is_not_understood_is_said(tmp_path):
+def test_the_content_of_an_unknown_layout_is_described(tmp_path):
     touch(tmp_path, "a/1.png", "a/2.png", "b/3.png", "c/1.heic", "c/2.heic")
     refused(
         tmp_path, "It holds 2 images in a, 1 image in b, 2 .heic in c .images end in"
     )
 
 
-def test_images_of_an_ending_that_is_not_read_are_said(tmp_path):
+def test_images_of_an_unknown_ending_are_reported(tmp_path):
     touch(tmp_path, "train/images/1.heic", "train/masks/1.png")
     refused(
         tmp_path, r"1 .heic in .*train/images; images end in .bmp|1 .heic in train/im"
@@ -560,9 +560,7 @@ def test_a_root_that_holds_far_too_much_is_refused(tmp_path, monkeypatch, patter
         layout.find(tmp_path, *patterns)
 
 
-def test_folders_of_known_names_are_read_whole_however_much_lies_beside(
-    tmp_path, monkeypatch
-):
+def test_folders_of_known_names_are_read_whatever_is_beside_them(tmp_path, monkeypatch):
     monkeypatch.setattr("jaxseg.data.folders.MOST", 10)
     touch(tmp_path, *(f"a/{number}.jpg" for number in range(20)))
     for number in range(30):

@@ -54,7 +54,7 @@ def test_different_images_are_no_leak(config):
 def test_a_copied_file_is_refused_with_both_places(root, config):
     add(root, "val", "b.png", picture(1))
     message = (
-        "raw: an image lies in two splits, with the same pixels: train/images/1.png ="
+        "raw: an image is in two splits, with the same pixels: train/images/1.png ="
         " val/images/b.png; take .* --data.allow_leakage True"
     )
     refused(config, message)
@@ -88,10 +88,10 @@ def test_three_pairs_are_named_and_all_are_counted(root, config):
     for number in range(3):
         add(root, "val", f"v{number}.png", picture(number))
     add(root, "test", "t.png", picture(2))
-    refused(config, "4 images lie in two splits.*v0.png, .*v1.png, .* and 1 more;")
+    refused(config, "4 images are in two splits.*v0.png, .*v1.png, .* and 1 more;")
 
 
-def test_the_option_that_is_named_goes_on(root, config):
+def test_the_named_option_allows_leakage(root, config):
     add(root, "val", "b.png", picture(1))
     allowed = dataclasses.replace(config, allow_leakage=True)
     assert open_dataset(allowed).splits == {"train": 3, "val": 2}
@@ -106,7 +106,7 @@ def test_what_was_prepared_with_leave_is_refused_without(root, config):
 
 def test_taking_the_image_out_of_one_split_is_enough(root, config):
     add(root, "val", "b.png", picture(1))
-    refused(config, "an image lies")
+    refused(config, "an image is")
     (root / "val/images/b.png").unlink()
     (root / "val/masks/b.png").unlink()
     assert open_dataset(config).splits == {"train": 3, "val": 1}
@@ -121,20 +121,22 @@ def test_images_are_compared_once(config, monkeypatch):
 @pytest.mark.parametrize(
     "content", ["", "{}x", "3", "null", "[[1]]", '[["a", "b", "c", "d"]]', "[" * 99_999]
 )
-def test_a_damaged_record_of_the_comparison_is_made_again(root, config, content):
+def test_images_are_compared_again_if_the_stored_result_is_damaged(
+    root, config, content
+):
     add(root, "val", "b.png", picture(1))
-    refused(config, "an image lies")
+    refused(config, "an image is")
     (known,) = Path(config.cache).rglob("leakage.json")
     known.write_text(content)
     refused(config, "train/images/1.png = val/images/b.png")
 
 
-def test_a_moved_folder_is_named_where_it_lies_now(root, config, tmp_path):
+def test_the_message_names_the_new_place_of_a_moved_folder(root, config, tmp_path):
     add(root, "val", "b.png", picture(1))
     refused(config, "raw: an image")
     root.rename(tmp_path / "moved")
     config = dataclasses.replace(config, root=str(tmp_path / "moved"))
-    refused(config, "moved: an image lies .* train/images/1.png")
+    refused(config, "moved: an image is .* train/images/1.png")
 
 
 def test_an_image_twice_in_one_split_is_no_leak(root, config):
@@ -158,4 +160,4 @@ def test_a_test_split_without_masks_is_not_compared(root, config):
     shutil.rmtree(root / "test/masks")
     dataset = open_dataset(config)
     assert dataset.splits == {"train": 3, "val": 1}
-    assert any("split 'test' has images and no masks" in n for n in dataset.notes)
+    assert any("split 'test' has images but no masks" in n for n in dataset.notes)

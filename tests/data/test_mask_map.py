@@ -35,7 +35,7 @@ def test_ranges_name_every_value_from_the_first_to_the_last():
         (["0:1"], "no value has class 0"),
     ],
 )
-def test_what_is_no_map_is_refused(entries, said):
+def test_a_wrong_map_is_refused(entries, said):
     with pytest.raises(UserError, match=said) as error:
         parse_mask_map(entries)
     assert "data.mask_map" in str(error.value)

@@ -98,7 +98,7 @@ def test_a_mask_that_differs_in_transparency_alone_is_refused(tmp_path):
         read_mask(save(tmp_path / "b.png", shape[..., 2:]))
 
 
-def test_transparent_pixels_in_a_colour_of_their_own_are_no_matter(tmp_path):
+def test_transparent_pixels_may_have_their_own_colour(tmp_path):
     shape = np.zeros((4, 4, 4), np.uint8)
     shape[1:3, 1:3] = (9, 0, 0, 255)
     mask = read_mask(save(tmp_path / "a.png", shape))

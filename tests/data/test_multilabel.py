@@ -1,4 +1,4 @@
-"""Masks of classes that may overlap: bits of one file, or a file a class."""
+"""Masks of classes that may overlap: bits of one file, or one file per class."""
 
 from __future__ import annotations
 
@@ -125,14 +125,14 @@ def test_the_order_of_the_names_is_that_of_the_classes(tmp_path):
 
 
 @pytest.mark.parametrize("value", [1, 255])
-def test_contents_are_counted_and_said(tmp_path, value):
+def test_contents_are_counted_and_described(tmp_path, value):
     held = opened(data(tmp_path / "raw", FOLDERS, value)).contents["train"]
     expected = sum(label.sum((0, 1)) for label in LABELS["train"].values())
     assert held.pixels == tuple(expected.tolist())
     assert f"{value} (" in held.found
 
 
-def test_a_missing_file_is_refused_or_says_that_there_is_none(tmp_path):
+def test_a_missing_file_is_refused_or_means_that_the_class_is_absent(tmp_path):
     root = data(tmp_path / "raw", FOLDERS)
     (root / "train/masks/road/train1.png").unlink()
     said = "1 of 12 mask files are missing: road of train1.png; .*--data.absent_masks"
@@ -220,7 +220,7 @@ def test_values_of_both_kinds_may_be_named(tmp_path):
     np.testing.assert_array_equal(labels_of(found, "train")["train0"], expected)
 
 
-def test_one_class_is_refused_and_binary_named(tmp_path):
+def test_one_class_is_refused_with_binary_as_the_remedy(tmp_path):
     root = data(tmp_path / "raw", FOLDERS)
     for split in LABELS:
         for name in ("car", "wet"):
@@ -234,7 +234,7 @@ def test_a_class_in_a_pattern_is_of_multilabel_masks(tmp_path):
     words = (
         "--data.images {split}/images/*.png --data.masks {split}/masks/{class}/*.png"
     )
-    refused(root, words, "pass --data.task multilabel", task="multiclass")
+    refused(root, words, "pass --data.task multilabel", task="binary")
     assert opened(root, words).labels.names == NAMES
 
 
@@ -271,7 +271,7 @@ def test_255_of_eight_classes_is_all_of_them(tmp_path):
 @pytest.mark.parametrize(
     ("words", "said"),
     [
-        ("", "4 masks do not say of which class .*--data.mask_bits True"),
+        ("", "4 masks have no class in their path.*--data.mask_bits True"),
         ("--data.mask_bits True --data.num_classes 2", "bits of more than the 2 clas"),
         ("--data.mask_bits True --data.num_classes 17", "17 classes as bits"),
         ("--data.mask_bits True --data.mask_values 0 1", "leave one of the two out"),

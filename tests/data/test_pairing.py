@@ -72,14 +72,14 @@ def test_two_masks_of_an_image_are_both_named():
     assert found.seconds == [(Path("a_mask.png"), Path("a.png"))]
 
 
-def test_colour_pictures_and_object_numbers_beside_classes_are_left_out_and_said():
+def test_colour_pictures_and_object_numbers_beside_classes_are_left_out():
     masks = [f"{n}_{k}" for n in "ab" for k in ("color", "instanceIds", "labelIds")]
     found, pairs = matched("ab", masks)
     assert pairs == {"a": "a_labelIds", "b": "b_labelIds"}
     assert "without color, instanceIds at the end" in found.notes[0]
 
 
-def test_what_all_files_share_before_and_behind_does_not_count_and_is_said():
+def test_beginnings_and_ends_that_all_names_share_do_not_count():
     found, pairs = matched(["21_training", "22_training"], ["v21_x1", "v22_x1"])
     assert pairs == {"21_training": "v21_x1", "22_training": "v22_x1"}
     assert "21_training.png is paired with v21_x1.png" in found.notes[0]

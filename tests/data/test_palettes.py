@@ -68,7 +68,7 @@ def test_indices_are_meant_where_their_values_are_given(masks):
     np.testing.assert_array_equal(found.labels(words)[0], indices)
 
 
-def test_a_palette_that_is_partly_the_masks_is_refused_with_both_ways_on(masks):
+def test_a_palette_with_some_of_the_masks_colours_is_refused_with_two_remedies(masks):
     found = masks(indexed(LABEL, (0, 1, 2)))
     palette = "--data.palette 0 0 0 7 7 7 8 8 8"
     said = found.refused(palette)
@@ -89,7 +89,7 @@ def test_an_ignored_index_stays_ignored_among_colours(masks):
     np.testing.assert_array_equal(label, pixels)
 
 
-def test_palettes_that_differ_are_refused_with_both_ways_on(masks):
+def test_palettes_that_differ_are_refused_with_two_remedies(masks):
     found = masks(indexed(LABEL, (0, 1, 2)), indexed(LABEL, (2, 0, 1)))
     for words in ("", "--data.num_classes 3"):
         said = found.refused(words)
@@ -111,7 +111,7 @@ def test_palettes_that_differ_where_no_pixel_is_are_equal(masks):
         np.testing.assert_array_equal(label, LABEL)
 
 
-def test_1_bit_masks_beside_0_and_255_are_refused_with_both_ways_on(masks):
+def test_1_bit_masks_beside_0_and_255_are_refused_with_two_remedies(masks):
     found = masks(disc(), disc(radius=9) > 0)
     said = found.refused()
     assert "(255, 255, 255) is value 255 in the former and index 1" in said
@@ -128,7 +128,7 @@ def test_1_bit_masks_are_two_classes(masks):
     np.testing.assert_array_equal(label, disc() > 0)
 
 
-def test_a_class_in_few_pixels_is_among_those_said(masks):
+def test_the_message_lists_a_class_of_few_pixels(masks):
     mask = np.zeros((100, 100), np.uint8)
     mask[0, 0], mask[50:, :] = 3, 200
     said = masks(mask).refused()

@@ -77,7 +77,7 @@ def refused(root, images, masks, message):
         ),
     ],
 )
-def test_image_and_mask_share_what_the_wildcards_stand_for(
+def test_image_and_mask_share_the_text_that_wildcards_match(
     tmp_path, images, masks, image, mask, name
 ):
     touch(tmp_path, image, mask)
@@ -88,7 +88,7 @@ def test_image_and_mask_share_what_the_wildcards_stand_for(
         assert found(tmp_path, images, masks) == {"train": [(name, image, mask)]}
 
 
-def test_words_such_as_mask_do_not_count_in_what_wildcards_stand_for(tmp_path):
+def test_words_such_as_mask_do_not_count_in_the_matched_text(tmp_path):
     touch(tmp_path, "train/a.jpg", "train/a_mask.png", "val/b.jpg", "val/b_mask.png")
     splits = layout.find(tmp_path, "{split}/*.jpg", "{split}/*.png").splits
     assert set(splits) == {"train", "val"}
@@ -147,10 +147,10 @@ def test_patterns_decide_where_the_layout_has_two_answers(tmp_path):
         ("i/*.png", "d/*/0.png", "no mask in"),
         ("i/*", "d/1/**", "no mask in"),
         ("d/*/0.png", "d/1/[0", "no image file"),
-        ("d/[1-0]/*", "d/[z-a]/*", "no pattern of file names"),
+        ("d/[1-0]/*", "d/[z-a]/*", "not a pattern of names"),
     ],
 )
-def test_patterns_that_cannot_be_meant_are_refused(tmp_path, images, masks, message):
+def test_wrong_patterns_are_refused(tmp_path, images, masks, message):
     touch(tmp_path, "i/a.png", "m/a.png", "train/c.png", "x/b.png", "d/1/0.png")
     refused(tmp_path, images, masks, message)
 

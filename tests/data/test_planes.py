@@ -13,7 +13,7 @@ def drawn(classes, size=(5, 7)):
 
 
 @pytest.mark.parametrize("classes", [2, 5, 40])
-def test_what_is_stacked_is_unstacked(classes):
+def test_unstacking_restores_stacked_planes(classes):
     label = drawn(classes)
     rows = stacked(label, "a")
     assert rows.shape == (5 * classes, 7)

@@ -100,7 +100,7 @@ def test_a_damaged_description_is_an_error_that_says_what_to_delete(damaged):
 
 def test_a_cache_that_cannot_be_written_is_an_error_with_the_remedy(tmp_path):
     (tmp_path / "file").touch()
-    with pytest.raises(UserError, match="cannot write .*--data.cache chooses another"):
+    with pytest.raises(UserError, match="cannot write .*folder by --data.cache"):
         digit_scenes.prepare(tmp_path / "file", train=1, val=1)
 
 

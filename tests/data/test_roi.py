@@ -162,9 +162,7 @@ def test_a_region_of_all_of_the_image_changes_nothing(root, config):
         assert with_roi.fingerprint(split) == without.fingerprint(split)
 
 
-def test_an_empty_region_is_said_and_regions_that_are_all_empty_are_refused(
-    root, config
-):
+def test_an_empty_region_is_noted_and_only_empty_regions_are_refused(root, config):
     save(root / "train/roi/a.png", np.zeros(SIZE, np.uint8))
     for _ in range(2):  # prepared, and known
         (line,) = held(opened(config), ["train"])
@@ -180,7 +178,7 @@ def test_an_empty_region_is_said_and_regions_that_are_all_empty_are_refused(
     [
         (
             lambda root: (root / "train/roi/a.png").unlink(),
-            r"data.roi '{split}/roi/\*.png': no file for a.png; each image has one",
+            r"data.roi '{split}/roi/\*.png': no file for a.png; give each image a file",
         ),
         (
             lambda root: shutil.rmtree(root / "val/roi"),
@@ -228,11 +226,11 @@ def test_files_that_are_no_regions_are_refused(root, config, spoil, said):
         ("train/roi/*.png", "data.roi 'train/roi/.*': no file for c.png"),
     ],
 )
-def test_patterns_that_cannot_be_meant_are_refused(config, roi, said):
+def test_wrong_patterns_are_refused(config, roi, said):
     refused(config, said, roi=roi)
 
 
-def test_a_name_in_two_splits_wants_the_split_in_the_pattern(tmp_path):
+def test_a_name_in_two_splits_needs_the_split_in_the_pattern(tmp_path):
     for split in ("train", "val"):
         add(tmp_path, split, "a")
     save(tmp_path / "all/a.png", INSIDE)
@@ -297,10 +295,10 @@ def test_black_is_outside_whatever_the_kind_of_file(tmp_path):
         np.testing.assert_array_equal(found, INSIDE, name)
 
 
-def test_data_that_is_in_no_files_has_no_regions():
+def test_data_without_files_has_no_regions():
     from jaxseg.build import check
     from jaxseg.config import Config
 
     config = Config(data=DataConfig(name="digits", roi=ROI))
-    with pytest.raises(UserError, match="'digits' does not read it; give --data.name"):
+    with pytest.raises(UserError, match="'digits' does not read; give --data.name"):
         check(config)

@@ -81,7 +81,7 @@ def test_ignored_pixels_and_raw_values_become_labels():
         ((IMAGE, LABEL.astype(int) - 1), "must lie in 0..65535"),
     ],
 )
-def test_what_is_no_sample_is_named_with_its_index(element, said):
+def test_an_invalid_sample_is_named_with_its_index(element, said):
     samples = dataset((IMAGE, LABEL), element, (IMAGE, LABEL)).samples("train")
     with pytest.raises(UserError, match=f"mine: split 'train', element 1: .*{said}"):
         samples[1]
@@ -133,7 +133,7 @@ def test_a_sample_that_changes_when_it_is_read_again_is_refused():
             return IMAGE, np.full((4, 5), len(self) % 2)
 
     changing = SequenceDataset(LABELS, {"train": Changing([None])}, name="mine")
-    with pytest.raises(UserError, match="element 0: it is another.*augment.transforms"):
+    with pytest.raises(UserError, match="element 0: it differs.*augment.transforms"):
         changing.samples("train")
 
 
@@ -144,7 +144,7 @@ def test_a_sample_that_changes_when_it_is_read_again_is_refused():
         ((LABELS, {"train": {1, 2}}), "of type set, which has no length or no"),
     ],
 )
-def test_what_is_no_data_set_is_refused(arguments, said):
+def test_an_invalid_data_set_is_refused(arguments, said):
     with pytest.raises(UserError, match=said):
         SequenceDataset(*arguments)
 
@@ -159,7 +159,7 @@ def test_what_is_no_data_set_is_refused(arguments, said):
         ([(IMAGE[:, :4], LABEL[:, :4])] * 3, "as before, but others"),
     ],
 )
-def test_other_data_is_told_from_the_data_of_a_run(elements, said):
+def test_other_data_is_distinguished_from_the_data_of_a_run(elements, said):
     before = Identity.of(dataset(*[(IMAGE, LABEL)] * 3), ["train"])
     found = before.difference(dataset(*elements), ["train"])
     assert found is None if said is None else said in str(found)

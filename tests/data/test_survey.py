@@ -21,7 +21,7 @@ def test_values_and_colours_are_counted(values):
     assert dict(zip(tally.values.tolist(), tally.pixels, strict=True)) == codes
 
 
-def test_of_a_picture_with_countless_colours_all_pixels_are_counted():
+def test_all_pixels_of_a_picture_with_many_colours_are_counted():
     picture = np.random.default_rng(0).integers(0, 256, (200, 200, 3), np.uint8)
     picture[:50] = 7, 8, 9
     tally = count_values(Mask(picture))
@@ -42,7 +42,7 @@ def test_pixels_and_files_add_up_over_the_splits(tmp_path):
     )
 
 
-def test_of_many_values_the_most_frequent_are_said():
+def test_the_most_frequent_of_many_values_are_listed():
     count = np.arange(40)
     text = Tally(count, count + 1, count).text({39})
     assert text.startswith(

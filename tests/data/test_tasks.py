@@ -56,7 +56,7 @@ def test_labels_of_another_task_are_refused(given, count, asked):
     "names, task, said",
     [
         (("a", "b", "c"), "binary", "a binary label set of 3 names"),
-        (("a",), "multilabel", "of one class: that is a binary one"),
+        (("a",), "multilabel", "of one class: make it a binary set"),
     ],
 )
 def test_a_label_set_has_the_names_of_its_task(names, task, said):
@@ -92,7 +92,7 @@ def test_a_plane_holds_0_1_and_ignored():
 @pytest.mark.parametrize("name", ["mask_bits", "absent_masks"])
 def test_options_of_multilabel_masks_are_refused_elsewhere(name):
     config = Config(data=DataConfig(**{name: True}))
-    with pytest.raises(UserError, match="give --data.task multilabel with it"):
+    with pytest.raises(UserError, match="give --data.task multilabel as well"):
         check_options(config)
 
 

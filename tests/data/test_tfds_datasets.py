@@ -154,7 +154,7 @@ def test_the_feature_names_are_those_of_the_installed_tfds(name, tmp_path):
     assert features is not None and set(dataset.fields) <= set(features)
 
 
-def test_other_records_are_told_where_the_root_is_a_bare_name(
+def test_records_are_distinguished_if_the_root_is_a_bare_name(
     pets, tmp_path, monkeypatch
 ):
     monkeypatch.chdir(tmp_path / "oxford_iiit_pet")

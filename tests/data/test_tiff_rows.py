@@ -88,11 +88,13 @@ def test_only_the_bands_of_the_last_rows_are_kept(tmp_path, monkeypatch):
     [
         (RGB, {"planarconfig": "separate", "photometric": "rgb"}, "in planes"),
         (RGB, {"extratags": [(274, 3, 1, 6, True)]}, "turned"),
-        (GREY.astype(np.uint16), {"tile": (32, 48)}, "16 bits a channel"),
+        (GREY.astype(np.uint16), {"tile": (32, 48)}, "16 bits per channel"),
         (np.dstack([RGB, RGB]), {"planarconfig": "contig"}, "6 bands"),
     ],
 )
-def test_what_cannot_be_read_by_rows_is_refused(tmp_path, pixels, options, reason):
+def test_a_tiff_that_cannot_be_read_by_rows_is_refused(
+    tmp_path, pixels, options, reason
+):
     if options.get("planarconfig") == "separate":
         pixels = np.moveaxis(pixels, 2, 0)
     with pytest.raises(UserError, match=reason):
@@ -121,7 +123,7 @@ def test_a_damaged_tile_is_refused_by_name(tmp_path):
         found.rows(np.arange(40))
 
 
-def test_a_large_tiff_is_told_by_its_header(tmp_path, monkeypatch):
+def test_a_large_tiff_is_recognised_by_its_header(tmp_path, monkeypatch):
     path = written(tmp_path, RGB, tile=(32, 48))
     assert not is_large_tiff(path)
     monkeypatch.setattr(tiff_rows, "LARGEST", 1000)

@@ -6,6 +6,14 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from jaxseg.data.labels import IGNORE
+from jaxseg.data.orientation_transforms import QuarterTurns, VerticalFlip
+from jaxseg.data.pixel_transforms import (
+    CoarseDropout,
+    Gamma,
+    GaussianBlur,
+    GaussianNoise,
+    Grey,
+)
 from jaxseg.data.transforms import (
     Compose,
     ElasticDeformation,
@@ -22,7 +30,7 @@ COLOURS = np.array([[10, 10, 10], [120, 120, 120], [240, 240, 240]], np.uint8)
 
 
 def scene(height=60, width=80, seed=0):
-    """Blocks of 10 pixels; the colour of a pixel says its class."""
+    """Blocks of 10 pixels; the colour of a pixel depends on its class."""
     rng = np.random.default_rng(seed)
     blocks = rng.integers(0, 3, (-(-height // 10), -(-width // 10)), dtype=np.uint8)
     label = np.kron(blocks, np.ones((10, 10), np.uint8))[:height, :width]
@@ -46,6 +54,13 @@ TRANSFORMS = {
     "rotate": RandomRotation(30.0),
     "bend": ElasticDeformation(4.0),
     "flip": RandomFlip(1.0),
+    "vertical flip": VerticalFlip(1.0),
+    "quarter turns": QuarterTurns(1.0),
+    "noise": GaussianNoise(1.0),
+    "blur": GaussianBlur(1.0, (0.3, 0.6)),
+    "gamma": Gamma(1.0),
+    "grey": Grey(1.0),
+    "ignored holes": CoarseDropout(1.0, ignore=True, fill=(255, 0, 0)),
     "pad": Pad((90, 100)),
     "all": training_transforms(
         (48, 48), scale=(0.5, 2.0), flip=0.5, rotation=15.0, max_class_share=0.75
@@ -141,6 +156,14 @@ def test_crops_by_class_have_each_class_of_the_image_equally_often(planes):
     assert shares == pytest.approx(1 / 2 if planes else 1 / 3, abs=0.07)
 
 
+def test_a_crop_by_class_may_be_of_some_classes_only():
+    crop = RandomScaleCrop((9, 9), by_class=1.0, classes=(1, 9))
+    for seed in range(5):
+        assert crop(rare(), np.random.default_rng(seed))["label"][4, 4] == 1
+    anywhere = RandomScaleCrop((9, 9), by_class=1.0, classes=(9,))
+    assert anywhere(rare(), np.random.default_rng(0))["label"].shape == (9, 9)
+
+
 def test_a_crop_by_class_at_the_border_lies_inside_the_image():
     sample = rare()
     sample["label"][:] = 255
@@ -169,7 +192,7 @@ def test_a_flip_mirrors_both():
     np.testing.assert_array_equal(same["label"], sample["label"])
 
 
-def test_what_a_rotation_brings_in_is_ignored():
+def test_pixels_that_a_rotation_adds_are_ignored():
     sample = scene()
     out = RandomRotation(45.0, fill=(1, 2, 3))(sample, np.random.default_rng(1))
     outside = out["label"] == IGNORE
@@ -184,7 +207,7 @@ def test_no_displacement_is_the_identity():
     np.testing.assert_array_equal(out["label"], sample["label"])
 
 
-def test_what_a_deformation_brings_in_is_ignored_and_filled():
+def test_pixels_that_a_deformation_adds_are_ignored_and_filled():
     white = {"image": np.full((60, 80, 3), 250, np.uint8), "name": "white"}
     white["label"] = np.ones((60, 80), np.uint8)
     out = ElasticDeformation(10.0, fill=(1, 2, 3))(white, np.random.default_rng(1))
@@ -197,7 +220,7 @@ def test_what_a_deformation_brings_in_is_ignored_and_filled():
 
 
 def test_a_deformation_is_smooth_and_as_large_as_asked():
-    """An image that says where its pixels are tells where they came from."""
+    """An image whose values are positions shows where its pixels came from."""
     columns = np.broadcast_to(np.arange(200, dtype=np.uint8), (200, 200))
     sample = {
         "image": np.stack([columns, columns.T, 0 * columns], -1),
@@ -254,7 +277,7 @@ def test_hue_turns_red_towards_green():
     assert any(mean[1] > 20 for mean in means)
 
 
-def test_a_chain_hands_one_generator_on():
+def test_a_chain_passes_on_one_generator():
     chain = Compose((RandomFlip(0.5), RandomFlip(0.5)))
     rng = np.random.default_rng(0)
     chain(scene(), rng)
@@ -264,7 +287,7 @@ def test_a_chain_hands_one_generator_on():
 
 
 def test_scales_that_are_out_of_order_are_refused():
-    with pytest.raises(UserError, match=r"augment.scale 2 1: the smaller factor is"):
+    with pytest.raises(UserError, match=r"augment.scale 2 1: give the smaller factor"):
         training_transforms((32, 32), scale=(2.0, 1.0))
 
 

@@ -1,7 +1,7 @@
-"""Pairs of regions of which MONAI's surface distances are kept.
+"""Pairs of regions whose surface distances by MONAI are stored.
 
-`benchmarks/golden_surfaces.py` computes MONAI's values of these, which
-`test_surfaces.py` compares with, without torch.
+`benchmarks/golden_surfaces.py` computes MONAI's values, and `test_surfaces.py` compares
+with them without torch.
 """
 
 import numpy as np

@@ -110,7 +110,7 @@ def test_no_array_of_all_scores_is_made(options):
         assert max(scores_like) < 2 * math.prod(SIZE) * CLASSES / 2
 
 
-def test_a_network_that_answers_at_the_images_size_is_not_cut_into_bands():
+def test_a_network_with_output_of_the_images_size_is_not_cut_into_bands():
     scores = scores_of(Coarse(stride=1))
     program = jax.make_jaxpr(lambda x: scores.mapped({}, x, lambda x: x))(images())
     assert "scan" not in str(program)

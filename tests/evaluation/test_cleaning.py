@@ -1,4 +1,4 @@
-"""Specks dropped and holes filled: values by hand, and scipy as the reference."""
+"""Small components and holes: values by hand, and scipy as the reference."""
 
 import math
 from typing import Any
@@ -208,6 +208,6 @@ def test_nothing_asked_for_changes_nothing(labels):
         (BINARY, {"fill_holes": math.nan}, "fill_holes nan: a number of pixels"),
     ],
 )
-def test_what_cannot_be_cleaned_is_refused(labels, options, said):
+def test_wrong_options_of_cleaning_are_refused(labels, options, said):
     with pytest.raises(UserError, match=said):
         clean_mask(blobs(0), labels, **options)

@@ -114,7 +114,7 @@ def test_counts_by_window_are_exact(devices, spatial, flip):
     assert finished[-1] == 4
 
 
-def test_images_that_are_done_are_told_after_each_batch():
+def test_the_number_of_done_images_is_reported_after_each_batch():
     samples, mesh = Memory(SIZES), create_mesh(jax.devices()[:1])
     step, finished = create_evaluation_step(brightest_channel, CLASSES, mesh), []
     evaluate(
@@ -137,7 +137,7 @@ def test_images_smaller_than_the_network_takes_are_padded():
     np.testing.assert_array_equal(result.confusion.counts, expected(samples))
 
 
-def test_figures_are_json_and_undefined_ones_are_none():
+def test_metrics_are_json_and_undefined_ones_are_none():
     from jaxseg.evaluation.evaluate import Evaluation
 
     confusion = Confusion(np.array([[4, 0], [0, 0]]))
@@ -280,9 +280,7 @@ def test_boundaries_do_not_depend_on_batch_padding_devices_or_windows(
 
 
 @pytest.mark.parametrize("task, planes", [("binary", 1), ("multilabel", CLASSES)])
-def test_at_thresholds_that_are_given_each_image_and_its_boundaries_are_measured(
-    task, planes
-):
+def test_each_image_and_its_boundaries_are_measured_at_given_thresholds(task, planes):
     samples, mesh = Planes(SIZES, task), create_mesh(jax.devices()[:2])
     classes, said = max(2, planes), Probabilities(task, logits=False)
     step = create_evaluation_step(shares, classes, mesh, said, masks=True)

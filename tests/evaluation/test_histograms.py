@@ -121,7 +121,7 @@ def test_a_label_that_does_not_occur_leaves_the_areas_undefined():
     np.testing.assert_array_equal(every.average_precision, [1.0])
 
 
-def test_the_ends_of_the_scale_and_what_is_no_number_have_a_bin():
+def test_the_ends_of_the_scale_and_nan_have_a_bin():
     values = np.array([0.0, 1.0, np.nan], np.float32)[:, None]
     found = counted(np.array([0, 1, 1], np.int32)[:, None], values)
     assert found.counts[0, 0, 0] == found.counts[0, 1, 0] == 1

@@ -37,7 +37,7 @@ def network():
     return model, variables, image
 
 
-def test_whole_equals_the_models_own_answer(network):
+def test_whole_scores_equal_the_output_of_the_model(network):
     model, variables, image = network
     expected = jax.jit(model.apply)(variables, (image / 255.0 - 0.5) / 0.25)
     scores = network_scores(model, multiple=1)(variables, image)
@@ -67,7 +67,7 @@ def test_a_flipped_image_gives_flipped_scores(network):
 
 
 class Position(nn.Module):
-    """A model whose logits depend on where a pixel lies, at stride 1."""
+    """A model whose logits depend on the position of a pixel, at stride 1."""
 
     def low_resolution(self, image, train=False):
         return jnp.cumsum(image, axis=1) / 9 + jnp.cumsum(image, axis=2) / 7, None
@@ -109,7 +109,7 @@ def test_a_turned_view_has_the_padding_of_the_other():
     assert shapes == [(64, 96), (96, 64), (64, 96), (96, 64)]
 
 
-def test_scales_are_brought_back_to_the_images_size(network):
+def test_scores_of_all_scales_have_the_images_size(network):
     model, variables, image = network
     scores = network_scores(model, scales=(0.75, 1.0, 1.5))
     out = scores(variables, image)

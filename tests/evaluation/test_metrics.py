@@ -1,4 +1,4 @@
-"""The confusion matrix and its figures, by hand and against scikit-learn."""
+"""The confusion matrix and its metrics, by hand and against scikit-learn."""
 
 import jax.numpy as jnp
 import numpy as np
@@ -14,7 +14,7 @@ from jaxseg.evaluation.metrics import Confusion, MultilabelConfusion, confusion_
 HAND = Confusion(np.array([[2, 1, 0], [0, 1, 0], [0, 0, 0]]))
 
 
-def test_counts_by_hand():
+def test_counts_are_those_by_hand():
     label = jnp.array([[0, 0, 0], [1, IGNORE, IGNORE]])
     prediction = jnp.array([[0, 0, 1], [1, 2, 0]])
     counts = confusion_matrix(label, prediction, 3)
@@ -22,7 +22,7 @@ def test_counts_by_hand():
     np.testing.assert_array_equal(counts, HAND.counts)
 
 
-def test_metrics_by_hand():
+def test_metrics_are_those_by_hand():
     np.testing.assert_allclose(HAND.iou, [2 / 3, 1 / 2, np.nan])
     np.testing.assert_allclose(HAND.dice, [4 / 5, 2 / 3, np.nan])
     assert HAND.mean_iou == pytest.approx((2 / 3 + 1 / 2) / 2)
@@ -87,7 +87,7 @@ def test_the_matrix_of_a_whole_is_the_sum_of_its_parts(cut, seed):
     np.testing.assert_array_equal(whole, first + second)
 
 
-def test_figures_of_overlapping_classes_by_hand():
+def test_metrics_of_overlapping_classes_are_those_by_hand():
     # Class 0: 3 right, 1 too many, 2 missed; class 1: never there; 10 pixels.
     counts = np.array([[[4, 1], [2, 3]], [[10, 0], [0, 0]]])
     found = MultilabelConfusion(counts)

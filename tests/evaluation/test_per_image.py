@@ -40,7 +40,7 @@ def test_mean_and_median_are_over_the_images_that_have_a_score():
     assert list(found) == ["mean_iou", "mean_dice"]
 
 
-def test_of_a_binary_task_images_are_ranked_by_the_foreground():
+def test_images_of_a_binary_task_are_ranked_by_the_foreground():
     counts = np.array([[[9, 9], [0, 0]], [[5, 8], [1, 4]], [[7, 8], [0, 1]]])
     found = PerImage(counts, "binary")
     assert found.worst() == [2, 1]  # the first has no foreground at all
@@ -58,7 +58,7 @@ def test_the_worst_images_are_ten_and_of_equal_ones_the_first():
     assert PerImage(counts).worst() == [12, 0, 1, 2, 3, 4, 5, 6, 7, 8]
 
 
-def test_without_any_counted_pixel_nothing_is_known():
+def test_without_any_counted_pixel_there_are_no_metrics():
     said = PerImage(COUNTS[2:]).summary()
     assert said["per_image"]["mean_iou"] == {"mean": None, "median": None}
     assert said["worst_images"] == []

@@ -39,7 +39,7 @@ def measured(label, prediction, options=OPTIONS, ignored=None):
 
 @pytest.mark.parametrize("name", CASES)
 @pytest.mark.parametrize("measure", ["hausdorff95", "average_surface_distance"])
-def test_distances_are_those_of_monai(name, measure):
+def test_distances_equal_monais(name, measure):
     found = measured(*CASES[name])[measure]
     assert found == pytest.approx(GOLDEN[name][measure], rel=2e-6)
 
@@ -59,7 +59,7 @@ def test_two_squares_by_hand():
     assert found["present"] == (True, True)
 
 
-def test_a_class_in_one_alone_has_no_distance_and_scores_0():
+def test_a_class_in_only_one_mask_has_no_distance_and_scores_0():
     label, empty = box(3, 3, 9, 9), np.zeros((40, 60), bool)
     for pair, present in (((label, empty), (1, 0)), ((empty, label), (0, 1))):
         found = measured(*pair)
@@ -68,7 +68,7 @@ def test_a_class_in_one_alone_has_no_distance_and_scores_0():
         assert found["present"] == present
 
 
-def test_a_class_in_neither_has_no_measure():
+def test_a_class_in_neither_mask_has_no_measure():
     found = measured(np.zeros((9, 9)), np.zeros((9, 9)))
     assert found["present"] == (False, False)
     assert np.isnan([found[name] for name in MEASURES]).all()
@@ -208,7 +208,7 @@ def test_means_are_over_the_images_that_have_a_measure_then_over_the_classes():
     }
 
 
-def test_of_a_binary_task_the_foreground_alone_is_named():
+def test_only_the_foreground_of_a_binary_task_is_named():
     found = Surfaces(np.ones((2, 1, 6)), "binary").summary(["background", "cell"])
     assert found["per_class_boundary_f1"] == {"cell": 1.0}
 

@@ -16,12 +16,12 @@ from jaxseg.segmenter import Segmenter
 
 KEY = jax.random.key(0)
 MEAN, STD = (0.5, 0.4, 0.3), (0.2, 0.3, 0.4)
-# What runs once takes longer to compile than to run: no optimisation.
+# Programs that run once take longer to compile than to run, so do not optimise them.
 QUICK = {"xla_backend_optimization_level": 0}
 
 
 def inside(variables, tiles):
-    """The network of margin 2 that answers what it sees."""
+    """A network of margin 2 that returns the interior of its input."""
     return tiles[:, 2:-2, 2:-2].astype(jnp.float32)
 
 
@@ -35,7 +35,7 @@ def noise(*shape):
     st.sampled_from([1, 2, 3]),
     st.integers(1, 5),
 )
-def test_every_pixel_is_answered_at_its_place(size, stride, batch_size):
+def test_every_pixel_has_its_own_result(size, stride, batch_size):
     image = noise(*size, 2)
     scores = overlap_tile(
         inside, (5, 7), margin=2, stride=stride, batch_size=batch_size
@@ -43,7 +43,7 @@ def test_every_pixel_is_answered_at_its_place(size, stride, batch_size):
     np.testing.assert_array_equal(scores(None, image), image)
 
 
-def test_beyond_the_image_lies_its_mirror_image():
+def test_the_image_is_mirrored_beyond_its_border():
     def left(variables, tiles):
         return tiles[:, 2:-2, :-4].astype(jnp.float32)
 
@@ -66,7 +66,7 @@ def test_images_of_all_sizes_share_one_program_and_its_memory():
 
 
 def test_a_tile_smaller_than_the_stride_is_refused():
-    with pytest.raises(UserError, match="a tile of 3 pixels: its smallest side is 4"):
+    with pytest.raises(UserError, match="give at least the network's stride, 4"):
         overlap_tile(inside, (3, 8), margin=2, stride=4)
 
 

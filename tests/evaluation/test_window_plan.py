@@ -1,4 +1,4 @@
-"""Where windows lie along an axis, and what their pixels weigh."""
+"""The positions of windows along an axis, and the weights of their pixels."""
 
 import numpy as np
 import pytest

@@ -23,7 +23,7 @@ MEAN, STD = (0.5, 0.5, 0.5), (0.25, 0.25, 0.25)
 
 
 class Gradient(nn.Module):
-    """Logits at stride 1 that depend on where a pixel lies in the window."""
+    """Logits at stride 1 that depend on the position of a pixel in the window."""
 
     size_multiple: int = 1
 

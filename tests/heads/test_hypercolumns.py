@@ -23,7 +23,7 @@ from jaxseg.nn.upsampling import UPSAMPLINGS, resize_bilinear
 from jaxseg.segmenter import Segmenter
 
 KEY = jax.random.key(0)
-# What runs once takes longer to compile than to run: no optimisation.
+# Programs that run once take longer to compile than to run, so do not optimise them.
 QUICK = {"xla_backend_optimization_level": 0}
 WHOLE = (0.0, 0.0, 1.0, 1.0)
 
@@ -106,15 +106,15 @@ def test_the_grids_weights_sum_to_one(size, grid):
     assert_close(tents.sum(1), 1, epsilons=8)
 
 
-def test_at_a_grid_centre_exactly_one_classifier_answers():
+def test_at_a_grid_centre_only_one_classifier_contributes():
     tents = np.asarray(grid_tents(50, 10))
     # A cell is 5 pixels: its centre is the third.
     assert_close(tents[2::5], np.eye(10))
     assert_close(tents[3, :2], (0.8, 0.2))
 
 
-def test_each_classifier_answers_at_its_own_centre():
-    """Classifier (k, l) says 10 k + l everywhere; the mask says so at the centres."""
+def test_each_classifier_gives_the_scores_at_its_centre():
+    """Classifier (k, l) gives 10 k + l everywhere, as does the mask at the centres."""
     head = BoxHypercolumns(grid=3, size=9, levels=(1,))
     features = pyramid()
     boxes = jnp.asarray([[WHOLE]] * 2)
@@ -213,7 +213,7 @@ def test_bfloat16_computes_low_and_keeps_parameters_high():
 
 
 def fit(model, inputs, loss, steps, rate=1e-2):
-    """Train on one batch; return the answers after it, with batch statistics."""
+    """Train on one batch; return the logits after it, with batch statistics."""
     variables = start(model, *inputs)
     params, stats = variables["params"], variables["batch_stats"]
     optimizer = optax.adam(rate)

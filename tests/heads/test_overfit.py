@@ -1,4 +1,4 @@
-"""Every head learns one small batch by heart."""
+"""Every head overfits one small batch."""
 
 import jax
 import jax.numpy as jnp

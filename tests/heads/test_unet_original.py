@@ -25,7 +25,7 @@ KEY = jax.random.key(0)
 SMALL = ((8, 8), (8, 8), (16, 16))
 
 
-# What runs once takes longer to compile than to run: no optimisation.
+# Programs that run once take longer to compile than to run, so do not optimise them.
 QUICK = {"xla_backend_optimization_level": 0}
 
 

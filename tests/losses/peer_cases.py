@@ -1,4 +1,4 @@
-"""Losses that peers have too, and the logits and labels that both are given.
+"""Losses that peers have too, and the logits and labels that both get.
 
 `benchmarks/golden_losses.py` computes the peers' values and gradients of these, which
 `test_peers.py` compares with, without torch.
@@ -13,14 +13,14 @@ SIZE = (2, 9, 7)
 
 
 class PeerCase(NamedTuple):
-    """Our loss, as a configuration names it, and what it is computed of."""
+    """Our loss, as a configuration names it, and the inputs of its case."""
 
     ours: str
     task: str = "multiclass"
     ignored: bool = True
-    """Whether some pixels are."""
+    """Whether some pixels are ignored."""
     factor: float = 1.0
-    """Of ours over the peer's, whose mean is over something else."""
+    """Our value over the peer's, whose mean is over another number."""
 
 
 def inputs(task: str, ignored: bool) -> tuple[np.ndarray, np.ndarray]:

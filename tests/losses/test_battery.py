@@ -1,4 +1,4 @@
-"""What holds of every loss and task: ignored pixels, bands, gradients, devices."""
+"""Properties of every loss and task: ignored pixels, bands, gradients, devices."""
 
 import functools
 
@@ -80,7 +80,7 @@ def test_bands_of_rows_equal_the_whole(text, task):
 
 
 @every_loss
-def test_ignored_pixels_have_no_say_and_no_gradient(text, task):
+def test_ignored_pixels_change_nothing_and_have_no_gradient(text, task):
     logits, label, factor = batch(task)
     value, _ = function(text, task)(logits, label, factor)
     again, gradient = function(text, task)(logits.at[0].set(9.0), label, factor)

@@ -38,7 +38,7 @@ def test_ignored_pixels_have_no_gradient():
     assert float(jnp.abs(gradient[0, 2:]).min()) > 0
 
 
-def test_nothing_counted_weighs_nothing():
+def test_a_batch_of_ignored_pixels_has_loss_0():
     label = jnp.full((1, 4, 5), IGNORE)
     assert float(CrossEntropy().weight(label)) == 0
     assert float(CrossEntropy()(LOGITS[:1], label)) == 0
@@ -113,7 +113,7 @@ def test_logits_of_the_labels_size_never_exist():
     assert memory.temp_size_in_bytes < whole / 2
 
 
-def test_gradient():
+def test_the_gradient_is_that_of_finite_differences():
     label = jax.random.randint(KEY, (2, 7, 6), 0, 3).at[0, 0].set(IGNORE)
     loss = CrossEntropy((1.0, 2.0, 0.5), 0.1)
     check_grads(

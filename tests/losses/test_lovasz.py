@@ -50,7 +50,7 @@ def test_without_foreground_the_hinge_is_of_the_largest_score():
 
 
 @pytest.mark.parametrize("task", ["binary", "multiclass"])
-def test_of_each_image_alone_is_the_mean_over_the_images(task):
+def test_per_image_is_the_mean_over_the_images(task):
     rng = np.random.default_rng(1)
     classes = 1 if task == "binary" else 3
     logits = jnp.asarray(rng.normal(size=(3, 4, 5, classes)), jnp.float32)

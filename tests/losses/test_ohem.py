@@ -37,7 +37,7 @@ def test_pixels_of_the_same_loss_are_chosen_together():
     assert chosen.tolist() == [[[1.0] * 5]]
 
 
-def test_class_weights_do_not_say_what_is_hard():
+def test_class_weights_do_not_change_which_pixels_are_hard():
     text = "ohem(threshold=0.65, kept=0.0, class_weights=(1.0, 100.0))"
     label = LABEL.at[0, 0, 0].set(1)  # the first pixel is wrong: 0.1 is right
     weights, right = np.array([100, 1, 1]), np.array([0.1, 0.5, 0.6])
@@ -46,7 +46,7 @@ def test_class_weights_do_not_say_what_is_hard():
     np.testing.assert_allclose(found, expected, rtol=1e-5)
 
 
-def test_of_several_labels_a_pixel_is_as_hard_as_their_mean():
+def test_a_pixel_of_several_labels_is_as_hard_as_their_mean():
     logits = jnp.array([[[[4.0, 4.0], [-4.0, 4.0], [-4.0, 4.0]]]])
     label = jnp.array([[[[1, 1], [1, 1], [IGNORE, 1]]]])
     loss = make_loss("ohem(threshold=0.5, kept=0.0)", "multilabel")

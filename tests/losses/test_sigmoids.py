@@ -53,7 +53,7 @@ def test_focal_without_gamma_is_cross_entropy(task):
     np.testing.assert_allclose(focal, plain, rtol=1e-6)
 
 
-def test_focal_weighs_what_is_right_less():
+def test_focal_weighs_right_pixels_less():
     right = np.exp(-EACH)
     found = make_loss("focal(gamma=3.0, alpha=0.25)", "binary")(LOGITS, LABEL)
     expected = (np.array([0.25, 0.75, 0.25]) * (1 - right) ** 3 * EACH).mean()
@@ -68,6 +68,6 @@ def test_focal_weighs_what_is_right_less():
         ("focal(one_vs_rest=True)", "binary", "one_vs_rest is of multiclass labels"),
     ],
 )
-def test_what_has_no_meaning_is_refused(text, task, said):
+def test_meaningless_options_are_refused(text, task, said):
     with pytest.raises(ValueError, match=said):
         make_loss(text, task)

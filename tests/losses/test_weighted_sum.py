@@ -60,7 +60,7 @@ def test_a_sum_is_read_in_its_order(text, terms):
         "dice + " * 3000 + "dice(",
     ],
 )
-def test_what_is_no_sum_is_refused_in_one_line(text):
+def test_other_text_is_refused_in_one_line(text):
     with pytest.raises(UserError, match="^loss .*: ") as caught:
         parse_sum(text)
     assert "\n" not in str(caught.value)
@@ -81,7 +81,7 @@ def test_a_sum_of_additive_losses_is_additive():
     assert not make_loss("cross_entropy + dice").additive
 
 
-def test_what_the_terms_know_of_the_batch_is_handed_to_each():
+def test_each_term_gets_what_it_prepared_of_the_batch():
     loss = make_loss("cross_entropy + 0.5*dice")
     logits, label = jnp.zeros((1, 2, 2, 3)), jnp.zeros((1, 2, 2), int)
     known = loss.prepare(label, None)

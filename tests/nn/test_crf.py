@@ -1,4 +1,4 @@
-"""The dense CRF: by hand, by brute force, by pydensecrf, and by what it is for."""
+"""The dense CRF: by hand, by brute force, by pydensecrf, and on a noisy label map."""
 
 import dataclasses
 import math

@@ -1,4 +1,4 @@
-"""What is compiled for which devices: kernels, products over taps, or XLA's own."""
+"""The programs for different devices: kernels, products over taps, or XLA's own."""
 
 import jax
 import jax.numpy as jnp
@@ -260,7 +260,7 @@ def test_a_layer_whose_output_is_empty_is_no_error():
     assert y.shape == (1, 0, 0, 4)
 
 
-def test_why_there_are_no_kernels_is_said_where_they_would_be_used(monkeypatch):
+def test_the_reason_for_missing_kernels_is_given_where_they_would_be_used(monkeypatch):
     monkeypatch.setattr(kernels, "_load", lambda: "no compiler")
     with compiling_for(ONE_CPU):
         assert not uses_kernels(jnp.ones(3))

@@ -1,4 +1,4 @@
-"""Recomputing blocks changes what is kept, not what is computed."""
+"""Recomputing blocks changes what is stored, not what is computed."""
 
 import jax
 import jax.numpy as jnp

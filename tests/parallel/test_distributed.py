@@ -121,7 +121,7 @@ def test_several_processes_give_what_one_gives(start, tmp_path, count):
     assert (counts[0].sum(1) == counts[1].sum(1)).all(), "every image once"
     assert abs(counts[0] - counts[1]).sum() <= 0.01 * counts[0].sum()
     assert "mean IoU" in outs[0]
-    assert not any("mean IoU" in out for out in outs[1:]), "only the first one speaks"
+    assert not any("mean IoU" in out for out in outs[1:]), "only the first one prints"
 
 
 @pytest.mark.slow
@@ -147,7 +147,7 @@ def test_several_processes_evaluate_by_window_as_one_does(start, tmp_path):
 
 
 @pytest.mark.slow
-def test_a_process_that_is_stopped_or_dies_takes_the_others_along(start, tmp_path):
+def test_all_processes_end_if_one_is_stopped_or_dies(start, tmp_path):
     # A net without batch norm: the processes meet once a step, not for every layer.
     words = "--model.backbone vgg11 --train.steps 100 --train.eval_every 100".split()
     whole, workdir = tmp_path / "whole", tmp_path / "run"
@@ -311,7 +311,7 @@ def test_a_coordinator_is_needed_where_nothing_else_says_who_takes_part(tmp_path
 
 
 @pytest.mark.slow
-def test_what_there_is_to_say_of_the_data_is_said_once(start, tmp_path):
+def test_the_data_is_described_once(start, tmp_path):
     words = "--data.num_classes 4 --train.steps 1 --train.eval_every 1".split()
     codes, _, errors = ended(start(2, tmp_path / "run", *words))
     assert codes == [0, 0], errors

@@ -1,4 +1,4 @@
-"""Meshes, batch sizes, and where arrays lie."""
+"""Meshes, batch sizes, and the shardings of arrays."""
 
 import jax
 import jax.numpy as jnp

@@ -1,4 +1,4 @@
-"""The table of boundaries, and what the report says of single images."""
+"""The table of boundaries, and the report's text on single images."""
 
 import re
 
@@ -46,12 +46,12 @@ def test_without_measures_of_boundaries_there_is_no_table():
     assert boundary_table({"per_class_boundary_iou": 3}, LABELS) == ""
 
 
-def test_what_is_missing_of_the_measures_is_a_dash():
+def test_missing_measures_are_dashes():
     table = boundary_table({"per_class_boundary_iou": {"sky": "x"}}, LABELS)
     assert table.count("<td>\N{EN DASH}</td>") == 4 + 3 + 4
 
 
-def test_mean_and_median_over_the_images_are_said():
+def test_mean_and_median_over_the_images_are_shown():
     said = "Mean over the images: mean IoU 62.5 % (median 65.0 %)."
     assert per_image_line(SUMMARY) == said
     assert per_image_line({"per_image": {"mean_iou": {"mean": None}}}) == ""

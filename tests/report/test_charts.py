@@ -1,4 +1,4 @@
-"""Curves: where their points lie, and what the axes say."""
+"""Curves: the positions of their points, and the labels of the axes."""
 
 import re
 import xml.etree.ElementTree as ElementTree

@@ -41,7 +41,7 @@ def test_runs_of_one_name_show_their_parents(tmp_path):
     assert "a/run" in page and "b/run" in page
 
 
-def test_what_is_no_run_is_refused(tmp_path):
+def test_a_folder_without_a_run_is_refused(tmp_path):
     with pytest.raises(UserError, match="not a run folder"):
         write_comparison([tmp_path], tmp_path / "out.html")
 
@@ -57,7 +57,7 @@ def test_the_same_run_twice_is_refused(tmp_path):
         write_comparison([run, run], tmp_path / "out.html")
 
 
-def test_runs_say_their_model_and_data_where_results_hold_them(tmp_path):
+def test_runs_show_their_model_and_data_if_results_hold_them(tmp_path):
     old, new = (make_run(tmp_path / name, [1.0], 0.5) for name in ("old", "new"))
     results = json.loads((new / "results.json").read_text())
     results["model"] = {"head": "unet", "backbone": "resnet34"}
@@ -68,7 +68,7 @@ def test_runs_say_their_model_and_data_where_results_hold_them(tmp_path):
     assert "2 runs compared" in page
 
 
-def test_a_figure_over_one_class_says_so(tmp_path):
+def test_a_metric_over_one_class_says_so(tmp_path):
     run = make_run(tmp_path / "run", [1.0], 1.0)
     results = {"miou": 1.0, "per_class_iou": {"a": 1.0, "b": None}}
     (run / "results.json").write_text(json.dumps(results))

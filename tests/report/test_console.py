@@ -1,4 +1,4 @@
-"""What is said, on which stream, and how progress looks with and without a terminal."""
+"""What is printed on which stream, and progress with and without a terminal."""
 
 import io
 import os
@@ -124,7 +124,7 @@ def test_a_cell_is_printed_as_it_is(capsys):
     ]
 
 
-def test_a_reader_who_leaves_is_the_callers_matter(monkeypatch):
+def test_a_closed_pipe_is_left_to_the_caller(monkeypatch):
     class Left(io.StringIO):
         def write(self, _: str) -> int:
             raise BrokenPipeError
@@ -229,7 +229,7 @@ def test_windows_are_counted_as_windows(capsys):
     assert capsys.readouterr().err == "window 8/12, 4 windows/s, 00:01 left\n"
 
 
-def test_a_run_with_nothing_to_do_says_nothing(capsys):
+def test_a_run_with_nothing_to_do_prints_nothing(capsys):
     with console.Progress(5, start=5):
         pass
     assert capsys.readouterr().err == ""
@@ -267,7 +267,7 @@ def test_closing_twice_is_harmless(monkeypatch):
     assert terminal.getvalue() == written
 
 
-def test_a_bar_says_what_it_counts_before_the_first_step(monkeypatch):
+def test_a_bar_shows_what_it_counts_before_the_first_step(monkeypatch):
     terminal = open_terminal(monkeypatch)
     console.Progress(9, start=4, name="batch").close()
     assert "batch 4/9" in terminal.getvalue()

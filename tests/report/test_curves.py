@@ -1,4 +1,4 @@
-"""What is read off a run's metrics, however odd they are."""
+"""The curves of a run's metrics, however odd these are."""
 
 import math
 import re
@@ -24,12 +24,12 @@ def records(split, name, values):
 @pytest.mark.parametrize(
     "value", [None, "1", math.nan, math.inf, -math.inf, 10**400, 1e30, -1e300, [1]]
 )
-def test_what_cannot_be_drawn_is_no_figure(value):
+def test_values_that_cannot_be_drawn_give_no_figure(value):
     assert finite(value) is None
     assert curve_of(records("val", "miou", [value]), "val", "miou") is None
 
 
-def test_a_value_beyond_all_measure_leaves_a_gap():
+def test_a_value_that_is_too_large_leaves_a_gap():
     curve = curve_of(records("train", "loss", [2.0, 1e308, 1.0]), "train", "loss")
     assert curve == ([1, 2, 3], [2.0, None, 1.0])
 

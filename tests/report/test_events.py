@@ -128,5 +128,5 @@ def test_a_run_without_metrics_has_none_to_read(tmp_path):
 
 def test_a_file_in_the_place_of_the_folder_is_a_user_error(tmp_path):
     (tmp_path / "run").write_text("")
-    with pytest.raises(UserError, match="run: not a usable folder"):
+    with pytest.raises(UserError, match="run: cannot be used as a folder"):
         MetricLog(tmp_path / "run")

@@ -78,7 +78,7 @@ def test_a_class_without_a_value_is_refused(tmp_path, mask):
         save_values(tmp_path / "mask.png", mask, (0, 128, 255))
 
 
-def test_what_is_written_is_known_as_a_result(tmp_path, image, mask):
+def test_written_files_are_recognised_as_results(tmp_path, image, mask):
     save_mask(tmp_path / "mask.png", mask, LABELS)
     save_picture(tmp_path / "picture.png", image)
     shares = np.zeros((4, 5), np.float32)

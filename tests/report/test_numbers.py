@@ -25,7 +25,7 @@ def test_a_metric_over_one_class_is_no_headline_and_has_a_warning():
     assert page.count("one class only") == 2, "beside each share that there is"
 
 
-def test_a_figure_over_two_classes_is_a_headline():
+def test_a_metric_over_two_classes_is_a_headline():
     page = numbers(SUMMARY | {"confusion": [[9, 0], [1, 3]]})
     assert '<div class="main"><dt>Mean IoU</dt><dd>100.0' in page
     assert "one class" not in page

@@ -199,7 +199,7 @@ def test_few_or_lost_values_still_make_a_page(tmp_path, values):
     assert "nan" not in page.split("</style>")[1]
 
 
-def test_a_loss_that_broke_is_said_to_have(tmp_path):
+def test_a_loss_that_was_not_finite_is_mentioned(tmp_path):
     with MetricLog(tmp_path) as log:
         for step in range(200):
             log.write(step, "train", {"loss": 1.0 if step < 20 else math.nan})

@@ -1,4 +1,4 @@
-"""Reliability diagrams show what is known, whatever hand wrote it."""
+"""Reliability diagrams show what is known, whoever wrote the results."""
 
 import re
 
@@ -23,7 +23,7 @@ def test_a_part_without_pixels_has_no_point():
     assert "said 10.0%, true 20.0%, 75% of the pixels" in figure.chart
 
 
-def test_points_lie_where_the_figures_say():
+def test_points_are_at_their_values():
     (figure,) = reliability_figures({"task": "multiclass", "reliability": CURVE})
     low, high = re.findall(r'cx="([\d.]+)" cy="([\d.]+)"', figure.chart)
     width, height = (float(high[0]) - float(low[0])) / 0.8, float(low[1]) / 0.8
@@ -53,5 +53,5 @@ def test_each_class_of_a_multilabel_run_has_a_diagram():
     ],
 )
 @pytest.mark.parametrize("task", ["binary", "multilabel", None])
-def test_what_is_no_curve_is_left_out(found, task):
+def test_an_invalid_curve_is_left_out(found, task):
     assert reliability_figures({"task": task, "reliability": found}) == []

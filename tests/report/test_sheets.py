@@ -1,4 +1,4 @@
-"""Sample sheets: what each picture shows, and what its colours are said to mean."""
+"""Sample sheets: what each picture shows, and the meaning of its colours."""
 
 import numpy as np
 import pytest

@@ -1,4 +1,4 @@
-"""The looks: one background, and text that can be read on it."""
+"""The style: one background, and text that can be read on it."""
 
 import re
 

@@ -38,7 +38,7 @@ def results(head="deeplabv3plus", backbone="resnet50", data="camvid", root=None)
         (results(data="folder"), "DeepLabV3+ on ResNet-50, folder"),
     ],
 )
-def test_a_title_says_model_and_data(given, title):
+def test_a_title_names_model_and_data(given, title):
     assert run_title(given) == title
 
 

@@ -1,4 +1,4 @@
-"""How many steps fit into a budget of time: by hand, by counting, by a false clock."""
+"""How many steps fit into a budget of time: by hand, by counting, by a fake clock."""
 
 from dataclasses import replace
 

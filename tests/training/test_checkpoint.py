@@ -58,7 +58,7 @@ def test_the_latest_two_and_the_best_are_kept(tmp_path):
     assert kept(tmp_path) == [2, 4, 5]
 
 
-def test_a_figure_that_is_no_number_is_never_the_best(tmp_path):
+def test_a_score_of_nan_is_never_the_best(tmp_path):
     assert save_all(tmp_path, [(1, 0.3), (2, float("nan"))]) == (2, 1)
 
 
@@ -118,7 +118,7 @@ def test_the_thresholds_of_a_step_are_kept_with_it(tmp_path):
     assert "thresholds" not in (tmp_path / "2.json").read_text()
 
 
-def test_without_any_figure_the_latest_is_the_best(tmp_path):
+def test_without_any_score_the_latest_is_the_best(tmp_path):
     assert save_all(tmp_path, [(1, None), (2, None)]) == (2, 2)
 
 
@@ -270,7 +270,7 @@ def test_a_folder_without_one_intact_step_is_refused(two_steps, tmp_path):
     assert (folder / "2").is_dir()
 
 
-def test_what_kills_leave_behind_is_removed(two_steps, tmp_path):
+def test_the_remains_of_kills_are_removed(two_steps, tmp_path):
     folder = tmp_path / "copy"
     shutil.copytree(two_steps[0], folder)
     for name in ("3.orbax-checkpoint-tmp", "0.old"):
@@ -281,7 +281,7 @@ def test_what_kills_leave_behind_is_removed(two_steps, tmp_path):
     assert kept(folder) == [1, 2] and len(list(folder.iterdir())) == 4
 
 
-def test_a_killed_first_save_lets_the_run_begin_anew(two_steps, tmp_path):
+def test_a_run_starts_again_after_a_killed_first_save(two_steps, tmp_path):
     """Between Orbax' last word and the manifest, before any other step."""
     folder = tmp_path / "copy"
     shutil.copytree(two_steps[0] / "1", folder / "1")
@@ -289,7 +289,7 @@ def test_a_killed_first_save_lets_the_run_begin_anew(two_steps, tmp_path):
         assert checkpoints.latest_step() is None
 
 
-def test_a_step_that_exists_is_not_skipped_in_silence(tmp_path):
+def test_a_step_that_exists_is_not_skipped_silently(tmp_path):
     with Checkpoints(tmp_path) as checkpoints:
         checkpoints.save(make_state(1), {})
         checkpoints.wait()

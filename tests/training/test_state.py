@@ -1,4 +1,4 @@
-"""States: a function of the seed; what differs is said in a line."""
+"""States depend on the seed only, and differences are described in a line."""
 
 import jax
 import jax.numpy as jnp
@@ -68,6 +68,6 @@ def test_state_is_a_pytree_with_its_step():
 
 
 @pytest.mark.parametrize("loss", [float("nan"), float("inf")])
-def test_a_loss_that_is_no_number_names_the_step(loss):
+def test_a_loss_that_is_not_finite_names_the_step(loss):
     with pytest.raises(UserError, match="at step 17"):
         require_finite(loss, 17)

@@ -176,7 +176,7 @@ def test_any_batch_and_split_parameters_equal_one_device(
         *slow(
             ("fcn8s", 4, 96, True),
             ("unet", 2, 72, False),  # 72, 36, 18 rows are split, 9 are not
-            ("deeplabv3plus", 4, 64, False),
+            ("deeplabv3plus", 4, 72, False),  # at 64 a ReLU may lie on its kink
             ("deeplabv3plus", 2, 41, False),
             ("upernet", 2, 72, False),
             ("segformer", 4, 64, False),
@@ -248,7 +248,7 @@ def test_recomputing_blocks_gives_the_same_step(one_device):
     assert difference(kept.state.params, recomputed.state.params) < 1e-5
 
 
-def test_an_image_marked_invalid_has_no_say_in_the_loss(one_device):
+def test_an_image_marked_invalid_does_not_change_the_loss(one_device):
     batch = make_batch(4)
     garbled = {name: leaf.copy() for name, leaf in batch.items()}
     garbled["valid"][3] = False

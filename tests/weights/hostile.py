@@ -1,4 +1,4 @@
-"""What the tables of broken and hostile files have in common."""
+"""Functions that the tests of broken and hostile files share."""
 
 import re
 import tracemalloc
@@ -17,7 +17,7 @@ def kind(title, data, words):
 
 
 def refused(tmp_path, data, words):
-    """Check that a file of `data` is one printable line and no memory to speak of."""
+    """Check that a file is refused in one printable line and little memory."""
     path = tmp_path / "weights.pth"
     path.write_bytes(data)
     tracemalloc.start()

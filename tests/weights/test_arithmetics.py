@@ -1,4 +1,4 @@
-"""Weights whose names tell their arithmetic are not read into another one."""
+"""Weights whose names show their arithmetic are not read into another one."""
 
 import jax
 import numpy as np
@@ -119,7 +119,7 @@ def test_timm_and_torchvision_agree_below_b5(tensors_of):
         load_weights(classifier("efficientnet_b1", "torchvision"), tensors)
 
 
-def test_taken_by_parts_another_arithmetic_is_said(tensors_of):
+def test_parts_of_another_arithmetic_are_taken_with_a_warning(tensors_of):
     tensors = tensors_of(
         create_model("lraspp", "mobilenet_v3_large", 3, **DILATED, **SMALL),
         "torchvision",

@@ -31,7 +31,7 @@ def test_the_one_file_of_weights_is_taken(tmp_path):
     assert said == "model.safetensors in it is taken"
 
 
-def test_of_two_formats_safetensors_is_taken_and_that_is_said(tmp_path):
+def test_safetensors_is_taken_of_two_formats_and_logged(tmp_path):
     hub = folder(tmp_path / "hub", "pytorch_model.bin", "model.safetensors")
     files, said = files_of_weights(hub)
     assert files == [hub / "model.safetensors"]

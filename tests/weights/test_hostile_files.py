@@ -1,7 +1,7 @@
-"""Files that are broken or made to harm: each kind is one line for the user.
+"""Files that are broken or hostile: each kind is one line for the user.
 
 A row is a kind, the file, and words of its message; `hostile.refused` checks the rest.
-Pickles have tables of their own.
+Pickles have their own tables.
 """
 
 import io
@@ -74,7 +74,7 @@ ZIPS = [
 
 
 @pytest.mark.parametrize("data, words", ZIPS)
-def test_a_wrong_zip(tmp_path, data, words):
+def test_a_wrong_zip_is_refused(tmp_path, data, words):
     refused(tmp_path, data, words)
 
 
@@ -159,7 +159,7 @@ SAFETENSORS = [
 
 
 @pytest.mark.parametrize("data, words", SAFETENSORS)
-def test_a_wrong_safetensors_file(tmp_path, data, words):
+def test_a_wrong_safetensors_file_is_refused(tmp_path, data, words):
     refused(tmp_path, data, words)
 
 
@@ -210,11 +210,11 @@ NPZ = [
 
 
 @pytest.mark.parametrize("data, words", NPZ)
-def test_a_wrong_npz(tmp_path, data, words):
+def test_a_wrong_npz_is_refused(tmp_path, data, words):
     refused(tmp_path, zipped([("a.npy", data)]), words)
 
 
-def test_an_npz_bomb(tmp_path):
+def test_an_npz_bomb_is_refused(tmp_path):
     data = zipped([("a.npy", saved(np.zeros(2**23)))], zipfile.ZIP_DEFLATED)
     refused(tmp_path, data, "unpacks to 67,1")
 
@@ -308,7 +308,7 @@ KERAS = [
 
 
 @pytest.mark.parametrize("write, words", KERAS)
-def test_a_wrong_keras_file(tmp_path, monkeypatch, write, words):
+def test_a_wrong_keras_file_is_refused(tmp_path, monkeypatch, write, words):
     h5py = pytest.importorskip("h5py")
     monkeypatch.setattr("jaxseg.weights.keras.MAX_OBJECTS", 1000)
     with h5py.File(tmp_path / "made.h5", "w") as file:
@@ -349,16 +349,16 @@ NOT_WEIGHTS = [
 
 
 @pytest.mark.parametrize("data, words", NOT_WEIGHTS)
-def test_what_is_not_weights(tmp_path, data, words):
+def test_another_file_than_weights_is_refused(tmp_path, data, words):
     refused(tmp_path, data, words)
 
 
-def test_no_file(tmp_path):
+def test_a_missing_file_is_refused(tmp_path):
     with pytest.raises(UserError, match=r"none\.pth: cannot be read \(No such file"):
         read_tensors(tmp_path / "none.pth")
 
 
-def test_a_folder(tmp_path):
+def test_a_folder_is_refused(tmp_path):
     with pytest.raises(UserError, match="a folder; name the file"):
         read_tensors(tmp_path)
 

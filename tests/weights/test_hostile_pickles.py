@@ -1,4 +1,4 @@
-"""Pickles made to harm, or wrong: each kind is one line for the user.
+"""Pickles that are hostile or wrong: each kind is one line for the user.
 
 A row is a kind, the pickle, and words of its message; `hostile.refused` checks the
 rest.  That nothing was run is checked by a file that the pickle would write.
@@ -137,7 +137,7 @@ def test_code_is_refused_by_name_and_not_run(tmp_path, layout, make, words):
 
 
 @pytest.mark.parametrize("make, words", CODE)
-def test_the_code_above_is_live(tmp_path, make, words):
+def test_the_code_above_runs_if_it_is_unpickled(tmp_path, make, words):
     sentinel = tmp_path / "executed"
     try:
         pickle.loads(make(statement(sentinel)))
@@ -261,7 +261,7 @@ PICKLES = [
 
 
 @pytest.mark.parametrize("data, words", PICKLES)
-def test_a_wrong_pickle(tmp_path, data, words):
+def test_a_wrong_pickle_is_refused(tmp_path, data, words):
     refused(tmp_path, torch_zip(data), words)
 
 
@@ -280,7 +280,7 @@ def test_a_pickle_with_too_many_operations(tmp_path, monkeypatch, operations):
 
 
 @pytest.mark.parametrize("mark", [b"q\0", b"r\xff\xff\xff\xff", b"\x94"])
-def test_a_laugh_beside_the_weights_does_not_matter(tmp_path, mark):
+def test_a_nested_value_beside_the_weights_is_ignored(tmp_path, mark):
     path = tmp_path / "weights.pth"
     path.write_bytes(torch_zip({"a": tensor(), "b": laugh(20) + mark, "c": 3}))
     assert list(read_tensors(path)) == ["a"]
@@ -344,7 +344,7 @@ TENSORS = [
 
 
 @pytest.mark.parametrize("data, words", TENSORS)
-def test_a_wrong_tensor(tmp_path, data, words):
+def test_a_wrong_tensor_is_refused(tmp_path, data, words):
     storages = {"0": FOUR, "n": np.full(4, np.nan, "<f4").tobytes()}
     refused(tmp_path, torch_zip({"a": data}, storages), words)
 

@@ -112,7 +112,7 @@ def test_a_file_of_another_model_is_refused_with_a_listing(classifier, tmp_path)
 
 
 @pytest.mark.parametrize("kind", ["mapping", "function", "table"])
-def test_the_users_own_names(classifier, tmp_path, kind):
+def test_the_users_own_names_are_taken(classifier, tmp_path, kind):
     model, variables = classifier
     tensors = {
         "net." + ".".join(path): np.asarray(
@@ -140,7 +140,7 @@ def test_the_users_own_names(classifier, tmp_path, kind):
     )
 
 
-def test_weights_that_want_blue_first_are_turned(classifier, tmp_path):
+def test_weights_for_bgr_images_are_reversed(classifier, tmp_path):
     model, variables = classifier
     file = save_weights(model, variables, tmp_path / "x.safetensors")
     turned = load_weights(model, file, bgr=True)
@@ -148,7 +148,7 @@ def test_weights_that_want_blue_first_are_turned(classifier, tmp_path):
     assert_close(model.apply(turned, image), model.apply(variables, image[..., ::-1]))
 
 
-def test_only_the_first_convolution_is_turned():
+def test_only_the_first_convolution_is_reversed():
     model = create_model("fcn8s", "resnet18", 3, upsampling="transposed", **SMALL)
     variables = drawn(model)
     turned = load_weights(model, flat(variables), bgr=True)
@@ -164,7 +164,7 @@ def flat(variables):
 
 
 @pytest.mark.slow
-def test_what_nothing_fits_is_drawn_in_the_models_own_shape(classifier):
+def test_parameters_without_a_tensor_have_the_shape_of_the_model(classifier):
     model, variables = classifier
     grey = create_classifier("resnet50", 5, **SMALL).clone(example=(64, 64, 1))
     loaded = load_weights(grey, flat(variables), strict=False, log=lambda line: None)

@@ -1,4 +1,4 @@
-"""What a trainer puts before a network's names is found, said, or refused."""
+"""A prefix that a trainer puts before all names is found, logged, or refused."""
 
 import jax
 import jax.numpy as jnp
@@ -48,7 +48,7 @@ def assert_equal(one, other, factor=1.0):
     "prefix",
     ["model.", "net.", "module.", "_orig_mod.", "module.model.", "trainer.a.b.net."],
 )
-def test_a_prefix_of_all_names_is_found_and_said(classifier, tmp_path, prefix):
+def test_a_prefix_of_all_names_is_found_and_logged(classifier, tmp_path, prefix):
     model, variables, tensors = classifier
     file = write(tmp_path / "x.safetensors", tensors, prefix)
     said = []
@@ -84,7 +84,7 @@ def test_a_segmenters_backbone_is_found_behind_a_prefix(classifier, tmp_path):
     assert_equal(loaded["params"]["backbone"], variables["params"]["backbone"])
 
 
-def test_the_moving_average_beside_the_weights_is_not_read_and_that_is_said(
+def test_the_moving_average_beside_the_weights_is_not_read_and_a_line_says_so(
     classifier, tmp_path
 ):
     model, variables, tensors = classifier
@@ -125,7 +125,7 @@ def test_a_prefix_that_no_name_has_is_refused(classifier, tmp_path):
         load_weights(model, f"{file}#nett.", strict=False)
 
 
-def test_weights_without_a_prefix_are_taken_without_a_word(classifier, tmp_path):
+def test_weights_without_a_prefix_are_taken_silently(classifier, tmp_path):
     model, variables, tensors = classifier
     file = write(tmp_path / "x.safetensors", tensors, "")
     said = []

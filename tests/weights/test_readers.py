@@ -88,7 +88,7 @@ CHECKPOINT = {
 }
 
 
-def test_of_a_checkpoint_the_weights_are_taken_and_the_choice_is_told():
+def test_the_weights_of_a_checkpoint_are_taken_and_the_choice_is_logged():
     found = read_weights(GOLDEN / "checkpoint.pth")
     assert_same(found.tensors, CHECKPOINT)
     assert found.format == "PyTorch"

@@ -149,7 +149,7 @@ def test_the_deepest_score_of_hypercolumns_is_the_classifiers():
 
 
 @pytest.mark.slow
-def test_a_classifier_on_other_features_is_drawn_anew():
+def test_a_classifier_on_other_features_is_initialised():
     # 64 channels, as many as the backbone's: the shapes would fit.
     _, _, _, taken, kept = transplanted("deeplabv3", 5, channels=64)
     assert {name for name in kept if "classifier" in name} == {

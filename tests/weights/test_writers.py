@@ -117,7 +117,9 @@ def test_a_file_that_stands_there_is_replaced_whole(tmp_path, monkeypatch):
         ({"a\nb": np.zeros(2)}, r"'a\\nb' cannot be written"),
     ],
 )
-def test_what_cannot_be_written_is_refused_and_leaves_nothing(tmp_path, tensors, words):
+def test_tensors_that_cannot_be_written_are_refused_and_leave_nothing(
+    tmp_path, tensors, words
+):
     with pytest.raises(UserError, match=words):
         write_safetensors(tmp_path / "weights.safetensors", tensors)
     assert not list(tmp_path.iterdir())

@@ -1,1 +1,1 @@
-"""TFDS builders: each writes one kind of data set as array_record files, once."""
+"""TFDS builders, each of which writes one kind of data set as array_record files."""

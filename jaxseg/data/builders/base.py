@@ -1,7 +1,6 @@
 """The base of all builders: the form of a record, and writing it silently.
 
-A builder fetches or draws examples; where the records lie and how they are read is
-`jaxseg.data.records`.
+A builder fetches or draws examples; `jaxseg.data.records` finds and reads the records.
 """
 
 from __future__ import annotations
@@ -35,8 +34,8 @@ class RecordBuilder(tfds.core.GeneratorBasedBuilder, skip_registration=True):
 
     VERSION = tfds.core.Version("1.0.0")
     IN_ORDER = False
-    """Keep the order of generation.  TFDS then holds all records of a split in memory,
-    so only for small sets; otherwise the order is that of a hash of the key."""
+    """Keep the order of generation; otherwise a hash of the key gives the order.  TFDS
+    then holds all records of a split in memory, so this is for small sets only."""
 
     def __init__(
         self,
@@ -51,12 +50,12 @@ class RecordBuilder(tfds.core.GeneratorBasedBuilder, skip_registration=True):
 
         Args:
           cache: the records go to `cache/<builder>/<config>/<version>`.
-          config: whatever tells these records from others of this builder.
-          labels: names and palette; stored with the records.
+          config: text that tells these records from others of this builder.
+          labels: the classes; stored with the records.
           splits: names of the splits.
-          contents: how much of each class the splits hold, if it was counted; stored
+          contents: pixels of each class in each split, if they were counted; stored
             with the records.
-          form: how the mask files that are read say the classes; stored as well.
+          form: how the mask files encode the classes; stored with the records.
         """
         self._form = form
         self._labels, self._split_names = labels, splits
@@ -106,10 +105,10 @@ class RecordBuilder(tfds.core.GeneratorBasedBuilder, skip_registration=True):
 
 
 class _LocalInfo(tfds.core.DatasetInfo):
-    """A DatasetInfo that is not looked for elsewhere."""
+    """A DatasetInfo that TFDS does not look up on the network."""
 
     def initialize_from_bucket(self) -> None:
-        """Do nothing; TFDS' own leaves an empty temporary folder behind."""
+        """Do nothing; the method of TFDS leaves an empty temporary folder behind."""
 
 
 def prepare(builder: RecordBuilder) -> Path:
@@ -135,8 +134,8 @@ def prepare(builder: RecordBuilder) -> Path:
                     builder.download_and_prepare()
     except OSError as error:
         raise UserError(
-            f"{directory}: cannot write the prepared records ({error});"
-            " --data.cache chooses another place"
+            f"{directory}: cannot write the prepared records ({error}); choose another"
+            " folder by --data.cache"
         ) from error
     return directory
 
@@ -158,10 +157,10 @@ def record(image: bytes, label: np.ndarray, name: str) -> dict[str, Any]:
     """Return the record of an encoded image and its labels.
 
     Args:
-      image: content of a file.
+      image: the content of an image file.
       label: uint8 `[H, W]`, or `[H, W, classes]`, whose planes are stored one below the
         other.
-      name: of the sample, for the message too.
+      name: name of the sample, which the message also gives.
 
     Raises:
       UserError: the planes together are too large.

@@ -4,9 +4,7 @@ from __future__ import annotations
 
 from jaxseg.config import DataConfig
 from jaxseg.data.builders import folder
-from jaxseg.data.camvid_files import LABELS, camvid_root, find_layout, interpreted
-
-__all__ = ["LABELS", "Camvid", "prepare"]
+from jaxseg.data.camvid_files import find_root, find_source
 
 
 class Camvid(folder.Folder, skip_registration=True):
@@ -14,15 +12,14 @@ class Camvid(folder.Folder, skip_registration=True):
 
 
 def prepare(config: DataConfig) -> folder.Prepared:
-    """Check and store CamVid unless that was done.
+    """Check and store CamVid unless it is stored already.
 
     Args:
       config: `root` as in the SegNet tutorial (train, trainannot, val, valannot, test,
         testannot, perhaps train.txt, ...) or any layout that `folder` takes.
 
     Raises:
-      UserError: the folder is missing, a file is wrong, or an image lies in two splits.
+      UserError: the folder is missing, a file is wrong, or an image is in two splits.
     """
-    root = camvid_root(config)
-    source = interpreted(config, root, find_layout(config, root))
+    source = find_source(config, find_root(config))
     return folder.prepare_source(Camvid, source, config)

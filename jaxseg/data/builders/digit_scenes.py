@@ -1,11 +1,11 @@
 """Digit scenes: handwritten digits pasted on photographs, made without a download.
 
-The set that every first run, test and notebook uses.  `digits` is its companion for
+This is the data set of first runs and of tests.  `digits` is its companion for
 classifiers: one digit, or none, in the middle of a small image.  The digits are those
-of `sklearn.datasets.load_digits` (UCI optical recognition, 8x8 pixels), the backgrounds
-crops of its two sample photographs.  A scene is a pure function of (seed, split,
-index); the builder only writes scenes down.  Writers of the `val` digits, and the part
-of the photographs behind them, never occur in `train`.
+of `sklearn.datasets.load_digits` (UCI optical recognition, 8x8 pixels), and the
+backgrounds are crops of scikit-learn's two sample photographs.  A scene is a pure
+function of (seed, split, index), and the builder stores scenes.  The writers of the
+`val` digits, and the part of the photographs behind them, never occur in `train`.
 """
 
 from __future__ import annotations
@@ -31,12 +31,12 @@ CROP = 48
 
 _SPLITS = {"train": 0, "val": 1}
 _FIRST_VAL_DIGIT = 1415
-"""Where a writer's block starts in load_digits (each block opens with 0..9 three
-times), nearest to four fifths of the whole."""
+"""Start of a writer's block in load_digits (each block begins with 0..9 three times),
+the nearest to four fifths of the whole."""
 _FIRST_VAL_COLUMN = 460
-"""The photographs are 640 columns wide; val takes those from here on."""
+"""First column of the photographs that val uses; they are 640 columns wide."""
 _CELL = 8
-"""Pixels per pixel of a digit in its enlarged form."""
+"""Factor by which the sides of a digit are enlarged."""
 
 
 def render(seed: int, split: str, index: int) -> tuple[np.ndarray, np.ndarray]:
@@ -216,10 +216,10 @@ class Digits(DigitScenes, skip_registration=True):
 
 
 def prepare(cache: Path, seed: int = 0, train: int = 4000, val: int = 500) -> Path:
-    """Write the scenes unless they are there, a few seconds; return their directory.
+    """Write the scenes unless they exist (a few seconds); return their directory.
 
     Args:
-      cache: where `digit_scenes/` is made.
+      cache: folder in which `digit_scenes/` is made.
       seed: as in `render`.
       train: number of scenes in the `train` split.
       val: number of scenes in the `val` split.
@@ -230,5 +230,5 @@ def prepare(cache: Path, seed: int = 0, train: int = 4000, val: int = 500) -> Pa
 def prepare_digits(
     cache: Path, seed: int = 0, train: int = 8800, val: int = 1100
 ) -> Path:
-    """Write the images of one digit, like `prepare`; the classes are equally many."""
+    """Write the images of one digit, like `prepare`; classes are equally frequent."""
     return base.prepare(Digits(cache, seed, {"train": train, "val": val}))

@@ -1,9 +1,9 @@
 """A user's own folder of images and masks, checked once and stored as records.
 
-Masks become canonical here (classes 0, 1, ..., and 255 for ignored), so nothing after
-this has to know how they came.  The records lie under a fingerprint of the files'
-contents and the label options: changed files are prepared anew, touched ones found
-again.  Which files belong together is `jaxseg.data.layout`'s business.
+Masks are stored as classes 0, 1, ..., and 255 for ignored pixels, whatever encoding the
+files have.  The folder of the records is named by a fingerprint of the files' contents
+and the label options, so that changed files are prepared again, and files of which only
+the time has changed are not.  `jaxseg.data.sources` finds which files belong together.
 """
 
 from __future__ import annotations
@@ -22,23 +22,23 @@ from jaxseg.config import DataConfig
 from jaxseg.data import images, leakage, records
 from jaxseg.data.builders import base
 from jaxseg.data.labels import IGNORE
-from jaxseg.data.masks import check_size, read_mask
+from jaxseg.data.masks import MaskSource, check_size, read_mask
 from jaxseg.data.pairing import Pair
 from jaxseg.data.roi import read_roi
-from jaxseg.data.sources import AnyCoding, Source, find_layout, interpreted
+from jaxseg.data.sources import AnyCoding, Source, find_root, find_source
 from jaxseg.data.splits import Splits
 from jaxseg.data.survey import FileSurvey, Survey, survey_masks
 from jaxseg.errors import UserError, listed
-from jaxseg.paths import cache_folder, replace_text, user_path
+from jaxseg.paths import cache_folder, replace_text
 
 
 class Prepared(NamedTuple):
     """Records that are stored.
 
     Attributes:
-      directory: where they lie.
-      notes: what a user should know of the choices that were made.
-      options: the options that split the only split there is by a hash, or empty.
+      directory: folder of the records.
+      notes: lines for the user on the choices that were made.
+      options: the options that divide the only split by a hash, or "".
     """
 
     directory: Path
@@ -62,9 +62,13 @@ class Folder(base.RecordBuilder, skip_registration=True):
         self._splits, self._coding = splits, coding
         contents, form = coding.contents(survey), coding.form(survey)
         for split, pairs in splits.items():
-            remark = _empty_regions(pairs, survey.splits[split])
+            remark = self._remark(pairs, survey.splits[split])
             contents[split] = contents[split]._replace(remark=remark)
         super().__init__(cache, fingerprint, coding.labels, splits, contents, form)
+
+    def _remark(self, pairs: Sequence[Pair], files: Sequence[FileSurvey]) -> str:
+        """Say what else a user should know of the masks of a split, or nothing."""
+        return "; ".join(filter(None, (_empty_regions(pairs, files), _overlaps(files))))
 
     def _generate_examples(self, split: str) -> Iterator[tuple[str, dict[str, Any]]]:
         for pair in self._splits[split]:
@@ -76,13 +80,13 @@ class Folder(base.RecordBuilder, skip_registration=True):
     def _label(
         self, pair: Pair, size: tuple[int, int], inside: np.ndarray | None
     ) -> np.ndarray:
-        """Return the label of an image, ignored where `inside`, bool, is not true."""
+        """Return the label of an image, ignored where `inside`, bool, is False."""
         if inside is not None and not inside.any():
             return np.full((*size, *self._coding.labels.planes), IGNORE, np.uint8)
         absent = np.zeros(size, np.uint8)
         planes = [
             absent if path is None else self._plane(path, pair.image, size, inside)
-            for path in pair.planes or (pair.mask,)
+            for path in pair.planes or pair.masks
         ]
         label = np.stack(planes, axis=-1) if pair.planes else planes[0]
         if inside is not None:
@@ -90,12 +94,16 @@ class Folder(base.RecordBuilder, skip_registration=True):
         return label
 
     def _plane(
-        self, path: Path, image: Path, size: tuple[int, int], inside: np.ndarray | None
+        self,
+        path: MaskSource,
+        image: Path,
+        size: tuple[int, int],
+        inside: np.ndarray | None,
     ) -> np.ndarray:
-        """Return what a mask file says; outside, what its first pixel inside says."""
-        mask = read_mask(path, lossy=True)  # refused before where it matters
+        """Return the label of a mask; outside, that of its first pixel inside."""
+        mask = read_mask(path, lossy=True)  # the survey refuses lossy masks
         check_size(path, mask.pixels.shape[:2], image, size)
-        if inside is not None:  # what lies outside need not be of any class
+        if inside is not None:  # values outside need not be of any class
             pixels = mask.pixels.copy()
             pixels[~inside] = pixels[inside][0]
             mask = mask._replace(pixels=pixels)
@@ -103,37 +111,36 @@ class Folder(base.RecordBuilder, skip_registration=True):
 
 
 def _empty_regions(pairs: Sequence[Pair], files: Sequence[FileSurvey]) -> str:
-    """Name the images whose region of interest is empty, if there are any."""
+    """Return a note that names the images whose region of interest is empty, or ""."""
     empty = {file.path for file in files if file.outside and not len(file.tally.values)}
     names = [pair.name for pair in pairs if empty.intersection(pair.masks)]
     return f"nothing lies inside data.roi in {listed(names)}" if names else ""
 
 
+def _overlaps(files: Sequence[FileSurvey]) -> str:
+    """Say in how many pixels of how many images several classes overlap, if any."""
+    overlaps = [file.overlap for file in files if file.overlap]
+    if not overlaps:
+        return ""
+    images = f"{len(overlaps)} image{'s' * (len(overlaps) > 1)}"
+    return (
+        f"{sum(overlaps):,} pixels in {images} are in shapes of several classes and"
+        " have that of the last one"
+    )
+
+
 def prepare(config: DataConfig) -> Prepared:
-    """Check and store a user's folder unless that was done.
+    """Check and store a user's folder unless it is stored already.
 
     Args:
-      config: `root` in one of the layouts of `layout.LAYOUTS`, or with the patterns
-        `images` and `masks`, and the label options.
+      config: `root` in one of the layouts of `layout.LAYOUTS` or
+        `annotations.files.LAYOUTS`, or with patterns, and the label options.
 
     Raises:
       UserError: the folder, a file or an option is wrong, or an image lies in two
         splits.
     """
-    root = folder_root(config)
-    source = interpreted(config, root, find_layout(config, root))
-    return prepare_source(Folder, source, config)
-
-
-def folder_root(config: DataConfig) -> Path:
-    """Return the user's folder.
-
-    Raises:
-      UserError: none is given.
-    """
-    if not config.root:
-        raise UserError("data set 'folder' reads your files: pass --data.root FOLDER")
-    return user_path(config.root)
+    return prepare_source(Folder, find_source(config, find_root(config)), config)
 
 
 def prepare_source(
@@ -142,25 +149,24 @@ def prepare_source(
     """Store the files of a source, and compare the images of its splits.
 
     Args:
-      builder: its name is that of the folder in the cache.
+      builder: the builder; its folder in the cache has its name.
       source: the files.
-      config: where prepared records go, and whether an image may lie in two splits.
+      config: `cache`, and `allow_leakage`, without which an image may not be in two
+        splits; of a published source it may.
 
     Raises:
-      UserError: a file is wrong, or an image lies in two splits.
+      UserError: a file is wrong, or an image is in two splits.
     """
-    directory = prepare_splits(builder, cache_folder(config.cache), source)
-    leaks = leakage.check(directory, source.splits, source.root, config.allow_leakage)
+    directory = _prepare_splits(builder, cache_folder(config.cache), source)
+    allowed = config.allow_leakage or source.published
+    leaks = leakage.check(directory, source.splits, source.root, allowed)
     return Prepared(directory, (*source.notes, *leaks), source.whole_options)
 
 
-def prepare_splits(builder: type[Folder], cache: Path, source: Source) -> Path:
+def _prepare_splits(builder: type[Folder], cache: Path, source: Source) -> Path:
     """Store pairs of files unless the same contents were stored with these options.
 
-    Args:
-      builder: its name is that of the folder in the cache.
-      cache: where prepared records go.
-      source: the files; its `find_coding` is called only if they have to be read.
+    The source's `find_coding` is called only if the files have to be read.
     """
     root, splits, options = source.root, source.splits, source.options
     place = cache / builder.name
@@ -178,36 +184,37 @@ def prepare_splits(builder: type[Folder], cache: Path, source: Source) -> Path:
         if regions and not any(file.tally.pixels.sum() for file in survey.files):
             raise UserError(
                 f"{next(iter(regions.values())).parent}: all files of data.roi are 0"
-                " everywhere, so that no pixel of any image counts; inside they have"
-                " another value"
+                " everywhere, so that no pixel of any image counts; give the pixels"
+                " inside another value"
             )
         coding = source.find_coding(survey)
         base.prepare(builder(cache, fingerprint, splits, coding, survey))
     if signature not in _load(known):
-        with contextlib.suppress(OSError):  # a cache that is only read
+        with contextlib.suppress(OSError):  # the cache may be read-only
             replace_text(known, json.dumps(_load(known) | {signature: fingerprint}))
     return directory
 
 
 def _signature(root: Path, splits: Splits, options: dict[str, Any]) -> str:
-    """Hash what can be known of the files without reading them."""
+    """Hash names, sizes and times of the files, which are not read."""
     digest = hashlib.sha256(json.dumps([str(root.resolve()), options]).encode())
     for split, pairs in splits.items():
         for pair in pairs:
-            for path in (pair.image, *pair.masks, pair.roi):
-                if path is None:
-                    continue
+            files: list[Path] = [pair.image, *([pair.roi] if pair.roi else [])]
+            for mask in pair.masks:
+                files += [mask] if isinstance(mask, Path) else mask.files
+            for path in files:
                 stat = path.stat()
                 place = path.relative_to(root).as_posix()
                 known = (split, pair.name, place, stat.st_size, stat.st_mtime_ns)
                 digest.update(repr(known).encode())
-            if pair.roi:  # else masks of two files are as one and its region
+            if pair.roi:  # tells a region from the mask of a second class
                 digest.update(b"roi")
     return digest.hexdigest()
 
 
 def _fingerprint(splits: Splits, options: dict[str, Any]) -> str:
-    """Hash the contents of the files, wherever they lie, and the options."""
+    """Hash the contents of the files, whatever their folder, and the options."""
     digest = hashlib.sha256(json.dumps(options).encode())
     for split, pairs in splits.items():
         for pair in pairs:
@@ -215,8 +222,11 @@ def _fingerprint(splits: Splits, options: dict[str, Any]) -> str:
             if None in pair.planes:  # which of the classes have no file
                 absent = [place for place, path in enumerate(pair.planes) if not path]
                 digest.update(f"{absent}\n".encode())
-            for path in (pair.image, *pair.masks):
-                digest.update(hashlib.sha256(images.read_bytes(path)).digest())
+            for source in (pair.image, *pair.masks):
+                if isinstance(source, Path):
+                    digest.update(hashlib.sha256(images.read_bytes(source)).digest())
+                else:
+                    digest.update(source.digest())
             if pair.roi:
                 digest.update(b"roi")
                 digest.update(hashlib.sha256(images.read_bytes(pair.roi)).digest())
@@ -228,5 +238,5 @@ def _load(path: Path) -> dict[str, str]:
         known = json.loads(path.read_text())
     except (OSError, ValueError, RecursionError):
         known = None
-    # Only a shortcut: without it the files are read again.
+    # This file only saves time: without it the image files are read again.
     return known if isinstance(known, dict) else {}

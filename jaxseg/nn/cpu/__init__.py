@@ -1,1 +1,1 @@
-"""What replaces XLA's own operations on a CPU; `nn.lowering` says where it is used."""
+"""Replacements of XLA's operations on a CPU; `nn.lowering` says where they are used."""

@@ -1,12 +1,12 @@
 """Compiles `kernels.cc` for the processor of this machine, once.
 
-The machine's C++ compiler takes a few seconds.  The library is kept in the cache folder
-of prepared data.  Its name is a hash of all that it depends on, and the file ends with
-a checksum.
+The machine's C++ compiler takes a few seconds.  The library is stored in the cache
+folder of prepared data.  Its name is a hash of everything that it depends on, and the
+file ends with a checksum.
 
 $JAXSEG_KERNEL_FLAGS holds options for the compiler, added after this module's own,
 for example `-mno-avx512f` to build for a processor without AVX-512.  Each set of
-options has a build of its own, so several can be in use at once.
+options has its own build, so several can be in use at once.
 """
 
 from __future__ import annotations
@@ -83,7 +83,7 @@ def _processor() -> bytes:
 
 
 def _is_whole(path: Path) -> bool:
-    """Whether a built file is complete: loading half a library kills the process."""
+    """Whether a built file is complete; loading a truncated one kills the process."""
     try:
         content = path.read_bytes()
     except OSError:
@@ -92,7 +92,7 @@ def _is_whole(path: Path) -> bool:
 
 
 def _compile(command: Sequence[str], source: bytes, path: Path) -> None:
-    """Compile, append a checksum, and rename: several processes may do it at once."""
+    """Compile, append a checksum, and rename, as several processes may do at once."""
     path.parent.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(dir=path.parent) as folder:
         made = Path(folder) / path.name

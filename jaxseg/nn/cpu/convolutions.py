@@ -1,4 +1,4 @@
-"""Convolutions by the compiled kernels, with gradients of their own.
+"""Convolutions by the compiled kernels, and their gradients.
 
 They are used where `lowering.uses_kernels` says so.  There is no forward mode
 (`jax.jvp`) through them, and XLA does not fuse with them.
@@ -18,16 +18,16 @@ import numpy as np
 from jaxseg.nn.cpu.library import compiled, loaded
 
 PARTIAL_SUMS = 2**20
-"""Most floats of weight gradients that are summed over parts of the pixels."""
+"""Largest number of floats of the partial sums of a weight gradient."""
 
 LARGE = 2**15
-"""Weights of a kernel of which XLA should make no copy; a first layer has fewer."""
+"""Least number of weights of a kernel that XLA should not copy, above first layers'."""
 
 
 Geometry = tuple[
     tuple[int, int], tuple[tuple[int, int], tuple[int, int]], tuple[int, int]
 ]
-"""Strides, zeros before and after, rates: of rows and columns."""
+"""Strides, numbers of zeros before and after, and rates, each of rows and columns."""
 
 
 @functools.partial(jax.custom_vjp, nondiff_argnums=(2,))
@@ -81,7 +81,7 @@ def _affine_forward(*arguments: Any) -> tuple[jax.Array, Any]:
 def _affine_backward(
     geometry: Geometry, relu: bool, saved: Any, gradient: jax.Array
 ) -> Any:
-    """Differentiate the same steps as XLA operations, which are computed again."""
+    """Recompute the same steps as XLA operations, and differentiate these."""
 
     def steps(image, kernel, scale, offset, residual):
         y = convolve(image, kernel, geometry) * scale + offset
@@ -192,7 +192,7 @@ def _shape(image: jax.Array, kernel: jax.Array, geometry: Geometry) -> tuple[int
 
 
 def _taps(kernel: Sequence[int]) -> int:
-    """Return the number of weights per input and output channel, tiled or not."""
+    """Return the number of weights per input and output channel, for tiles or taps."""
     return loaded().points if tuple(kernel[:2]) == (3, 3) else math.prod(kernel[:2])
 
 

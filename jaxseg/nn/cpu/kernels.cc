@@ -2,10 +2,10 @@
 //
 // One product held in registers does all the work: kRows pixels times kVectors vectors
 // of output channels, summed over taps and input channels.  (For weight gradients it is
-// kRows input channels times output channels, summed over pixels.)  Images are read
-// where they lie, only weights are packed.  What a tap meets outside of the image is
-// skipped, so padding, strides and dilation cost nothing.  3x3 kernels of stride 1 go
-// by Winograd's F(2x2, 3x3), with 16 products instead of 36.
+// kRows input channels times output channels, summed over pixels.)  Images are read in
+// place; only weights are packed.  Taps outside of the image are skipped, so padding,
+// strides and dilation cost nothing.  3x3 kernels of stride 1 are computed by Winograd's
+// F(2x2, 3x3), with 16 products instead of 36.
 //
 // The order of every sum is the same for any number of threads.
 
@@ -51,11 +51,11 @@ constexpr int64_t kSegment = 128;  // pixels that a weight gradient sums in regi
 constexpr int64_t kTiles = 32;     // tiles of a task
 constexpr int64_t kTileSums = 64;  // tiles that a weight gradient sums in registers
 constexpr int64_t kChunk = 32;     // least input channels of a weight gradient's task
-constexpr int64_t kFewest = 128;   // pixels that are worth tiles
-constexpr int64_t kMostChannels = 4096;  // of images that are cut into tiles
+constexpr int64_t kFewest = 128;   // least pixels for which tiles are used
+constexpr int64_t kMostChannels = 4096;  // most channels of images cut into tiles
 constexpr int64_t kPoints = 16;    // products of a tile, channel and output
-constexpr int64_t kLines = 16;     // of an output, that a depthwise task sums
-constexpr int64_t kPixels = 2048;  // that a task sums for batch normalisation
+constexpr int64_t kLines = 16;     // output lines that a depthwise task sums
+constexpr int64_t kPixels = 2048;  // pixels that a batch normalisation task sums
 
 typedef float Vector __attribute__((vector_size(kLanes * 4), aligned(4), may_alias));
 
@@ -82,8 +82,8 @@ inline void Store(float* to, Vector value, int64_t lanes) {
 #endif
 }
 
-// Write past the caches what is too far from its next use to stay there; `Settle` before
-// another thread reads it.
+// Write past the caches, for values that would be evicted before their next use.  Call
+// `Settle` before another thread reads them.
 inline void Stream(float* to, Vector value) {
 #if defined(__AVX512F__)
   if (uintptr_t(to) % 64 == 0) return _mm512_stream_ps(to, (__m512)value);
@@ -109,7 +109,7 @@ ffi::Error Enough(Scratch scratch, int64_t needed) {
                                      std::to_string(needed) + " are needed");
 }
 
-// An error if operands and results are not of one operation.
+// An error if operands and results do not fit the same operation.
 ffi::Error Agree(bool sizes) {
   if (sizes) return ffi::Error::Success();
   return ffi::Error::InvalidArgument("jaxseg: the sizes of the arrays do not agree");
@@ -122,7 +122,7 @@ float* Workspace(int64_t size) {
   return reinterpret_cast<float*>((uintptr_t(space.data()) + 63) / 64 * 64);
 }
 
-// Call work(i) for each i < count, on this thread and the pool's.
+// Call work(i) for each i < count, on this thread and on those of the pool.
 template <typename Work>
 void ParallelFor(ffi::ThreadPool& pool, int64_t count, const Work& work) {
   struct State {
@@ -137,7 +137,7 @@ void ParallelFor(ffi::ThreadPool& pool, int64_t count, const Work& work) {
     return;
   }
   auto state = std::make_shared<State>();
-  // A helper that comes late finds nothing left, and does not touch `work`.
+  // A thread that starts late finds no task left, and does not touch `work`.
   auto take = [state, count, &work] {
     int64_t mine = 0;
     for (int64_t i; (i = state->next.fetch_add(1)) < count; mine++) work(i);
@@ -152,7 +152,7 @@ void ParallelFor(ffi::ThreadPool& pool, int64_t count, const Work& work) {
 }
 
 // sums[p] += sum over c of x[p][c] * w[c], where w is [channels][kColumns].  With one
-// vector, odd channels have sums of their own, or each would wait for the one before.
+// vector, odd channels are summed separately, or each sum would wait for the one before.
 template <int vectors>
 inline __attribute__((always_inline)) void Multiply(const float* const (&pixels)[kRows],
                                                     const float* w, int64_t channels,
@@ -194,14 +194,14 @@ inline __attribute__((always_inline)) void Correlate(const float* x, const float
   }
 }
 
-// What becomes of a convolution's output: out * scale + offset + residual, rectified.
+// The epilogue of a convolution: out * scale + offset + residual, then a ReLU.
 struct Epilogue {
-  const float* scale = nullptr;   // [outputs], or null: nothing
+  const float* scale = nullptr;   // [outputs]; null: there is no epilogue
   const float* offset = nullptr;  // [outputs]
-  const float* residual = nullptr;    // as the output, or null
+  const float* residual = nullptr;    // of the output's shape, or null
   bool relu = false;
 
-  // Of outputs o.., which lie at `place` in the output.
+  // Apply to outputs o.., which are at `place` in the output.
   Vector operator()(Vector value, int64_t o, int64_t place, int64_t lanes) const {
     if (!scale) return value;
     value = value * Load(scale + o, lanes) + Load(offset + o, lanes);
@@ -235,7 +235,7 @@ struct Plan {
   int64_t stride[2], spacing[2], offset[2];
   std::vector<Tap> taps;    // row by row
   int64_t depth = 0;        // channels that a product sums at once
-  int64_t lines = 1;        // rows that the pixels of a product lie in
+  int64_t lines = 1;        // number of rows with the pixels of a product
   float* panels = nullptr;  // [blocks][channels / depth][taps][depth][kColumns]
 
   int64_t pixels() const { return batch * rows * columns; }
@@ -257,7 +257,7 @@ struct Plan {
     taps = std::move(reached);
     int64_t used = std::max<int64_t>(1, Parts(covered, rows * columns));
     depth = std::max<int64_t>(16, kDepth / used);
-    // Pixels of a square meet the same taps more often than those of a line.
+    // Pixels of a square have the same taps inside more often than those of a line.
     if (taps.size() > 1 && rows % 2 == 0) lines = 2;
   }
 
@@ -338,7 +338,7 @@ void Compute(const Plan& plan, const float* in, float* out, const Epilogue& epil
       if ((top += plan.lines) < plan.rows) continue;
       top = 0, image++;
     }
-    // What is written and what is added is asked for while the product is computed.
+    // Prefetch the output and the residual while the product is computed.
     bool streams = last && epilogue.residual;
     for (int i = 0; i < count; i++)
       for (int64_t k = 0; k < outputs; k += 16) {
@@ -431,8 +431,8 @@ struct Correlation {
   int64_t weights() const { return taps.size() * channels * outputs; }
 };
 
-// Add to sums [taps][channels][outputs], of one tap and block of outputs, what pixels
-// of lines first..last, columns low..high give; `packed` is their gradient.
+// Add to sums [taps][channels][outputs], for one tap and block of outputs, the products
+// of pixels in lines first..last, columns low..high; `packed` is their gradient.
 template <int rows, int vectors>
 void CorrelateTap(const Correlation& work, const Tap& tap, const float* packed,
                   int64_t first, int64_t last, int64_t low, int64_t high, int64_t c,
@@ -475,7 +475,7 @@ constexpr decltype(&CorrelateRows<1>) kCorrelate[] = {
     CorrelateRows<1>, CorrelateRows<2>, CorrelateRows<3>, CorrelateRows<4>,
     CorrelateRows<5>, CorrelateRows<6>, CorrelateRows<7>, CorrelateRows<8>};
 
-// Add what lines first..last give to the sums of channels c0...
+// Add the products of lines first..last to the sums of channels c0...
 void Sum(const Correlation& work, int64_t first, int64_t last, int64_t low,
          int64_t high, int64_t c0, int64_t c1, float* sums) {
   alignas(64) float packed[kSegment * kColumns];
@@ -506,7 +506,7 @@ int64_t Chunk(ffi::ThreadPool& pool, int64_t parts, int64_t channels) {
   return std::max(kChunk, Parts(Parts(channels, chunks), unit) * unit);
 }
 
-// Sums over parts of the pixels, by tasks that own them, then their sum in order.
+// Each task sums over its part of the pixels; then the parts are added in order.
 ffi::Error SumOverPixels(ffi::ThreadPool& pool, const Correlation& work, float* out,
                          Scratch scratch) {
   int64_t weights = work.weights(), parts = scratch.element_count() / weights;
@@ -542,8 +542,8 @@ ffi::Error SumOverPixels(ffi::ThreadPool& pool, const Correlation& work, float* 
 
 // ---- Winograd's F(2x2, 3x3): Lavin & Gray 2016, arXiv:1509.09308, section 4.1 ----
 
-// An output is cut into tiles of 2x2, each from 4x4 input pixels.  A rate splits the
-// image into phases that do not meet: pixels of a tile lie `rate` apart.
+// An output is cut into tiles of 2x2, each computed from 4x4 input pixels.  A rate
+// divides the image into independent phases: pixels of a tile are `rate` apart.
 struct Tiling {
   int64_t batch, height, width, channels, rows, columns, outputs;
   int64_t rate[2], padding[2];
@@ -609,7 +609,7 @@ inline void Spread(Vector a, Vector b, Vector c, Vector (&out)[4]) {
 }
 
 // Write G g G^T of kLanes channels and a block of outputs: [16][channels][kColumns].
-// `reversed` turns the kernel round and exchanges its channels and outputs.
+// `reversed` flips the kernel in rows and columns and exchanges channels and outputs.
 void TransformKernel(const Tiling& all, const float* kernel, bool reversed,
                      int64_t block, int64_t c0, float* to) {
   int64_t o = block * kColumns;
@@ -641,8 +641,8 @@ void TransformKernel(const Tiling& all, const float* kernel, bool reversed,
     }
 }
 
-// Multiply the 16 points of tiles and write A^T m A, of one block of outputs; `plain`
-// says that there is no epilogue and that the vectors are full.
+// Multiply the 16 points of tiles and write A^T m A, for one block of outputs; `plain`
+// means that there is no epilogue and that the vectors are full.
 template <int vectors, bool plain>
 void ComputeTiles(const Tiling& all, int64_t low, int64_t count, int64_t block,
                   const float* transformed, const float* panels, float* products,
@@ -750,7 +750,7 @@ void TransformGradient(const Tiling& all, const float* gradient, int64_t low,
   }
 }
 
-// Add to sums [16][channels][outputs] what tiles give to a block of outputs.
+// Add to sums [16][channels][outputs] the products of tiles for a block of outputs.
 template <int vectors>
 void CorrelateTiles(const Tiling& all, const float* transformed, const float* gradient,
                     int64_t count, int64_t channels, float* sums) {
@@ -833,8 +833,8 @@ struct Depthwise {
   std::vector<Tap> taps;
 };
 
-// Write pixels of a line: the sum over taps of a pixel times the tap's weights.  Of the
-// input's gradient, if `backward`: then `from` is the output's, and `to` the input's.
+// Write pixels of a line: the sum over taps of a pixel times the tap's weights.  If
+// `backward`, `from` is the gradient of the output, and `to` that of the input.
 template <bool backward>
 void FilterLine(const Depthwise& work, const float* from, const float* kernel,
                 float* to, int64_t line,
@@ -882,7 +882,7 @@ void Filter(ffi::ThreadPool& pool, const Depthwise& work, const float* from,
 // Sums over the pixels of in[...] * gradient[...], for each tap and channel.
 ffi::Error SumChannels(ffi::ThreadPool& pool, const Depthwise& work, const float* in,
                        const float* gradient, float* out, Scratch sums_of_parts) {
-  constexpr int kWide = 4;  // vectors at once: pixels may lie a page apart
+  constexpr int kWide = 4;  // vectors at once, since pixels may be a page apart
   int64_t lines = work.batch * work.rows, parts = Parts(lines, kLines);
   int64_t size = work.taps.size() * work.channels;
   ffi::Error enough = Enough(sums_of_parts, parts * size);
@@ -942,8 +942,9 @@ struct Normalization {
   int64_t pixels, channels;
 };
 
-// Add to two sums: of x - mean and its square, or of the gradient and its product with
-// x - mean; `relu` leaves out the gradient where a ReLU of the normalised x is 0.
+// Add to two sums, those of x - mean and its square, or those of the gradient and its
+// product with x - mean.  `relu` leaves out the gradient where the ReLU of the normalised
+// x is 0.
 template <bool backward, bool relu>
 inline void Add(const Normalization& n, int64_t low, int64_t high, int64_t c,
                 int64_t lanes, float* first, float* second) {
@@ -994,7 +995,7 @@ ffi::Error SumTwice(ffi::ThreadPool& pool, const Normalization& n, float* first,
 
 // ---- What XLA calls ----
 
-// Whether tiles pay: a few pixels do not make up for transforming the weights.
+// Whether tiles are faster; for few pixels, transforming the weights takes too long.
 bool ByTiles(Sizes kernel, Sizes in, Sizes out, Pair strides, Pair rates) {
   return kernel[0] == 3 && kernel[1] == 3 && strides[0] == 1 && strides[1] == 1 &&
          in[3] % kLanes == 0 && in[3] <= kMostChannels && 8 * rates[0] <= out[1] &&
@@ -1010,9 +1011,9 @@ bool Equal(Sizes one, Sizes other) {
   return std::equal(one.begin(), one.end(), other.begin(), other.end());
 }
 
-// Whether an image, a kernel and an output can be those of one convolution, of all
-// channels or of each by itself.  Rows and columns are free: pixels that one of the
-// arrays does not have are neither read nor written.
+// Whether an image, a kernel and an output fit the same convolution, of all channels
+// together or of each by itself.  Rows and columns may differ, since pixels that one of
+// the arrays does not have are neither read nor written.
 bool Fit(Sizes image, Sizes kernel, Sizes out, bool each = false) {
   for (Sizes sizes : {image, kernel, out})
     for (int64_t size : sizes)
@@ -1021,7 +1022,7 @@ bool Fit(Sizes image, Sizes kernel, Sizes out, bool each = false) {
          kernel[2] == (each ? 1 : image[3]) && (!each || image[3] == out[3]);
 }
 
-// Scale and offset may be empty, then there is no epilogue; so may be what is added.
+// Scale and offset may be empty, which means no epilogue; the residual may be empty too.
 ffi::Error Convolve(ffi::ThreadPool pool, Image image, Image kernel, Channels scale,
                     Channels offset, Image residual, ffi::Result<Image> out,
                     ffi::Result<Scratch> scratch, Pair strides, Pair padding,
@@ -1059,8 +1060,8 @@ ffi::Error Convolve(ffi::ThreadPool pool, Image image, Image kernel, Channels sc
              out->typed_data(), *scratch, epilogue);
 }
 
-// Pixels at the same place between strides meet the same taps: each such phase is a
-// convolution of the gradient, with stride 1, that gives every so many-th pixel.
+// Pixels at the same position modulo the stride have the same taps.  Each such phase is
+// a convolution of the gradient, with stride 1, which gives every stride-th pixel.
 ffi::Error InputGradient(ffi::ThreadPool pool, Image gradient, Image kernel,
                          ffi::Result<Image> out, ffi::Result<Scratch> scratch,
                          Pair strides, Pair padding, Pair rates) {
@@ -1100,7 +1101,7 @@ ffi::Error InputGradient(ffi::ThreadPool pool, Image gradient, Image kernel,
              out->typed_data(), *scratch);
 }
 
-// The third image is not read: what it is made of has been, before this.
+// The third image is not read; as an operand, it makes XLA compute it before this.
 ffi::Error WeightGradient(ffi::ThreadPool pool, Image image, Image gradient, Image,
                           ffi::Result<Image> out, ffi::Result<Scratch> scratch,
                           Pair strides, Pair padding, Pair rates) {
@@ -1174,7 +1175,7 @@ ffi::Error ChannelsWeightGradient(ffi::ThreadPool pool, Image image, Image gradi
 using Pixels = ffi::Buffer<ffi::F32, 2>;
 
 // Mean and variance over the pixels.  Sums are of the distance from the first pixel, so
-// that a mean much larger than the deviation costs no digits.
+// that a mean much larger than the deviation loses no digits.
 ffi::Error Moments(ffi::ThreadPool pool, Pixels x, ffi::Result<Channels> mean,
                    ffi::Result<Channels> variance, ffi::Result<Scratch> scratch) {
   int64_t pixels = x.dimensions()[0], channels = x.dimensions()[1];
@@ -1215,7 +1216,7 @@ ffi::Error NormalizationSums(ffi::ThreadPool pool, Pixels x, Pixels gradient,
       pool, n, sums->typed_data(), products->typed_data(), *scratch);
 }
 
-// What every convolution is given after its operands.
+// The results and attributes of every convolution, after its operands.
 template <typename Operands>
 auto WithGeometry(Operands operands) {
   return std::move(operands)
@@ -1232,7 +1233,7 @@ auto TwoImages() {
 
 }  // namespace
 
-// The caller sizes scratch memory by these.
+// The caller computes the sizes of scratch memory from these.
 extern "C" int jaxseg_columns() { return kColumns; }
 extern "C" int jaxseg_points() { return kPoints; }
 extern "C" int jaxseg_lines() { return kLines; }

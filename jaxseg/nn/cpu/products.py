@@ -1,4 +1,4 @@
-"""Convolutions as products over the kernel's taps, in XLA's own operations.
+"""Convolutions as products over the kernel's taps, as XLA operations.
 
 On a CPU, XLA runs 1x1, dilated, strided and depthwise convolutions far below the speed
 of a matrix product.  These forms are as fast as one, for any float type and any number
@@ -30,10 +30,10 @@ def atrous(
     padding: Sequence[tuple[int, int]],
     rates: Sequence[int],
 ) -> jax.Array:
-    """Convolve by a dilated kernel, stride 1, as one matrix product a tap.
+    """Convolve by a dilated kernel, stride 1, as one matrix product per tap.
 
     Each tap multiplies only the part of the image that it overlaps; at rate 36 on 32x32
-    this is the centre tap alone.
+    only the centre tap does.
     """
     sizes = image.shape[1:3]
     taps = kernel.shape[:2]
@@ -135,7 +135,7 @@ def _depthwise_backward(
     image, kernel = saved
     taps = _taps(image, kernel.shape[:2], strides, padding, rates)
     wide = gradient.astype(jnp.float32)
-    # One reduction of as many operands as taps reads image and gradient once.
+    # A single reduction with an operand for each tap reads image and gradient once.
     sums = lax.reduce(
         [part.astype(jnp.float32) * wide for _, _, part in taps],
         [jnp.zeros((), jnp.float32)] * len(taps),

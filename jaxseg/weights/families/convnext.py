@@ -7,7 +7,7 @@ from dataclasses import replace
 from jaxseg.weights.naming import Rule
 
 _BLOCK = {"depthwise": 0, "norm": 2, "expand": 3, "reduce": 5}
-"""Our names and torchvision's places in a block."""
+"""Our name of a layer in a block -> its index in torchvision's block."""
 
 TIMM_BACKBONE = (
     Rule("stem_conv", "stem.0"),
@@ -26,7 +26,7 @@ SMP_BACKBONE = tuple(
     replace(rule, theirs="model." + rule.theirs.replace(".", "_", 1))
     for rule in TIMM_BACKBONE
 )
-"""SMP's encoders `tu-convnext_tiny`, ..."""
+"""Names in SMP's encoders from timm, such as `tu-convnext_tiny`."""
 
 TORCHVISION_BACKBONE = (
     Rule("stem_conv", "features.0.0"),

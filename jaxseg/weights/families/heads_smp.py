@@ -1,6 +1,6 @@
 """Decoders as segmentation_models.pytorch 0.6 names them, from the model's root.
 
-Its `encoder.` is the backbone's table.
+The tables of the backbones name what is below its `encoder.`.
 """
 
 from __future__ import annotations
@@ -36,7 +36,7 @@ HEADS = {
         Rule("norm#", "decoder.feature_norms.{0-1}"),
         *_conv_norm("pyramid/branch#", "decoder.psp.blocks.{0-1}.1"),
         *_conv_norm("pyramid_fuse", "decoder.psp.out_conv"),
-        # They count from the deepest of the three.
+        # SMP numbers these three levels from the deepest.
         *(
             rule
             for index, level in enumerate((3, 2, 1))
@@ -96,4 +96,4 @@ SMP_ARGUMENTS: dict[str, dict[str, Any]] = {
         "dropout": 0.5,
     },
 }
-"""Head -> arguments of `create_model` that make it theirs, at their defaults."""
+"""Head -> arguments of `create_model` that make it SMP's with its default options."""

@@ -11,7 +11,7 @@ FCN = (
     Rule("conv1/norm", "1"),
     Rule("classifier", "4"),
 )
-"""Names inside a head; it is classifier and auxiliary classifier."""
+"""Names inside an FCN head, which torchvision also uses as auxiliary classifier."""
 
 ASPP = (
     Rule("aspp/branch#/conv", "convs.{0}.0"),
@@ -21,7 +21,7 @@ ASPP = (
     Rule("aspp/projection/conv", "project.0"),
     Rule("aspp/projection/norm", "project.1"),
 )
-"""Names inside the pooling, of three atrous rates; branch 0 is the 1x1 convolution."""
+"""Names inside an ASPP of three atrous rates; branch 0 is the 1x1 convolution."""
 
 HEADS = {
     "fcn": prefixed("classifier.", FCN),
@@ -42,18 +42,19 @@ HEADS = {
 """Head in our registry -> its table."""
 
 AUXILIARY = prefixed("aux_classifier.", FCN)
-"""Of the auxiliary head."""
+"""Names of the auxiliary head."""
 
 TORCHVISION_ARGUMENTS = {"fcn": {}, "deeplabv3": {"dropout": 0.5}, "lraspp": {}}
 """Head -> arguments of `create_model` that make it torchvision's.
 
 On MobileNetV3-Large both LR-ASPP and DeepLabV3 need `arithmetic="dilated"` and
-`output_stride=16`, DeepLabV3 also `rates=(12, 24, 36)`: it keeps the rates of stride 8.
+`output_stride=16`.  DeepLabV3 also needs `rates=(12, 24, 36)`, because torchvision uses
+there the rates of output stride 8.
 """
 
 
 def numbered_backbone(table: Table) -> list[Rule]:
-    """Return a MobileNet's names within a segmenter, where `features.` is left out."""
+    """Return a MobileNet's names inside a segmentation model, without `features.`."""
     return [
         replace(rule, theirs=rule.theirs.removeprefix("features.")) for rule in table
     ]

@@ -1,8 +1,8 @@
 """MobileNets as torchvision, timm and segmentation_models.pytorch (SMP) name them.
 
-torchvision numbers a network's blocks through, and in a block the layers that it has,
-so its tables depend on the network.  SMP's `mobilenet_v2` has torchvision's names, its
-MobileNetV3 encoders timm's.
+torchvision numbers all blocks of a network in one sequence, and in each block only the
+layers that it has, so its tables depend on the network.  SMP's `mobilenet_v2` has
+torchvision's names; its MobileNetV3 encoders have timm's.
 """
 
 from __future__ import annotations
@@ -16,10 +16,13 @@ from jaxseg.weights.naming import Rule, Table, prefixed
 
 
 def _numbered_through(rows: Sequence[Row]) -> tuple[list[Rule], list[tuple[str, str]]]:
-    """Return rules for what is no block, and two patterns of each stage's blocks."""
+    """Return rules for the layers outside of blocks, and patterns of the blocks.
+
+    The patterns are a pair for each stage: our path of its blocks, and torchvision's.
+    """
     patterns, before = [], 0
     for stage, row in enumerate(rows, 1):
-        # Their number 0 is the stem.
+        # torchvision's number 0 is the stem.
         patterns.append((f"stage{stage}_block#", f"features.{{0{before:+d}}}"))
         before += len(row.expansions)
     return [
@@ -93,11 +96,11 @@ V3_CLASSIFIER: dict[str, Table] = {
         Rule("classifier", "classifier"),
     ),
 }
-"""Source -> rules of MobileNetV3's head of a classifier."""
+"""Source -> rules of MobileNetV3's classifier head."""
 
 
 def backbone_tables(backbone: InvertedResidualNet) -> dict[str, Table]:
-    """Return source -> rules of the sources whose arithmetic a backbone has."""
+    """Return the rules of each source whose arithmetic the backbone has, by source."""
     if isinstance(backbone, MobileNetV2):
         torchvision = torchvision_v2(backbone.rows)
         return {

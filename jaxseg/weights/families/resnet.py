@@ -1,7 +1,9 @@
 """ResNets and their variants as torchvision, timm, SMP and mmsegmentation name them.
 
-Plain stems and all blocks have the same names everywhere; the deep stems of C and D do
-not, nor do the shortcuts of D, where pooling comes first.  A gate (`se`) is timm's.
+All sources agree on the names of the plain stem and of the blocks.  timm and
+mmsegmentation name the deep stems of ResNet-C and ResNet-D differently.  The shortcuts
+of ResNet-D have other indices than the rest, since pooling comes first in them.
+Squeeze-and-excitation layers (`se`) have timm's names.
 """
 
 from __future__ import annotations
@@ -44,7 +46,7 @@ BACKBONE = (
     Rule("stage#_block#/squeeze_excite/expand", "layer{0}.{1-1}.se.fc2", "pointwise"),
     *_SHORTCUT,
 )
-"""ResNet, plain nets, ResNeXt, wide ResNet, SE-ResNet: all sources."""
+"""Names of all sources for ResNet, plain nets, ResNeXt, wide ResNet and SE-ResNet."""
 
 TIMM_C = (*_TIMM_STEM, *_BLOCKS, *_SHORTCUT)
 TIMM_D = (*_TIMM_STEM, *_BLOCKS, *_POOLED_SHORTCUT)
@@ -55,6 +57,6 @@ MMSEG_D = (*_MMSEG_STEM, *_BLOCKS, *_POOLED_SHORTCUT)
 SMP_UNIVERSAL = tuple(prefixed("model.", BACKBONE))
 SMP_C = tuple(prefixed("model.", TIMM_C))
 SMP_D = tuple(prefixed("model.", TIMM_D))
-"""SMP's encoders by timm: `tu-seresnet50`, `tu-resnet50c`, `tu-resnet50d`."""
+"""Names in SMP's encoders from timm: `tu-seresnet50`, `tu-resnet50c`, ..."""
 
 CLASSIFIER = (Rule("classifier", "fc"),)

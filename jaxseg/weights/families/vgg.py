@@ -8,13 +8,13 @@ from jaxseg.weights.naming import Rule
 
 
 def backbone(convolutions: Sequence[int], normalized: bool) -> tuple[Rule, ...]:
-    """Return the rules of one variant; all sources agree.
+    """Return the rules of one variant; all sources agree on them.
 
-    Elsewhere a VGG is one numbered row of layers: convolution, perhaps normalisation,
-    ReLU, and a pooling after each round.
+    The sources number the layers of a VGG in one sequence: each convolution, its
+    normalisation if there is one, its ReLU, and the pooling after each stage.
 
     Args:
-      convolutions: number of them in each round.
+      convolutions: number of convolutions in each stage.
       normalized: whether batch normalisation follows each convolution.
     """
     rules, place = [], 0

@@ -1,6 +1,6 @@
-"""Xceptions as timm names them, and the first as SMP does (alike).
+"""Xceptions as timm names them; SMP's encoder `xception` has the same names.
 
-SMP's own encoder gives the features before their ReLU, ours after it.
+SMP's encoder returns the features before their ReLU, our backbone after it.
 """
 
 from __future__ import annotations
@@ -11,7 +11,7 @@ from jaxseg.weights.naming import Rule
 
 
 def _units(ours: str, theirs: str, first: int) -> list[Rule]:
-    """Return rules for separable convolutions that lie three places apart."""
+    """Return rules for three separable convolutions, whose indices are 3 apart."""
     return [
         rule
         for unit in (1, 2, 3)
@@ -36,7 +36,7 @@ BACKBONE = (
     Rule("exit_norm#", "bn{0+2}"),
 )
 CLASSIFIER = (Rule("classifier", "fc"),)
-"""`xception`: timm's `legacy_xception`, SMP's encoder `xception`."""
+"""Names for `xception`, which is timm's `legacy_xception` and SMP's `xception`."""
 
 ALIGNED_BACKBONE = (
     Rule("stem#/conv", "stem.{0-1}.conv"),
@@ -49,10 +49,10 @@ ALIGNED_BACKBONE = (
     Rule("block#/shortcut/norm", "blocks.{0-1}.shortcut.bn"),
 )
 ALIGNED_CLASSIFIER = (Rule("classifier", "head.fc"),)
-"""`xception41`, `xception65`, `xception71`: timm's."""
+"""timm's names for `xception41`, `xception65` and `xception71`."""
 
 SMP_ALIGNED_BACKBONE = tuple(
     replace(rule, theirs="model." + rule.theirs.replace(".", "_", 1))
     for rule in ALIGNED_BACKBONE
 )
-"""SMP's encoders `tu-xception41`, ..."""
+"""Names in SMP's encoders from timm, such as `tu-xception41`."""

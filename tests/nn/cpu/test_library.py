@@ -1,4 +1,4 @@
-"""What the kernels refuse: too little scratch memory, sizes that do not agree."""
+"""The kernels refuse scratch memory that is too small, and sizes that do not agree."""
 
 import jax
 import jax.numpy as jnp

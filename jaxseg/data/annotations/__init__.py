@@ -1,0 +1,1 @@
+"""Annotations of images as annotation tools write them, read as masks."""
