@@ -153,7 +153,7 @@ def test_other_images_are_not_read_by_rows(tmp_path, monkeypatch):
 def test_a_tiff_that_no_prediction_wrote_is_not_replaced(tmp_path):
     (tmp_path / "masks").mkdir()
     (tmp_path / "masks" / "image.tif").write_bytes(image_file(tmp_path).read_bytes())
-    with pytest.raises(UserError, match=r"image.tif: exists, and was not written by"):
+    with pytest.raises(UserError, match=r"image.tif: exists and was not written by"):
         opened(tmp_path, {"window": 64})
 
 

@@ -8,7 +8,7 @@ import published_layouts
 import pytest
 from test_tfds_datasets import IDS, TRIMAP, prepared
 
-from jaxseg.build import build_transform
+from jaxseg.build_augmentation import build_augmentation
 from jaxseg.data.catalog import open_dataset
 from jaxseg.data.labels import IGNORE
 from jaxseg.data.pipeline import TrainingStream
@@ -43,9 +43,10 @@ def test_an_experiment_makes_a_batch_of_its_crops(
     places = ["--data.root", str(tmp_path / "data"), "--data.cache", str(tmp_path)]
     config = load_config(EXPERIMENTS / f"{experiment}.py", places)
     dataset = open_dataset(config.data)
+    samples = dataset.samples(config.data.train_split)
     stream = TrainingStream(
-        dataset.samples(config.data.train_split),
-        build_transform(config),
+        samples,
+        build_augmentation(config).of(samples),
         batch_size=1,
         seed=config.seed,
         threads=1,

@@ -23,11 +23,11 @@ def test_ranges_name_every_value_from_the_first_to_the_last():
 @pytest.mark.parametrize(
     ("entries", "said"),
     [
-        (["0=0"], "'0=0': VALUE:CLASS"),
-        (["0:"], "'0:': VALUE:CLASS"),
-        (["-1:0"], "'-1:0': VALUE:CLASS"),
-        (["9-3:0"], "'9-3:0': VALUE:CLASS"),
-        (["70000:0"], "'70000:0': VALUE:CLASS"),
+        (["0=0"], "'0=0': give VALUE:CLASS"),
+        (["0:"], "'0:': give VALUE:CLASS"),
+        (["-1:0"], "'-1:0': give VALUE:CLASS"),
+        (["9-3:0"], "'9-3:0': give VALUE:CLASS"),
+        (["70000:0"], "'70000:0': give VALUE:CLASS"),
         (["٣:0"], "VALUE:CLASS"),
         (["0:0", "0:1"], "0:0 and 0:1 both name value 0"),
         (["0-9:0", "9-12:1"], "0-9:0 and 9-12:1 both name value 9"),

@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from pathlib import Path
 
 from jaxseg.config import DataConfig
 from jaxseg.data.builders import folder
@@ -24,7 +25,7 @@ class Published(folder.Folder, skip_registration=True):
         assert isinstance(self._coding, Coding)
         if not self._coding.labels.unknown_is_ignored:
             return ""
-        strange = {file.path.name: _strange(file, self._coding) for file in files}
+        strange = {Path(str(f.path)).name: _strange(f, self._coding) for f in files}
         names = [name for name, pixels in strange.items() if pixels]
         if not names:
             return ""
