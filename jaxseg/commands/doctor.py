@@ -39,7 +39,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Add the options of the command."""
     parser.add_argument("--config", metavar="FILE", help="an experiment's file")
     parser.add_argument(
-        "--root", metavar="DIR", help="a folder of images and masks, as --data.root"
+        "--root", metavar="DIR", help="images with masks or annotations, as --data.root"
     )
     parser.add_argument(
         "--images", metavar="DIR", type=Path, help="a folder of images, with --masks"
