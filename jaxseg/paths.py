@@ -33,6 +33,25 @@ def no_folder(path: Path) -> str:
     return f"{path}: no such folder{here}"
 
 
+def data_folder(root: str, missing: str, remedy: str) -> Path:
+    """Return the folder of a data set's files.
+
+    Args:
+      root: as `data.root` gives it.
+      missing: the message if it is empty.
+      remedy: what the message ends with if there is no such folder.
+
+    Raises:
+      UserError: it is empty, or no folder.
+    """
+    if not root:
+        raise UserError(missing)
+    folder = user_path(root)
+    if not folder.is_dir():
+        raise UserError(f"{no_folder(folder)}; {remedy}")
+    return folder
+
+
 def cache_folder(cache: str = "") -> Path:
     """Return the folder of the cache: `cache`, $JAXSEG_CACHE or ~/.cache/jaxseg."""
     chosen = cache or os.environ.get("JAXSEG_CACHE") or "~/.cache/jaxseg"

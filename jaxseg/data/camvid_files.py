@@ -6,6 +6,7 @@ The classes are fixed here.  Void (value 11) is ignored.
 from __future__ import annotations
 
 import dataclasses
+from functools import partial
 from pathlib import Path, PurePosixPath
 
 from jaxseg.config import DataConfig
@@ -13,11 +14,10 @@ from jaxseg.data import layout
 from jaxseg.data.coding import Coding
 from jaxseg.data.labels import LabelSet
 from jaxseg.data.pairing import Pair
-from jaxseg.data.sources import Source
+from jaxseg.data.sources import Source, checked
 from jaxseg.data.splits import Splits, read_list
-from jaxseg.data.survey import Survey
 from jaxseg.errors import UserError
-from jaxseg.paths import user_path
+from jaxseg.paths import data_folder
 
 LABELS = LabelSet(
     names=(
@@ -60,12 +60,8 @@ def find_root(config: DataConfig) -> Path:
     Raises:
       UserError: none is given, or it does not exist.
     """
-    if not config.root:
-        raise UserError(f"camvid is not downloaded for you: {_FETCH}")
-    root = user_path(config.root)
-    if not root.is_dir():
-        raise UserError(f"{root}: no such folder; {_FETCH}")
-    return root
+    missing = f"camvid is not downloaded for you: {_FETCH}"
+    return data_folder(config.root, missing, _FETCH)
 
 
 def find_source(config: DataConfig, root: Path) -> Source:
@@ -96,15 +92,8 @@ def interpreted(config: DataConfig, root: Path, found: layout.Layout) -> Source:
     """Read the masks as CamVid's; options do not change their meaning."""
     del config
     options = {"labels": dataclasses.asdict(LABELS)}
-    return Source(root, found.splits, options, _coding, found.notes, found.options)
-
-
-def _coding(survey: Survey) -> Coding:
-    for file in survey.of_kind("colour"):
-        raise UserError(f"{file.path}: a mask in colours; fetch the mask again")
-    coding = Coding(LABELS)
-    coding.check(survey, lambda tally, colours: "fetch the mask again")
-    return coding
+    find = partial(checked, Coding(LABELS), "fetch the mask again")
+    return Source(root, found.splits, options, find, found.notes, found.options)
 
 
 def _as_listed(root: Path, found: Splits) -> Splits:

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from jaxseg.data.transforms import Sample
+from jaxseg.data.transforms import Sample, mirrored
 from jaxseg.ranges import Share
 
 
@@ -28,8 +28,7 @@ class VerticalFlip:
         """Return the sample or its mirror image."""
         if rng.random() >= self.probability:
             return sample
-        image, label = sample["image"][::-1], sample["label"][::-1]
-        return _with_arrays(sample, image, label)
+        return mirrored(sample, 0)
 
 
 @dataclass(frozen=True)
@@ -51,11 +50,14 @@ class QuarterTurns:
         if rng.random() >= self.probability:
             return sample
         quarters = int(rng.integers(1, 4))
-        image, label = (
-            np.rot90(sample[name], quarters)[_middle(sample[name], quarters)]
+        # OpenCV, which comes after, takes no arrays with reversed rows.
+        turned = {
+            name: np.ascontiguousarray(
+                np.rot90(sample[name], quarters)[_middle(sample[name], quarters)]
+            )
             for name in ("image", "label")
-        )
-        return _with_arrays(sample, image, label)
+        }
+        return {**sample, **turned}
 
 
 def _middle(array: np.ndarray, quarters: int) -> tuple[slice, slice]:
@@ -66,9 +68,3 @@ def _middle(array: np.ndarray, quarters: int) -> tuple[slice, slice]:
     side = min(height, width)
     top, left = (width - side) // 2, (height - side) // 2
     return slice(top, top + side), slice(left, left + side)
-
-
-def _with_arrays(sample: Sample, image: np.ndarray, label: np.ndarray) -> Sample:
-    """Return the sample with arrays of their own, as OpenCV takes no reversed rows."""
-    image, label = np.ascontiguousarray(image), np.ascontiguousarray(label)
-    return {**sample, "image": image, "label": label}

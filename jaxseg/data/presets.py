@@ -49,8 +49,8 @@ def complete(config: Config) -> Config:
     if not left:
         raise UserError(
             f"augment.preset {augment.preset!r}: {', '.join(USUAL)} are all given, as"
-            " in the config.json of a run; leave to the preset what it shall set, as in"
-            " --augment.scale None"
+            " in the config.json of a run; leave to the preset one or more of them, as"
+            " in --augment.scale None"
         )
     chosen = preset(augment.preset, augment.strength)
     if "photometric" not in left:

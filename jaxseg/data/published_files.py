@@ -13,11 +13,12 @@ from jaxseg.config import DataConfig
 from jaxseg.data.coding import Coding
 from jaxseg.data.published import PUBLISHED
 from jaxseg.data.published.archive import Missing, PublishedSet
-from jaxseg.data.sources import Source
+from jaxseg.data.sources import Source, checked
 from jaxseg.data.splits import Splits
-from jaxseg.data.survey import Survey
 from jaxseg.errors import UserError
-from jaxseg.paths import no_folder, user_path
+from jaxseg.paths import data_folder
+
+_AGAIN = "unpack the publisher's archive again"
 
 
 def find_root(config: DataConfig) -> Path:
@@ -27,12 +28,8 @@ def find_root(config: DataConfig) -> Path:
       UserError: none is given, or it does not exist.
     """
     fetch = PUBLISHED[config.name].fetch
-    if not config.root:
-        raise UserError(f"{config.name} is not downloaded for you: {fetch}")
-    root = user_path(config.root)
-    if not root.is_dir():
-        raise UserError(f"{no_folder(root)}; {fetch}")
-    return root
+    missing = f"{config.name} is not downloaded for you: {fetch}"
+    return data_folder(config.root, missing, fetch)
 
 
 def find_source(config: DataConfig, root: Path) -> Source:
@@ -57,21 +54,10 @@ def find_source(config: DataConfig, root: Path) -> Source:
         root,
         splits,
         {"set": config.name, "labels": dataclasses.asdict(labels)},
-        partial(_checked, Coding(labels, published.by_colour)),
+        partial(checked, Coding(labels, published.by_colour), _AGAIN),
         _counts(config.name, published, splits),
         published=True,
     )
-
-
-def _checked(coding: Coding, survey: Survey) -> Coding:
-    """Return a coding, and refuse masks that are not those of the publisher."""
-    if not coding.by_colour:
-        for file in survey.of_kind("colour"):
-            raise UserError(
-                f"{file.path}: a mask in colours; unpack the publisher's archive again"
-            )
-    coding.check(survey, lambda tally, colours: "unpack the publisher's archive again")
-    return coding
 
 
 def _counts(name: str, published: PublishedSet, splits: Splits) -> tuple[str, ...]:

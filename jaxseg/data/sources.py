@@ -33,7 +33,7 @@ from jaxseg.data.multilabel import (
 from jaxseg.data.splits import Splits
 from jaxseg.data.survey import Survey
 from jaxseg.errors import UserError
-from jaxseg.paths import no_folder, user_path
+from jaxseg.paths import data_folder
 
 MASK_OPTIONS = (
     "task",
@@ -107,12 +107,11 @@ def find_root(config: DataConfig) -> Path:
     Raises:
       UserError: none is given, or it does not exist.
     """
-    if not config.root:
-        raise UserError("data set 'folder' reads your files: pass --data.root FOLDER")
-    root = user_path(config.root)
-    if not root.is_dir():
-        raise UserError(f"{no_folder(root)}; give the folder by --data.root")
-    return root
+    return data_folder(
+        config.root,
+        "data set 'folder' reads your files: pass --data.root FOLDER",
+        "give the folder by --data.root",
+    )
 
 
 def find_source(config: DataConfig, root: Path, refuse: Refuse = raising) -> Source:
@@ -151,12 +150,24 @@ def find_layout(config: DataConfig, root: Path) -> layout.Layout:
     Raises:
       UserError: as for `layout.find`.
     """
-    patterns = config.images, config.masks
     if has_class_files(config):
-        names, absent = config.class_names, config.absent_masks
-        layouts = class_files.LAYOUTS
-        return layout.find(root, *patterns, layouts, names, absent, config.roi)
-    return layout.find(root, *patterns, roi=config.roi)
+        return _class_layout(config, root, config.class_names)
+    return layout.find(root, config.images, config.masks, roi=config.roi)
+
+
+def _class_layout(
+    config: DataConfig, root: Path, names: tuple[str, ...]
+) -> layout.Layout:
+    """Find the pairs of a folder whose masks are a file a class."""
+    return layout.find(
+        root,
+        config.images,
+        config.masks,
+        class_files.LAYOUTS,
+        names,
+        config.absent_masks,
+        config.roi,
+    )
 
 
 def has_class_files(config: DataConfig) -> bool:
@@ -223,6 +234,24 @@ def _annotated(config: DataConfig, root: Path, refuse: Refuse) -> Source | None:
     return Source(root, found.splits, options, find, found.notes, found.options)
 
 
+def checked(coding: Coding, remedy: str, survey: Survey) -> Coding:
+    """Return the coding of a set whose classes are known, and check the masks by it.
+
+    Args:
+      coding: of the set.
+      remedy: what the message ends with.
+      survey: what the masks hold.
+
+    Raises:
+      UserError: a mask is in colours and none is expected, or has a value of no class.
+    """
+    if not coding.by_colour:
+        for file in survey.of_kind("colour"):
+            raise UserError(f"{file.path}: a mask in colours; {remedy}")
+    coding.check(survey, lambda tally, colours: remedy)
+    return coding
+
+
 def _known(coding: AnyCoding, survey: Survey) -> AnyCoding:
     """Return a coding that does not depend on what the masks hold."""
     del survey
@@ -245,12 +274,8 @@ def _stacked(config: DataConfig, root: Path) -> Source | None:
     """Find masks of a file a class of which a pixel has one; None without any."""
     given = config.class_names
     with_files = tuple(name for name in given if name.lower() != "background")
-    absent = config.absent_masks
-    patterns = config.images, config.masks
     try:
-        found = layout.find(
-            root, *patterns, class_files.LAYOUTS, with_files, absent, config.roi
-        )
+        found = _class_layout(config, root, with_files)
         groups = found.groups
         names = class_files.class_names(groups, found.splits, with_files, 0, root)
     except UserError:
@@ -262,7 +287,7 @@ def _stacked(config: DataConfig, root: Path) -> Source | None:
     files = [(name, path) for group in groups.values() for name, path in group.items()]
     try:
         planes, notes = class_files.with_planes(
-            found.splits, groups, names, root, absent
+            found.splits, groups, names, root, config.absent_masks
         )
     except UserError:
         if any(path.parent.name != name for name, path in files):

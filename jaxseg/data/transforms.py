@@ -222,11 +222,13 @@ class RandomFlip:
         """Return the sample or its mirror image."""
         if rng.random() >= self.probability:
             return sample
-        return {
-            **sample,
-            "image": cv2.flip(sample["image"], 1),
-            "label": each_plane(lambda plane: cv2.flip(plane, 1), sample["label"]),
-        }
+        return mirrored(sample, 1)
+
+
+def mirrored(sample: Sample, axis: int) -> Sample:
+    """Mirror a sample: top and bottom along axis 0, left and right along axis 1."""
+    label = each_plane(lambda plane: cv2.flip(plane, axis), sample["label"])
+    return {**sample, "image": cv2.flip(sample["image"], axis), "label": label}
 
 
 @dataclass(frozen=True)

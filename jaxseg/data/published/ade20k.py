@@ -16,8 +16,8 @@ from jaxseg.data.published.archive import (
     Found,
     PublishedSet,
     distinct,
-    folder_splits,
     inner,
+    plain_splits,
 )
 
 _CLASSES: dict[str, Colour] = {
@@ -183,11 +183,8 @@ LABELS = LabelSet(
 
 def _find(root: Path) -> Found:
     folder = inner(root, (".", "ADEChallengeData2016"), "images")
-    splits = {
-        split: {"": (folder / "images" / place, folder / "annotations" / place)}
-        for split, place in (("train", "training"), ("val", "validation"))
-    }
-    return Found(folder_splits(splits, root, ".jpg"), LABELS)
+    places = "images/{}", "annotations/{}", "training", "validation"
+    return Found(plain_splits(folder, root, *places), LABELS)
 
 
 ADE20K = PublishedSet(

@@ -105,6 +105,30 @@ def folder_splits(splits: Mapping[str, Places], root: Path, suffix: str) -> Spli
     return found
 
 
+def plain_splits(
+    folder: Path, root: Path, images: str, masks: str, train: str, val: str
+) -> Splits:
+    """Pair the .jpg images of a folder a split with the masks of another.
+
+    Args:
+      folder: that the archive unpacks to.
+      root: of the data set, for `Missing`.
+      images: the folder of a split's images, with {} for the split's name there.
+      masks: that of its masks.
+      train: name of train.
+      val: name of val.
+
+    Raises:
+      Missing: as for `folder_splits`.
+      UserError: as for `folder_splits`.
+    """
+    splits = {
+        split: {"": (folder / images.format(name), folder / masks.format(name))}
+        for split, name in (("train", train), ("val", val))
+    }
+    return folder_splits(splits, root, ".jpg")
+
+
 def _folder_pairs(
     images: Path, masks: Path, suffix: str, start: str, root: Path
 ) -> list[Pair]:

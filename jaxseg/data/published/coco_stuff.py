@@ -13,7 +13,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from jaxseg.data.labels import LabelSet, voc_palette
-from jaxseg.data.published.archive import Found, PublishedSet, folder_splits
+from jaxseg.data.published.archive import Found, PublishedSet, plain_splits
 
 _LABELS = """
 person, bicycle, car, motorcycle, airplane, bus, train, truck, boat, traffic light, fire
@@ -60,11 +60,8 @@ LABELS = LabelSet(
 
 
 def _find(root: Path) -> Found:
-    splits = {
-        split: {"": (root / "images" / place, root / "annotations" / place)}
-        for split, place in (("train", "train2017"), ("val", "val2017"))
-    }
-    return Found(folder_splits(splits, root, ".jpg"), LABELS)
+    places = "images/{}", "annotations/{}", "train2017", "val2017"
+    return Found(plain_splits(root, root, *places), LABELS)
 
 
 COCO_STUFF = PublishedSet(

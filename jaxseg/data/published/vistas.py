@@ -20,7 +20,7 @@ from jaxseg.data.published.archive import (
     Missing,
     PublishedSet,
     distinct,
-    folder_splits,
+    plain_splits,
 )
 from jaxseg.data.splits import Splits
 from jaxseg.errors import UserError
@@ -112,11 +112,8 @@ def _find_newer(root: Path) -> Found:
 
 
 def _splits(root: Path, masks: str) -> Splits:
-    splits = {
-        split: {"": (root / place / "images", root / place / masks)}
-        for split, place in (("train", "training"), ("val", "validation"))
-    }
-    return folder_splits(splits, root, ".jpg")
+    places = "{}/images", f"{{}}/{masks}", "training", "validation"
+    return plain_splits(root, root, *places)
 
 
 def read_labels(path: Path) -> LabelSet:
